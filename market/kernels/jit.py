@@ -1,0 +1,63 @@
+"""The one way a kernel is compiled: `njit` with an on-disk cache that notices every change.
+
+numba's own cache looks only at the file a function stands in; a callee changed in another file keeps the
+stale caller. Here the cache folder carries a hash of *all* kernel sources, so any edit starts a fresh folder,
+and it lives under the user's cache directory, so a read-only installation works too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+import platformdirs
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_PACKAGES = Path(__file__).resolve().parents[2]
+_KERNEL_FOLDERS = ("market/kernels", "agents/kernels")
+
+
+def _source_hash() -> str:
+    digest = hashlib.sha256(f"{numba.__version__} {sys.version_info[:2]}".encode())
+    for folder in _KERNEL_FOLDERS:
+        for path in sorted((_PACKAGES / folder).glob("*.py")):
+            digest.update(path.name.encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _cache_folder() -> Path:
+    for root in (Path(platformdirs.user_cache_dir("cascade-kernels")), Path(tempfile.gettempdir()) / "cascade-kernels"):
+        folder = root / _source_hash()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK):
+            return folder
+    return Path(tempfile.mkdtemp(prefix="cascade-kernels-"))
+
+
+CACHE_FOLDER = _cache_folder()
+
+
+def kernel(function: F) -> F:
+    """Compile `function` lazily in nopython mode, cached on disk across processes."""
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(CACHE_FOLDER)
+    try:
+        return numba.njit(cache=True)(function)  # type: ignore[no-any-return]
+    finally:
+        numba.config.CACHE_DIR = before
+
+
+def inline(function: F) -> F:
+    """Compile `function` as a piece of other kernels; it is never called from Python in a run."""
+    return kernel(function)

@@ -1,0 +1,182 @@
+"""The records every kernel reads and writes: one structured dtype per kind of thing, fields read by name.
+
+Units, everywhere in the engine:
+
+* a *price* is an integer number of ticks of its instrument, a *size* an integer number of lots;
+* *money* is an integer number of quanta of its asset (USDC: one millionth);
+* a *rate* (haircut, margin, fee) is in parts per million (ppm);
+* `NONE` (-1) in an index field means "there is none"; a price of 0 means "no price".
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+NONE = -1
+PPM = 1_000_000
+
+BUY, SELL = 0, 1
+LIMIT, MARKET, CANCEL, IOC = 0, 1, 2, 3
+"""Message operations. LIMIT rests what it does not fill; MARKET and IOC discard it; CANCEL names a handle."""
+
+SPOT, PERPETUAL = 0, 1
+"""Instrument kinds."""
+
+# Message flags.
+REDUCE_ONLY = 1
+"""The order may only shrink the position; its size is cut to the position when it arrives."""
+FORCED = 2
+"""A liquidation order: it skips the initial-margin gate."""
+POST_ONLY = 4
+"""A limit order that would trade on arrival is discarded instead."""
+NO_IMPACT = 8
+"""The aggressive flow of an arbitrageur: left out of the flow that moves the reference price."""
+
+# Account flags.
+LIQUIDATABLE = 1
+"""Subject to maintenance margin."""
+ADL_ELIGIBLE = 2
+"""Its winning positions may be deleveraged."""
+CROWD = 4
+"""Stands for many people: no margin gate, and its own orders may trade with each other."""
+SYSTEM = 8
+"""Belongs to the venue or the outside world; left out of statistics over customers."""
+
+# System accounts: the first rows of every ledger.
+CLEARING, TREASURY, INSURANCE_FUND, OUTSIDE, REST_OF_MARKET, CROWD_ACCOUNT, DEFICIT = range(7)
+SYSTEM_ACCOUNTS = 7
+SYSTEM_NAMES = ("clearing", "treasury", "insurance_fund", "outside", "rest_of_market", "crowd", "deficit")
+
+# Slots of the `counters` array that the book keeps.
+FREE_COUNT, SEQUENCE, LIVE_ORDERS, REJECTED = 0, 1, 2, 3
+N_COUNTERS = 8
+
+HANDLE_SLOT_BITS = 24
+"""An order's handle is `sequence << 24 | slot`; a recycled slot gets a new sequence, so a late cancel hits nobody."""
+
+i4, i8, f8 = "<i4", "<i8", "<f8"
+
+MESSAGE = np.dtype(
+    [
+        ("lots", i8),  # size, > 0; CANCEL: ignored
+        ("target", i8),  # CANCEL: handle of the order, or -(1 + row) for the order of that row of this batch
+        ("tag", i8),  # carried to the order and its fills; free for the sender
+        ("op", i4),  # LIMIT, MARKET, CANCEL, IOC
+        ("book", i4),  # instrument index
+        ("side", i4),  # BUY, SELL
+        ("price", i4),  # limit price in ticks (LIMIT, IOC)
+        ("account", i4),  # ledger row of the sender
+        ("flags", i4),
+    ]
+)
+
+FILL = np.dtype(
+    [
+        ("lots", i8),
+        ("maker_tag", i8),
+        ("taker_tag", i8),
+        ("book", i4),
+        ("price", i4),
+        ("maker", i4),  # ledger rows
+        ("taker", i4),
+        ("side", i4),  # of the taker
+        ("message", i4),  # row of the taker's message in its batch
+    ]
+)
+
+ORDER = np.dtype(  # 64 bytes: one cache line
+    [
+        ("handle", i8),  # 0 when the slot is free
+        ("tag", i8),
+        ("lots", i8),  # remaining
+        ("price", i4),
+        ("account", i4),
+        ("book", i4),
+        ("side", i4),
+        ("next", i4),  # FIFO queue of its price level, slots
+        ("prev", i4),
+        ("account_next", i4),  # all orders of its account, slots, newest first
+        ("account_prev", i4),
+        ("unused", i8),
+    ]
+)
+
+LEVEL = np.dtype([("head", i4), ("tail", i4), ("lots", i8)])
+"""One price level: FIFO queue of order slots (NONE when empty) and the lots resting there."""
+
+INSTRUMENT = np.dtype(
+    [
+        # what it is
+        ("kind", i4),  # SPOT, PERPETUAL
+        ("base", i4),  # asset index: what is traded (spot) or tracked (perpetual)
+        ("quote", i4),  # asset index: what prices, fees and profits are paid in
+        ("first_tier", i4),  # rows of the TIER table
+        ("n_tiers", i4),
+        ("n_levels", i4),  # prices 1 .. n_levels - 2 are valid
+        ("level_base", i8),  # row of price 0 in the shared level array (a multiple of 64)
+        ("tick_value", i8),  # quote quanta per (tick x lot)
+        ("lot_quanta", i8),  # spot: base quanta per lot; perpetual: 0
+        ("maker_fee", i8),  # ppm of traded value, signed: negative is a rebate
+        ("taker_fee", i8),
+        # its book
+        ("best_bid", i4),  # 0 when there is none
+        ("best_ask", i4),  # n_levels - 1 when there is none
+        ("last", i4),  # last traded price, 0 before the first trade
+        # its prices, in ticks
+        ("index", i4),
+        ("mark", i4),
+        ("reference", i4),
+        # its flows
+        ("funding_index", i8),  # cumulative funding, quote quanta per long lot
+        ("net_flow", i8),  # signed aggressive lots of this tick that move the reference
+        ("volume", i8),  # lots traded this tick
+        ("forced_flow", i8),  # signed lots of forced orders this tick
+        ("basis", f8),  # slow average of book price minus index, ticks
+    ]
+)
+
+POSITION = np.dtype(
+    [
+        ("lots", i8),  # signed; spot instruments keep their base in cash and leave this 0
+        ("cost", i8),  # signed quote quanta paid for the lots held: unrealised PnL = lots x mark x tick_value - cost
+        ("funding_index", i8),  # the instrument's index when funding was last settled
+        ("open_bid", i8),  # lots resting on the book
+        ("open_ask", i8),
+    ]
+)
+
+TIER = np.dtype(
+    [
+        ("floor", i8),  # notional from which the tier holds, USD quanta
+        ("initial", i8),  # ppm, marginal
+        ("maintenance", i8),  # ppm, marginal
+        ("initial_deduction", i8),  # USD quanta: requirement = rate x notional - deduction, continuous at every floor
+        ("maintenance_deduction", i8),
+    ]
+)
+
+ASSET = np.dtype(
+    [
+        ("price", i8),  # price at which the venue values the asset, in USD ticks of the asset
+        ("reference", i8),  # outside world's price, same unit
+        ("multiplier", i8),  # value in USD quanta = quanta x price x multiplier // divisor; one of the two is 1
+        ("divisor", i8),
+        ("haircut", i8),  # ppm of a positive balance's value that margin equity leaves out
+        ("liability_weight", i8),  # ppm of a negative balance's value that margin equity takes off, >= PPM
+        ("is_settlement", i4),  # 1 when instruments are quoted in it
+        ("spot_book", i4),  # instrument on which the asset is sold for a settlement asset; NONE
+    ]
+)
+
+ACCOUNT = np.dtype(
+    [
+        ("owner", i4),  # several accounts of one owner share it
+        ("flags", i4),
+        ("only_instrument", i4),  # isolated margin: the one instrument this row may trade; NONE for cross
+        ("first_order", i4),  # head of the list of its resting orders, slot
+        ("claim_tick", i4),  # tick at which its claim was opened, NONE when it has none
+        ("claim_round", i4),
+        ("next_try", i4),  # a claim is not offered again before this tick
+        ("fee_owed", i8),  # liquidation fee charged but not yet paid, settlement quanta
+    ]
+)

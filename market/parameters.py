@@ -1,0 +1,50 @@
+"""How parameters are written: frozen keyword-only dataclasses whose fields carry bounds, unit and help.
+
+The TOML table *is* the object. A field's bounds and unit come from its annotated type below, its help from the
+docstring under it; `cascade explain`, the JSON schema and the sliders of the app read all three from there.
+A family of rules (margin models, mark rules, funding rules ...) is a union of such classes told apart by `kind`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, TypeVar, dataclass_transform
+
+from pydantic import ConfigDict, Field
+
+T = TypeVar("T")
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def parameters(cls: type[T]) -> type[T]:
+    """Make `cls` a frozen keyword-only dataclass that refuses unknown keys when it is read from a file."""
+    cls.__pydantic_config__ = ConfigDict(  # type: ignore[attr-defined]
+        extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False, strict=False
+    )
+    return dataclass(frozen=True, kw_only=True)(cls)
+
+
+def _unit(unit: str, **bounds: float) -> object:
+    return Field(json_schema_extra={"unit": unit}, **bounds)  # type: ignore[arg-type]
+
+
+Share = Annotated[float, _unit("share", ge=0.0, le=1.0)]
+"""A fraction of something, 0 to 1."""
+SignedShare = Annotated[float, _unit("share", ge=-1.0, le=1.0)]
+Ratio = Annotated[float, _unit("x", ge=0.0)]
+"""A non-negative pure number: leverage, multiple, ratio."""
+Number = Annotated[float, _unit("1")]
+"""Any finite pure number."""
+Bps = Annotated[float, _unit("bps", ge=0.0, le=10_000.0)]
+SignedBps = Annotated[float, _unit("bps", ge=-10_000.0, le=10_000.0)]
+Seconds = Annotated[float, _unit("s", ge=0.0)]
+PositiveSeconds = Annotated[float, _unit("s", gt=0.0)]
+Usd = Annotated[float, _unit("USD", ge=0.0)]
+PositiveUsd = Annotated[float, _unit("USD", gt=0.0)]
+PerSecond = Annotated[float, _unit("1/s", ge=0.0)]
+PerYear = Annotated[float, _unit("1/year", ge=0.0)]
+AnnualVolatility = Annotated[float, _unit("1/sqrt(year)", ge=0.0, le=20.0)]
+Count = Annotated[int, _unit("count", ge=0)]
+PositiveCount = Annotated[int, _unit("count", ge=1)]
+Positive = Annotated[float, _unit("1", gt=0.0)]
+Correlation = Annotated[float, _unit("1", ge=-1.0, le=1.0)]
