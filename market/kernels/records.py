@@ -164,6 +164,7 @@ ASSET = np.dtype(
         ("haircut", i8),  # ppm of a positive balance's value that margin equity leaves out
         ("liability_weight", i8),  # ppm of a negative balance's value that margin equity takes off, >= PPM
         ("is_settlement", i4),  # 1 when instruments are quoted in it
+        ("fixed", i4),  # 1 when the venue values it at a constant price
         ("spot_book", i4),  # instrument on which the asset is sold for a settlement asset; NONE
     ]
 )
