@@ -42,6 +42,9 @@ CROWD = 4
 SYSTEM = 8
 """Belongs to the venue or the outside world; left out of statistics over customers."""
 
+INDEX_MARK, MID_MARK, LAST_MARK, BASIS_MARK, MEDIAN_MARK = range(5)
+"""Mark rules; see market/marks.py."""
+
 # System accounts: the first rows of every ledger.
 CLEARING, TREASURY, INSURANCE_FUND, OUTSIDE, REST_OF_MARKET, CROWD_ACCOUNT, DEFICIT = range(7)
 SYSTEM_ACCOUNTS = 7
@@ -49,7 +52,9 @@ SYSTEM_NAMES = ("clearing", "treasury", "insurance_fund", "outside", "rest_of_ma
 
 # Slots of the `counters` array that the book keeps.
 FREE_COUNT, SEQUENCE, LIVE_ORDERS, REJECTED = 0, 1, 2, 3
-N_COUNTERS = 8
+# Slots that trading and liquidation keep.
+REFUSED, TOUCHED_COUNT, CLAIM_COUNT, EVENT_COUNT = 4, 5, 6, 7
+N_COUNTERS = 16
 
 HANDLE_SLOT_BITS = 24
 """An order's handle is `sequence << 24 | slot`; a recycled slot gets a new sequence, so a late cancel hits nobody."""
@@ -132,6 +137,7 @@ INSTRUMENT = np.dtype(
         ("volume", i8),  # lots traded this tick
         ("forced_flow", i8),  # signed lots of forced orders this tick
         ("basis", f8),  # slow average of book price minus index, ticks
+        ("tick_size", f8),  # quote units per tick
     ]
 )
 
@@ -166,6 +172,8 @@ ASSET = np.dtype(
         ("is_settlement", i4),  # 1 when instruments are quoted in it
         ("fixed", i4),  # 1 when the venue values it at a constant price
         ("spot_book", i4),  # instrument on which the asset is sold for a settlement asset; NONE
+        ("unused", i4),
+        ("price_tick", f8),  # USD per tick of `price` and `reference`
     ]
 )
 
@@ -175,9 +183,98 @@ ACCOUNT = np.dtype(
         ("flags", i4),
         ("only_instrument", i4),  # isolated margin: the one instrument this row may trade; NONE for cross
         ("first_order", i4),  # head of the list of its resting orders, slot
-        ("claim_tick", i4),  # tick at which its claim was opened, NONE when it has none
-        ("claim_round", i4),
-        ("next_try", i4),  # a claim is not offered again before this tick
-        ("fee_owed", i8),  # liquidation fee charged but not yet paid, settlement quanta
+        ("claim", i4),  # 1 while a keeper may close it
+    ]
+)
+
+CLAIM = np.dtype(
+    [
+        ("account", i4),
+        ("tick", i4),  # when margin excess was first found below zero
+        ("round", i4),
+        ("next_try", i4),  # not offered before this tick
+        ("excess", i8),  # margin excess now, USD quanta, < 0
+        ("net_equity", i8),  # USD quanta
+        ("notional", i8),  # of all positions and debts, USD quanta
+        ("reward", i8),  # what a keeper could earn before slippage, USD quanta
+    ]
+)
+
+BID = np.dtype([("amount", i8), ("notional", i8), ("claim", i4), ("keeper", i4)])
+"""A keeper's offer for block space: USD quanta, row of the claim, row of the keeper in its cohort."""
+
+KEEPER = np.dtype(
+    [
+        ("account", i4),
+        ("latency", i4),  # ticks between a claim's opening and the keeper seeing it
+        ("throughput", i4),  # calls per tick
+        ("online", i4),
+        ("carry", i8),  # ppm of closed notional that must stand as capital until the tick is over
+        ("cost", i8),  # USD quanta per call
+        ("bid_share", i8),  # ppm of the expected profit that it bids
+        ("used", i4),  # calls this tick
+        ("unused", i4),
+        ("carried", i8),  # USD quanta closed this tick
+    ]
+)
+
+CLOSE_ALL, CLOSE_FACTOR, TO_TARGET = range(3)
+"""Sizing of a liquidation call."""
+PRO_RATA, LARGEST_FIRST, MOST_LIQUID_FIRST, MOST_RELIEF_FIRST = range(4)
+"""Ordering of positions within a liquidation call."""
+
+POLICY = np.dtype(
+    [
+        ("sizing", i4),
+        ("ordering", i4),
+        ("capacity", i4),  # calls that fit in one round
+        ("mark_rule", i4),
+        ("close_factor", i8),  # ppm of total notional
+        ("target", i8),  # ppm of maintenance margin: excess aimed at
+        ("slippage", i8),  # ppm from the mark: limit price of a forced order
+        ("fee", i8),  # ppm of closed value
+        ("keeper_share", i8),  # ppm of the fee
+        ("keeper_floor", i8),  # least reward per call, settlement quanta; the fund adds what is missing
+        ("dust", i8),  # USD quanta: a remainder smaller than this is closed too
+        ("conversion", i8),  # ppm lost when collateral without a book is sold outside
+        ("socialised_cap", i8),  # ppm of a balance that may be taken for socialised losses
+    ]
+)
+
+FORCED_POSITION, FORCED_COLLATERAL, FORCED_ADL = range(3)
+"""What a liquidation event closed."""
+
+EVENT = np.dtype(
+    [
+        ("tick", i4),
+        ("round", i4),
+        ("account", i4),
+        ("keeper", i4),  # its ledger row; the counterparty's row for ADL
+        ("book", i4),
+        ("side", i4),  # of the forced order
+        ("kind", i4),
+        ("claim_tick", i4),
+        ("lots", i8),
+        ("value", i8),  # quote quanta
+        ("loss", i8),  # ADL: quote quanta the counterparty paid against the mark
+        ("mark", i4),  # before the order
+        ("touch_before", i4),  # best price on the side it took from
+        ("touch_after", i4),
+        ("unused", i4),
+        ("mark_move", f8),  # ticks by which it moved the mark within its round
+    ]
+)
+
+LOSS = np.dtype(
+    [
+        ("tick", i4),
+        ("account", i4),
+        ("asset", i4),  # settlement asset of the amounts
+        ("unused", i4),
+        ("bad_debt", i8),  # gross; the sum of the four that follow
+        ("fund", i8),
+        ("adl", i8),
+        ("socialised", i8),
+        ("uncovered", i8),
     ]
 )

@@ -1,0 +1,102 @@
+"""Phase 1 for instruments: reference and index in ticks, the mark, and how far it lies from the index."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from market.kernels.jit import kernel
+from market.kernels.records import BASIS_MARK, INDEX_MARK, LAST_MARK, MID_MARK, PERPETUAL
+
+
+@kernel
+def to_ticks(value, n_levels):
+    """Nearest whole tick (halves up), kept inside the valid prices 1 .. n_levels - 2."""
+    return min(max(int(np.floor(value + 0.5)), 1), n_levels - 2)
+
+
+@kernel
+def book_price(instrument):
+    """Middle of the best prices, rounded down to a tick; of a one-sided or empty book, what is there or the index."""
+    bid, ask = instrument.best_bid, instrument.best_ask
+    has_bid = bid > 0
+    has_ask = ask < instrument.n_levels - 1
+    if has_bid and has_ask:
+        return (bid + ask) // 2
+    if has_bid:
+        return bid
+    if has_ask:
+        return ask
+    return instrument.last if instrument.last > 0 else instrument.index
+
+
+@kernel
+def set_references(assets, instruments, usd):
+    """Round the outside world's USD prices `usd[n_assets]` to asset ticks and to instrument ticks in quote units."""
+    for k in range(assets.shape[0]):
+        assets[k].reference = max(1, int(np.floor(usd[k] / assets[k].price_tick + 0.5)))
+    for instrument in instruments:
+        price = usd[instrument.base] / usd[instrument.quote] / instrument.tick_size
+        instrument.reference = to_ticks(price, instrument.n_levels)
+
+
+@kernel
+def _median(a, b, c):
+    return max(min(a, b), min(max(a, b), c))
+
+
+@kernel
+def mark_of(instrument, rule):
+    """Mark price in ticks under one of the mark rules."""
+    if rule == INDEX_MARK:
+        return instrument.index
+    book = book_price(instrument)
+    if rule == MID_MARK:
+        return book
+    last = instrument.last if instrument.last > 0 else instrument.index
+    if rule == LAST_MARK:
+        return last
+    fair = to_ticks(instrument.index + instrument.basis, instrument.n_levels)
+    if rule == BASIS_MARK:
+        return fair
+    bid = instrument.best_bid if instrument.best_bid > 0 else last
+    ask = instrument.best_ask if instrument.best_ask < instrument.n_levels - 1 else last
+    return _median(instrument.index, fair, _median(bid, ask, last))
+
+
+@kernel
+def remark(instruments, rule):
+    """Set every mark from the book and index as they stand; the slow average of the basis is left alone."""
+    for instrument in instruments:
+        instrument.mark = mark_of(instrument, rule)
+
+
+@kernel
+def set_marks(assets, instruments, rule, weight, cap):
+    """Start a tick: index from the venue's asset prices, basis averaged with `weight`, marks, flow counters cleared.
+
+    `cap` bounds |basis| as a fraction of the index.
+    """
+    for instrument in instruments:
+        base = assets[instrument.base]
+        quote = assets[instrument.quote]
+        price = (base.price * base.price_tick) / (quote.price * quote.price_tick) / instrument.tick_size
+        instrument.index = to_ticks(price, instrument.n_levels)
+        limit = cap * instrument.index
+        gap = book_price(instrument) - instrument.index
+        basis = instrument.basis + weight * (gap - instrument.basis)
+        instrument.basis = min(max(basis, -limit), limit)
+        instrument.mark = mark_of(instrument, rule)
+        instrument.net_flow = 0
+        instrument.forced_flow = 0
+        instrument.volume = 0
+
+
+@kernel
+def accrue_funding(book, rate, instruments, carried):
+    """Move the cumulative funding index by rate x mark value per long lot; fractions of a quantum are carried over."""
+    instrument = instruments[book]
+    if instrument.kind == PERPETUAL:
+        carried[book] += rate * instrument.mark * instrument.tick_value
+        whole = np.floor(carried[book])
+        carried[book] -= whole
+        instrument.funding_index += int(whole)

@@ -1,0 +1,113 @@
+"""Which accounts need a look: the safe-distance filter, nested rings of accounts by how far prices may move.
+
+Every account has a safe distance: no liquidation while all prices stay within that fraction of a base vector.
+Ring 0 holds everybody; ring k + 1 holds those of ring k whose distance, measured from ring k's base, is below REACH[k].
+When prices have moved REACH[k] away from ring k's base, ring k is measured afresh and the rings inside it are rebuilt.
+The innermost ring is assessed at every look. So a calm tick costs the handful of accounts near the edge, whatever the
+population, and the answer is the same as that of a full assessment, which a test holds.
+
+The base vector has, per instrument, mark and cumulative funding and, per asset, the venue's price.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from market.kernels.jit import kernel
+from market.kernels.margin import safe_distance
+from market.kernels.records import LIQUIDATABLE, PERPETUAL, TOUCHED_COUNT
+
+RINGS = 4
+REACH = np.array([0.06, 0.015, 0.004, 0.001])
+"""Outer to inner: a ring is measured afresh when a price has moved this fraction from its base."""
+
+
+@kernel
+def _displacement(ring, base, instruments, assets):
+    """Largest relative move of any price since the ring was measured, funding counted as a move of the mark."""
+    largest = 0.0
+    n = instruments.shape[0]
+    for book in range(n):
+        instrument = instruments[book]
+        if instrument.kind == PERPETUAL:
+            mark = base[ring, book]
+            funding = abs(instrument.funding_index - base[ring, n + book]) / (mark * instrument.tick_value)
+            largest = max(largest, abs(instrument.mark - mark) / mark + funding)
+    for k in range(assets.shape[0]):
+        if not assets[k].fixed:
+            price = base[ring, 2 * n + k]
+            largest = max(largest, abs(assets[k].price - price) / price)
+    return largest
+
+
+@kernel
+def _take_base(ring, base, instruments, assets):
+    n = instruments.shape[0]
+    for book in range(n):
+        base[ring, book] = instruments[book].mark
+        base[ring, n + book] = instruments[book].funding_index
+    for k in range(assets.shape[0]):
+        base[ring, 2 * n + k] = assets[k].price
+
+
+@kernel
+def _measure(ring, members, counts, depth, base, accounts, instruments, assets, tiers, positions, cash):
+    """Measure ring `ring` at the prices of now and rebuild every ring inside it."""
+    for inner in range(ring, RINGS):
+        _take_base(inner, base, instruments, assets)
+        counts[inner + 1] = 0
+    population = accounts.shape[0] if ring == 0 else counts[ring]
+    for at in range(population):
+        account = at if ring == 0 else members[ring, at]
+        if not accounts[account].flags & LIQUIDATABLE:
+            continue
+        distance = safe_distance(account, instruments, assets, tiers, positions, cash, REACH[0])
+        depth[account] = ring
+        for inner in range(ring, RINGS):
+            if distance >= REACH[inner]:
+                break
+            members[inner + 1, counts[inner + 1]] = account
+            counts[inner + 1] += 1
+            depth[account] = inner + 1
+
+
+@kernel
+def _admit(account, displacement, members, counts, depth, instruments, assets, tiers, positions, cash):
+    """Put an account whose balances changed into the rings its new distance calls for; it leaves none before a measure."""
+    distance = safe_distance(account, instruments, assets, tiers, positions, cash, REACH[0])
+    for ring in range(RINGS):
+        # Safe within `distance` of the prices of now, hence at least so far around the ring's own base.
+        if distance * (1.0 - displacement[ring]) - displacement[ring] >= REACH[ring]:
+            return
+        if depth[account] <= ring:
+            members[ring + 1, counts[ring + 1]] = account
+            counts[ring + 1] += 1
+            depth[account] = ring + 1
+
+
+@kernel
+def watch(
+    members, counts, depth, base, touched, touched_mark, counters, accounts, instruments, assets, tiers, positions, cash
+):
+    """Bring the rings up to date; return how many accounts of `members[RINGS]` must be assessed now.
+
+    `members` int32[RINGS + 1, n_accounts], `counts` int64[RINGS + 1], `depth` int32[n_accounts] (innermost ring an
+    account is in), `base` float64[RINGS, 2 n_instruments + n_assets]. Set `counts[0]` to -1 to force a full measure.
+    """
+    displacement = np.empty(RINGS)
+    outermost = RINGS
+    for ring in range(RINGS - 1, -1, -1):
+        displacement[ring] = 1e9 if counts[0] < 0 else _displacement(ring, base, instruments, assets)
+        if displacement[ring] >= REACH[ring] * (1.0 - 1e-9):
+            outermost = ring
+    if outermost < RINGS:
+        _measure(outermost, members, counts, depth, base, accounts, instruments, assets, tiers, positions, cash)
+        counts[0] = accounts.shape[0]
+        displacement[outermost:] = 0.0
+    for at in range(counters[TOUCHED_COUNT]):
+        account = touched[at]
+        touched_mark[account] = 0
+        if accounts[account].flags & LIQUIDATABLE:
+            _admit(account, displacement, members, counts, depth, instruments, assets, tiers, positions, cash)
+    counters[TOUCHED_COUNT] = 0
+    return counts[RINGS]
