@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from market.kernels.jit import kernel
+from market.kernels.jit import inline, kernel
 from market.kernels.records import (
     BUY,
     CANCEL,
@@ -46,7 +46,7 @@ _ONE, _SIX, _LOW_SIX = np.uint64(1), np.uint64(6), np.uint64(63)
 _ALL = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 
 
-@kernel
+@inline
 def _highest_bit(word):
     """Position of the highest set bit of a non-zero uint64."""
     position = 0
@@ -58,7 +58,7 @@ def _highest_bit(word):
     return position
 
 
-@kernel
+@inline
 def _next_below(row, first, occupied):
     """Highest occupied row below `row` and not below `first` (a multiple of 64); `first` when there is none."""
     at = np.uint64(row)
@@ -73,7 +73,7 @@ def _next_below(row, first, occupied):
     return (word << 6) + _highest_bit(bits)
 
 
-@kernel
+@inline
 def _next_above(row, last, occupied):
     """Lowest occupied row above `row` and not above `last` (63 modulo 64); `last` when there is none."""
     at = np.uint64(row)
@@ -88,7 +88,7 @@ def _next_above(row, last, occupied):
     return (word << 6) + _highest_bit(bits & (~bits + _ONE))
 
 
-@kernel
+@inline
 def _level_emptied(book, row, occupied, instruments):
     """Clear the level's bit and, where it was the best price, find the next best."""
     at = np.uint64(row)
@@ -101,7 +101,7 @@ def _level_emptied(book, row, occupied, instruments):
         instrument.best_ask = _next_above(row, base + instrument.n_levels - 1, occupied) - base
 
 
-@kernel
+@inline
 def rest(
     book, side, price, lots, account, tag, orders, free, levels, occupied, instruments, counters, positions, accounts
 ):
@@ -157,7 +157,7 @@ def rest(
     return handle
 
 
-@kernel
+@inline
 def remove(slot, orders, free, levels, occupied, instruments, counters, positions, accounts):
     """Take the order in `slot` off its queue and its account's list, and free the slot."""
     order = orders[slot]
@@ -192,7 +192,7 @@ def remove(slot, orders, free, levels, occupied, instruments, counters, position
         _level_emptied(book, row, occupied, instruments)
 
 
-@kernel
+@inline
 def cancel(handle, orders, free, levels, occupied, instruments, counters, positions, accounts):
     """Cancel the order with this handle; False when it is gone (or never was): a stale handle hits nobody."""
     slot = handle & _SLOT_MASK
@@ -202,7 +202,7 @@ def cancel(handle, orders, free, levels, occupied, instruments, counters, positi
     return True
 
 
-@kernel
+@inline
 def cancel_account(account, orders, free, levels, occupied, instruments, counters, positions, accounts):
     """Cancel every resting order of the account, on all books; return how many there were."""
     cancelled = 0
@@ -215,7 +215,7 @@ def cancel_account(account, orders, free, levels, occupied, instruments, counter
     return cancelled
 
 
-@kernel
+@inline
 def cancel_account_book(account, book, orders, free, levels, occupied, instruments, counters, positions, accounts):
     """Cancel the account's resting orders on one book; return how many there were."""
     cancelled = 0
@@ -229,7 +229,7 @@ def cancel_account_book(account, book, orders, free, levels, occupied, instrumen
     return cancelled
 
 
-@kernel
+@inline
 def match(
     book,
     side,
@@ -312,7 +312,7 @@ def match(
     return lots, n_fills
 
 
-@kernel
+@inline
 def submit(
     row,
     messages,
