@@ -29,7 +29,6 @@ from market.kernels.records import (
     CROWD,
     FREE_COUNT,
     HANDLE_SLOT_BITS,
-    IOC,
     LIMIT,
     LIVE_ORDERS,
     MARKET,

@@ -53,7 +53,7 @@ SYSTEM_NAMES = ("clearing", "treasury", "insurance_fund", "outside", "rest_of_ma
 # Slots of the `counters` array that the book keeps.
 FREE_COUNT, SEQUENCE, LIVE_ORDERS, REJECTED = 0, 1, 2, 3
 # Slots that trading and liquidation keep.
-REFUSED, TOUCHED_COUNT, CLAIM_COUNT, EVENT_COUNT = 4, 5, 6, 7
+REFUSED, TOUCHED_COUNT, CLAIM_COUNT, EVENT_COUNT, LOSS_COUNT = 4, 5, 6, 7, 8
 N_COUNTERS = 16
 
 HANDLE_SLOT_BITS = 24
@@ -192,7 +192,7 @@ CLAIM = np.dtype(
         ("account", i4),
         ("tick", i4),  # when margin excess was first found below zero
         ("round", i4),
-        ("next_try", i4),  # not offered before this tick
+        ("next_try", i4),  # not offered before this round, counted from the start of the run
         ("excess", i8),  # margin excess now, USD quanta, < 0
         ("net_equity", i8),  # USD quanta
         ("notional", i8),  # of all positions and debts, USD quanta

@@ -214,3 +214,13 @@ def trade(
             touch(fills[at].maker, touched, touched_mark, counters)
             touch(fills[at].taker, touched, touched_mark, counters)
     return n_fills
+
+
+@kernel
+def permanent_impact(instruments, per_quanta, impact):
+    """Move `impact[base]` by each instrument's net aggressive flow of the tick, valued at the mark."""
+    for book in range(instruments.shape[0]):
+        instrument = instruments[book]
+        if instrument.net_flow != 0 and per_quanta[book] != 0.0:
+            value = float(instrument.net_flow) * instrument.mark * instrument.tick_value
+            impact[instrument.base] += per_quanta[book] * value

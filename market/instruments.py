@@ -1,0 +1,186 @@
+"""What is owned and what is traded: assets, instruments, margin tiers, and their translation into records.
+
+Decimal numbers of the scenario become integers here, exactly: a tick times a lot must be a whole number of quanta.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from market.errors import InputError
+from market.kernels.records import ASSET, INSTRUMENT, NONE, PERPETUAL, PPM, SPOT, TIER
+from market.parameters import Positive, PositiveUsd, Share, SignedBps, Usd, parameters
+
+USD_QUANTA = 1_000_000
+"""USD quanta per dollar: margin figures are counted in millionths of a dollar."""
+
+LARGEST_MONEY = 1 << 60
+"""Bound on any single amount in quanta; sums of a few stay inside 64 bits."""
+
+
+@parameters
+class Asset:
+    """Something accounts own."""
+
+    price_usd: PositiveUsd
+    """Reference price at the start."""
+    price_tick_usd: PositiveUsd = 0.01
+    """Step in which the venue values it."""
+    quantum: Positive = 1e-8
+    """Smallest amount the ledger keeps, in units of the asset."""
+    settlement: bool = False
+    """Whether instruments are quoted, margined and settled in it."""
+    valuation: Literal["one", "oracle"] = "oracle"
+    """How the venue values it: always one dollar, or by the oracle."""
+    haircut: Share = 0.0
+    """Discount on a positive balance's value in margin equity."""
+    liability_weight: Annotated[float, Field(ge=1.0, le=3.0, json_schema_extra={"unit": "x"})] = 1.0
+    """Factor on a negative balance's value in margin equity."""
+    permanent_impact_bps_per_million_usd: Annotated[
+        float, Field(ge=0.0, le=1_000.0, json_schema_extra={"unit": "bps per million USD"})
+    ] = 0.0
+    """How far the reference price moves per million USD of net signed aggressive flow on this venue; 0: a small venue."""
+
+
+@parameters
+class Tier:
+    """Margin rates from a notional on, marginal: only the part above the floor pays them."""
+
+    floor_usd: Usd = 0.0
+    """Notional from which the rates hold."""
+    initial: Share = 0.05
+    """Initial margin rate."""
+    maintenance: Share = 0.025
+    """Maintenance margin rate."""
+
+
+@parameters
+class Instrument:
+    """Something accounts trade on an order book."""
+
+    kind: Literal["perpetual", "spot"] = "perpetual"
+    """Perpetual future (linear) or spot."""
+    base: str
+    """Asset that is traded or tracked."""
+    quote: str = "USDC"
+    """Settlement asset of prices, fees and profits."""
+    tick_size: Positive
+    """Price step, in units of the quote asset."""
+    lot_size: Positive
+    """Size step, in units of the base asset."""
+    maker_fee_bps: SignedBps = 1.0
+    """Fee of the resting side; negative is a rebate."""
+    taker_fee_bps: SignedBps = 4.0
+    """Fee of the aggressive side."""
+    tiers: tuple[Tier, ...] = (Tier(),)
+    """Margin tiers in rising order of floor; the first floor is 0. Perpetuals only."""
+    price_ceiling: Annotated[float, Field(ge=1.5, le=100.0, json_schema_extra={"unit": "x"})] = 3.0
+    """Highest price the book can hold, as a multiple of the highest reference price it must carry."""
+
+
+def _exact(value: float) -> Fraction:
+    """The decimal number that was written, not its nearest binary one."""
+    return Fraction(repr(value))
+
+
+def quanta(amount: float, asset: Asset) -> int:
+    """Nearest whole number of quanta."""
+    return round(_exact(amount) / _exact(asset.quantum))
+
+
+def asset_records(assets: Mapping[str, Asset], instruments: Mapping[str, Instrument]) -> NDArray[np.void]:
+    """ASSET[n] in the order of the mapping."""
+    records = np.zeros(len(assets), ASSET)
+    for row, (symbol, asset) in enumerate(assets.items()):
+        record = records[row]
+        scale = _exact(asset.quantum) * _exact(asset.price_tick_usd) * USD_QUANTA
+        if scale.numerator != 1 and scale.denominator != 1:
+            raise InputError(
+                f"assets.{symbol}: quantum x price_tick_usd x 1,000,000 is {scale}; it must be a whole number or one "
+                "over a whole number (powers of ten always are)"
+            )
+        price = 1.0 if asset.valuation == "one" else asset.price_usd
+        record["price_tick"] = asset.price_tick_usd
+        record["price"] = record["reference"] = max(1, round(_exact(price) / _exact(asset.price_tick_usd)))
+        record["multiplier"], record["divisor"] = scale.numerator, scale.denominator
+        record["haircut"] = round(asset.haircut * PPM)
+        record["liability_weight"] = round(asset.liability_weight * PPM)
+        record["is_settlement"] = asset.settlement
+        record["fixed"] = asset.valuation == "one"
+        record["spot_book"] = NONE
+    symbols = list(assets)
+    for book, instrument in enumerate(instruments.values()):
+        base = symbols.index(instrument.base)
+        if instrument.kind == "spot" and records[base]["spot_book"] == NONE:
+            records[base]["spot_book"] = book
+    return records
+
+
+def tier_records(instruments: Mapping[str, Instrument]) -> NDArray[np.void]:
+    """TIER[sum of tiers], instrument by instrument; deductions make every requirement continuous in notional."""
+    rows = []
+    for symbol, instrument in instruments.items():
+        deductions = {"initial": 0, "maintenance": 0}
+        previous: Tier | None = None
+        for number, tier in enumerate(instrument.tiers):
+            floor = round(_exact(tier.floor_usd) * USD_QUANTA)
+            if (previous is None) != (floor == 0) or (previous and tier.floor_usd <= previous.floor_usd):
+                raise InputError(f"instruments.{symbol}.tiers[{number}]: floors must start at 0 and rise")
+            if tier.maintenance > tier.initial:
+                raise InputError(f"instruments.{symbol}.tiers[{number}]: maintenance is above initial")
+            for name in deductions:
+                rate = round(getattr(tier, name) * PPM)
+                before = round(getattr(previous, name) * PPM) if previous else rate
+                deductions[name] += floor * (rate - before) // PPM
+            rows.append(
+                (floor, round(tier.initial * PPM), round(tier.maintenance * PPM), *deductions.values()),
+            )
+            previous = tier
+    return np.array(rows, TIER)
+
+
+def instrument_records(
+    assets: Mapping[str, Asset], instruments: Mapping[str, Instrument], highest_usd: Mapping[str, float]
+) -> NDArray[np.void]:
+    """INSTRUMENT[n]; `highest_usd` is the highest reference price each asset can reach, which sizes the books."""
+    symbols = list(assets)
+    records = np.zeros(len(instruments), INSTRUMENT)
+    level_base = first_tier = 0
+    for row, (symbol, instrument) in enumerate(instruments.items()):
+        for role in (instrument.base, instrument.quote):
+            if role not in assets:
+                raise InputError(f"instruments.{symbol}: no asset {role!r}; assets are {', '.join(symbols)}")
+        base, quote = assets[instrument.base], assets[instrument.quote]
+        if not quote.settlement:
+            raise InputError(f"instruments.{symbol}: quote asset {instrument.quote} is not a settlement asset")
+        tick_value = _exact(instrument.tick_size) * _exact(instrument.lot_size) / _exact(quote.quantum)
+        lot_quanta = _exact(instrument.lot_size) / _exact(base.quantum)
+        if tick_value.denominator != 1 or (instrument.kind == "spot" and lot_quanta.denominator != 1):
+            raise InputError(
+                f"instruments.{symbol}: tick_size x lot_size must be a whole number of {instrument.quote} quanta "
+                f"({quote.quantum:g}), and lot_size one of {instrument.base} quanta ({base.quantum:g})"
+            )
+        highest = highest_usd[instrument.base] * instrument.price_ceiling / instrument.tick_size
+        record = records[row]
+        record["kind"] = SPOT if instrument.kind == "spot" else PERPETUAL
+        record["base"], record["quote"] = symbols.index(instrument.base), symbols.index(instrument.quote)
+        record["first_tier"], record["n_tiers"] = first_tier, len(instrument.tiers)
+        record["n_levels"] = -(-int(highest + 2) // 64) * 64
+        record["level_base"] = level_base
+        record["tick_value"] = tick_value.numerator
+        record["lot_quanta"] = lot_quanta.numerator if instrument.kind == "spot" else 0
+        record["maker_fee"] = round(instrument.maker_fee_bps * PPM / 10_000)
+        record["taker_fee"] = round(instrument.taker_fee_bps * PPM / 10_000)
+        record["tick_size"] = instrument.tick_size
+        record["best_ask"] = record["n_levels"] - 1
+        if record["n_levels"] > 1 << 24:
+            raise InputError(f"instruments.{symbol}: {highest:,.0f} price levels; a coarser tick_size keeps it usable")
+        level_base += int(record["n_levels"])
+        first_tier += len(instrument.tiers)
+    return records

@@ -1,0 +1,74 @@
+"""Phase 4, the cascade: rounds of assess, claims, competing keepers, forced trades, new marks.
+
+A round takes `round_seconds`; what a round's block space cannot hold waits for the next. Reference and index stand
+still within a tick: only the book's part of the mark moves between rounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from market.kernels.liquidation import find_claims, serve
+from market.kernels.watch import RINGS, watch
+from market.trading import move_reference
+from market.venue import Venue
+from market.world import World
+
+if TYPE_CHECKING:
+    from market.simulation import Keepers
+
+
+def rounds_before(world: World, venue: Venue, tick: int) -> int:
+    """Rounds that have begun before `tick` starts, counted from the beginning of the run."""
+    return int(tick * world.tick_seconds / venue.liquidation.round_seconds + 1e-9)
+
+
+def liquidate(world: World, venue: Venue, keepers: Sequence[Keepers]) -> None:
+    """Serve claims round by round until none is left, nobody bids, or the tick is over."""
+    first = rounds_before(world, venue, world.tick)
+    after = rounds_before(world, venue, world.tick + 1)
+    for clock in range(first, after):
+        round_ = clock - first
+        if open_claims(world, round_=round_, clock=clock) == 0 or not venue.liquidation.enabled:
+            break
+        if not any(serve_round(world, cohort, round_=round_, clock=clock, after=after) for cohort in keepers):
+            break
+    move_reference(world)
+
+
+def open_claims(world: World, *, round_: int, clock: int) -> int:
+    """Assess whoever the safe-distance filter cannot rule out; return the number of open claims."""
+    state = world.watch
+    common = (world.ledger.accounts, world.instruments, world.assets, world.tiers, world.ledger.positions)
+    if state.full_assessment:
+        members, count = state.everybody, len(state.everybody)
+    else:
+        count = watch(
+            state.members, state.counts, state.depth, state.base, state.touched, state.touched_mark,
+            world.books.counters, *common, world.ledger.cash,
+        )  # fmt: skip
+        members = state.members[RINGS]
+    found: int = find_claims(
+        members, count, world.claims, world.tick, round_, clock, world.policy, world.books.counters, *common,
+        world.ledger.cash,
+    )  # fmt: skip
+    return found
+
+
+def serve_round(world: World, keepers: Keepers, *, round_: int, clock: int, after: int) -> int:
+    """One round's auction and forced trades; return the number of accounts that were closed in part or whole."""
+    n_bids = keepers.bid(world, clock=clock)
+    if n_bids == 0:
+        return 0
+    calls = int(world.policy["capacity"][0])
+    books = len(world.instruments) + len(world.assets)
+    world.make_room(messages=calls * books, events=calls * books, losses=0)
+    scratch = world.scratch
+    served: int = serve(
+        world.claims, world.bids, n_bids, keepers.records, world.tick, round_, clock, after, world.policy,
+        world.events, scratch["rank"], scratch["key"], scratch["amounts"], scratch["marks_before"],
+        scratch["message"], scratch["handle"], world.fills, *world.books.arrays,
+        world.ledger.cash, world.assets, world.tiers, world.watch.touched, world.watch.touched_mark,
+    )  # fmt: skip
+    return served

@@ -1,0 +1,70 @@
+"""Phase 1: the reference moves, oracles publish, index and marks follow, funding accrues."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from market.kernels.book import sweep
+from market.kernels.marks import accrue_funding, set_marks, set_references
+from market.kernels.records import BUY, PERPETUAL, SELL, SYSTEM_ACCOUNTS
+from market.venue import FundingRule, Venue, basis_weight
+from market.world import World
+
+if TYPE_CHECKING:
+    from market.simulation import Oracle
+
+
+def move_prices(world: World, venue: Venue, oracles: Iterable[Oracle]) -> None:
+    """Advance everything that is a price."""
+    usd = world.reference.prices(world.tick) * np.exp(world.impact)
+    set_references(world.assets, world.instruments, usd)
+    for oracle in oracles:
+        oracle.publish(world)
+    weight = basis_weight(venue.mark, world.tick_seconds)
+    set_marks(world.assets, world.instruments, venue.mark.code, weight, venue.mark.cap_bps / 10_000)
+    if funding_due(world, venue.funding):
+        pay_funding(world, venue.funding)
+
+
+def funding_due(world: World, rule: FundingRule) -> bool:
+    """Whether a funding interval ends with this tick."""
+    before = world.seconds / rule.interval_seconds
+    return int(before + 1e-9) != int(before - world.tick_seconds / rule.interval_seconds + 1e-9) and world.tick > 0
+
+
+def pay_funding(world: World, rule: FundingRule) -> None:
+    """Move the cumulative funding index of every perpetual by one interval's rate."""
+    for book in range(len(world.instruments)):
+        if world.instruments[book]["kind"] == PERPETUAL:
+            rate = rule.rate(
+                premium=impact_premium(world, book, rule.impact_notional_usd), skew=customer_skew(world, book)
+            )
+            accrue_funding(book, rate, world.instruments, world.funding_carried)
+
+
+def impact_premium(world: World, book: int, notional_usd: float) -> float:
+    """(max(0, impact bid - index) - max(0, index - impact ask)) / index, a share; 0 on an empty side.
+
+    The impact price is the average price a market order of `notional_usd` would get now.
+    """
+    instrument = world.instruments[book]
+    index = float(instrument["index"])
+    quote = world.assets[instrument["quote"]]
+    unit_usd = float(instrument["tick_value"]) * float(quote["multiplier"]) / float(quote["divisor"]) / 1e6
+    lots = max(1, round(notional_usd / (index * unit_usd * float(quote["price"]))))
+    premium = 0.0
+    for side, sign in ((SELL, 1.0), (BUY, -1.0)):
+        filled, paid, _ = sweep(book, side, lots, 0, world.books.levels, world.books.occupied, world.instruments)
+        if filled > 0:
+            premium += sign * max(0.0, sign * (paid / filled - index))
+    return premium / index
+
+
+def customer_skew(world: World, book: int) -> float:
+    """(long - short) / (long + short) lots over customers' accounts; 0 when nobody holds any."""
+    lots = world.ledger.positions["lots"][SYSTEM_ACCOUNTS:, book]
+    gross = int(np.abs(lots).sum())
+    return float(lots.sum() / gross) if gross else 0.0

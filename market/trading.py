@@ -1,0 +1,35 @@
+"""Phase 3: messages are arranged, gated, matched and settled; net flow moves the reference for good."""
+
+from __future__ import annotations
+
+from market.kernels.trading import arrange, permanent_impact
+from market.kernels.trading import trade as trade_kernel
+from market.world import Inbox, World
+
+SALT = "arrival"
+
+
+def trade(world: World, inbox: Inbox) -> None:
+    """Carry out the tick's messages: cancels first, then in drawn order (market/kernels/trading.py)."""
+    world.make_room(messages=inbox.count, events=0, losses=0)
+    salt = world.streams.integer(SALT, world.tick)
+    keys, arrival = world.scratch["keys"], world.scratch["arrival"]
+    arrange(inbox.messages, inbox.count, salt, keys, arrival)
+    world.n_fills = trade_kernel(
+        inbox.messages,
+        arrival,
+        inbox.count,
+        inbox.handles,
+        world.fills,
+        *world.books.arrays,
+        world.ledger.cash,
+        world.assets,
+        world.tiers,
+        world.watch.touched,
+        world.watch.touched_mark,
+    )
+
+
+def move_reference(world: World) -> None:
+    """Add this tick's net aggressive flow, forced or voluntary, to the permanent displacement of the reference."""
+    permanent_impact(world.instruments, world.impact_per_quanta, world.impact)

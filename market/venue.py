@@ -1,0 +1,258 @@
+"""The rules of a venue as data: marks, funding, liquidation, loss waterfall.
+
+Each rule is a frozen parameter class with pure methods; a family of rules is a union told apart by `kind`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from market.instruments import USD_QUANTA
+from market.kernels import records
+from market.kernels.records import POLICY, PPM
+from market.parameters import Bps, PositiveCount, PositiveSeconds, PositiveUsd, Share, Usd, parameters
+
+
+@parameters
+class IndexMark:
+    """The mark is the oracle's index price: books cannot move it."""
+
+    kind: Literal["index"] = "index"
+    """Name of the rule."""
+    code = records.INDEX_MARK
+    halflife_seconds = 1.0
+    cap_bps = 0.0
+
+
+@parameters
+class MidMark:
+    """The mark is the middle of the book: every forced order moves it at once."""
+
+    kind: Literal["mid"] = "mid"
+    """Name of the rule."""
+    code = records.MID_MARK
+    halflife_seconds = 1.0
+    cap_bps = 0.0
+
+
+@parameters
+class LastMark:
+    """The mark is the last traded price."""
+
+    kind: Literal["last"] = "last"
+    """Name of the rule."""
+    code = records.LAST_MARK
+    halflife_seconds = 1.0
+    cap_bps = 0.0
+
+
+@parameters
+class BasisMark:
+    """Index plus a slow average of (book price - index), bounded: Deribit's rule."""
+
+    kind: Literal["basis"] = "basis"
+    """Name of the rule."""
+    halflife_seconds: PositiveSeconds = 20.0
+    """Time in which the average covers half of a lasting gap."""
+    cap_bps: Bps = 500.0
+    """Bound on |basis| relative to the index."""
+    code = records.BASIS_MARK
+
+
+@parameters
+class MedianMark:
+    """Median of the index, the index plus averaged basis, and the book's median of bid, ask and last: Hyperliquid's rule
+    with one venue."""
+
+    kind: Literal["median"] = "median"
+    """Name of the rule."""
+    halflife_seconds: PositiveSeconds = 60.0
+    """Time in which the average of the basis covers half of a lasting gap."""
+    cap_bps: Bps = 1_000.0
+    """Bound on |basis| relative to the index."""
+    code = records.MEDIAN_MARK
+
+
+MarkRule = Annotated[IndexMark | MidMark | LastMark | BasisMark | MedianMark, Field(discriminator="kind")]
+
+
+def basis_weight(mark: MarkRule, tick_seconds: float) -> float:
+    """Weight of the newest observation in the average of the basis."""
+    return 1.0 - math.exp(-math.log(2.0) * tick_seconds / mark.halflife_seconds)
+
+
+@parameters
+class NoFunding:
+    """Perpetuals pay no funding."""
+
+    kind: Literal["none"] = "none"
+    """Name of the rule."""
+    interval_seconds = math.inf
+
+    def rate(self, *, premium: float, skew: float) -> float:
+        """Zero."""
+        del premium, skew
+        return 0.0
+
+
+@parameters
+class PremiumFunding:
+    """Longs pay the premium of the impact price over the index, clamped, spread over the period (dYdX v4, Binance)."""
+
+    kind: Literal["premium"] = "premium"
+    """Name of the rule."""
+    interval_seconds: PositiveSeconds = 60.0
+    """How often the premium is sampled and paid."""
+    period_seconds: PositiveSeconds = 28_800.0
+    """Period over which a premium is paid in full."""
+    clamp: Share = 0.0075
+    """Largest |rate| per period."""
+    impact_notional_usd: PositiveUsd = 10_000.0
+    """Size whose average execution price is the impact price."""
+
+    def rate(self, *, premium: float, skew: float) -> float:
+        """Rate per interval as a share of the mark; positive: longs pay."""
+        del skew
+        return min(max(premium, -self.clamp), self.clamp) * self.interval_seconds / self.period_seconds
+
+
+@parameters
+class SkewFunding:
+    """Longs pay in proportion to how one-sided customers are (pool-backed perpetuals)."""
+
+    kind: Literal["skew"] = "skew"
+    """Name of the rule."""
+    interval_seconds: PositiveSeconds = 60.0
+    """How often it is paid."""
+    period_seconds: PositiveSeconds = 86_400.0
+    """Period of `rate_at_full_skew`."""
+    rate_at_full_skew: Share = 0.01
+    """Rate per period when all customers are on one side."""
+    impact_notional_usd = 0.0
+
+    def rate(self, *, premium: float, skew: float) -> float:
+        """Rate per interval as a share of the mark; `skew` = (long - short) / (long + short) of customers."""
+        del premium
+        return self.rate_at_full_skew * skew * self.interval_seconds / self.period_seconds
+
+
+FundingRule = Annotated[NoFunding | PremiumFunding | SkewFunding, Field(discriminator="kind")]
+
+
+@parameters
+class CloseAll:
+    """Close the whole account in one call."""
+
+    kind: Literal["full"] = "full"
+    """Name of the rule."""
+    code = records.CLOSE_ALL
+    share = 1.0
+    buffer = 0.0
+
+
+@parameters
+class CloseFactor:
+    """Close at most a share of the account's notional per call."""
+
+    kind: Literal["close_factor"] = "close_factor"
+    """Name of the rule."""
+    share: Share = 0.5
+    """Largest share of the notional closed per call."""
+    code = records.CLOSE_FACTOR
+    buffer = 0.0
+
+
+@parameters
+class ToTarget:
+    """Close just enough to bring margin excess back to a target."""
+
+    kind: Literal["to_target"] = "to_target"
+    """Name of the rule."""
+    buffer: Share = 0.2
+    """Target excess as a share of maintenance margin."""
+    code = records.TO_TARGET
+    share = 1.0
+
+
+Sizing = Annotated[CloseAll | CloseFactor | ToTarget, Field(discriminator="kind")]
+
+_ORDERINGS = ("pro_rata", "largest_first", "most_liquid_first", "most_relief_first")
+
+
+@parameters
+class Liquidation:
+    """How accounts below maintenance are closed."""
+
+    enabled: bool = True
+    """Off: claims open but nobody is closed; the twin that amplification compares with."""
+    sizing: Sizing = CloseAll()
+    """How much one call closes."""
+    ordering: Literal["pro_rata", "largest_first", "most_liquid_first", "most_relief_first"] = "pro_rata"
+    """Which positions go first."""
+    slippage_limit_bps: Bps = 200.0
+    """Forced orders fill no further than this from the mark; the rest is retried next tick."""
+    fee_bps: Bps = 100.0
+    """Liquidation fee on closed value, at most what the account is still worth."""
+    keeper_share: Share = 0.4
+    """Part of the fee that goes to the keeper; the insurance fund gets the rest."""
+    keeper_floor_usd: Usd = 2.0
+    """Least reward per call; the fund pays what the fee does not."""
+    dust_usd: Usd = 10.0
+    """A position whose remainder would be smaller is closed whole."""
+    round_seconds: PositiveSeconds = 0.25
+    """Time from a mark to the forced trades it triggers."""
+    calls_per_round: PositiveCount = 10
+    """Liquidation calls that fit into the block space of one round."""
+    conversion_loss_bps: Bps = 100.0
+    """Lost when collateral is sold to the outside world instead of on a book."""
+
+
+@parameters
+class Waterfall:
+    """Who pays for accounts worth less than nothing, in this order: fund, ADL, socialised loss, uncovered."""
+
+    insurance_fund_usd: Usd = 1_000_000.0
+    """The fund at the start, in the first settlement asset."""
+    adl: bool = True
+    """Deleverage winners when the fund cannot cover a bankrupt account that still has positions."""
+    socialised_cap: Share = 1.0
+    """Largest share of a customer's positive balance that socialised losses may take per event."""
+
+
+@parameters
+class Venue:
+    """The rules of one venue."""
+
+    mark: MarkRule = MedianMark()
+    """How the price that values positions is made."""
+    funding: FundingRule = PremiumFunding()
+    """What longs pay shorts."""
+    liquidation: Liquidation = Liquidation()
+    """How accounts below maintenance are closed."""
+    waterfall: Waterfall = Waterfall()
+    """Who pays for what is left."""
+
+
+def policy_record(venue: Venue) -> NDArray[np.void]:
+    """POLICY[1]: the liquidation and waterfall rules as integers."""
+    rules = venue.liquidation
+    policy = np.zeros(1, POLICY)
+    policy["sizing"] = rules.sizing.code
+    policy["ordering"] = _ORDERINGS.index(rules.ordering)
+    policy["capacity"] = rules.calls_per_round
+    policy["mark_rule"] = venue.mark.code
+    policy["close_factor"] = round(rules.sizing.share * PPM)
+    policy["target"] = round(rules.sizing.buffer * PPM)
+    policy["slippage"] = round(rules.slippage_limit_bps * 100)
+    policy["fee"] = round(rules.fee_bps * 100)
+    policy["keeper_share"] = round(rules.keeper_share * PPM)
+    policy["keeper_floor"] = round(rules.keeper_floor_usd * USD_QUANTA)
+    policy["dust"] = round(rules.dust_usd * USD_QUANTA)
+    policy["conversion"] = round(rules.conversion_loss_bps * 100)
+    policy["socialised_cap"] = round(venue.waterfall.socialised_cap * PPM)
+    return policy

@@ -1,0 +1,54 @@
+"""Phase 5: insurance fund, auto-deleveraging, socialised loss, open deficit."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from market.kernels.waterfall import deleverage, score_queue, settle_losses
+from market.venue import Venue
+from market.world import World
+
+
+def absorb_losses(world: World, venue: Venue) -> None:
+    """Let the waterfall pay for accounts closed out below zero and for bankrupt ones the fund cannot carry."""
+    n_claims = world.n_claims
+    if n_claims == 0 or not venue.liquidation.enabled:
+        return
+    before = world.n_losses
+    world.make_room(messages=0, events=0, losses=n_claims * (1 + len(world.assets)))
+    common = (world.instruments, world.assets, world.ledger.positions, world.ledger.cash, world.ledger.accounts)
+    verdicts = world.scratch["verdicts"]
+    bankrupt = settle_losses(
+        world.claims, world.tick, world.policy, world.losses, verdicts, world.books.counters, *common
+    )
+    if bankrupt and venue.waterfall.adl:
+        _deleverage_bankrupt(world, np.flatnonzero(verdicts[:n_claims] == 2))
+    if world.losses["socialised"][before : world.n_losses].any():
+        world.watch.invalidate()
+
+
+def adl_queue(world: World, book: int) -> NDArray[np.int64]:
+    """Account rows that may be deleveraged on this instrument, first in the queue first; ties by row."""
+    scores = np.empty(len(world.ledger.accounts))
+    score_queue(
+        book, scores, world.instruments, world.assets, world.ledger.positions, world.ledger.cash, world.ledger.accounts
+    )
+    order = np.argsort(-scores, kind="stable")
+    return order[: np.count_nonzero(scores > -np.inf)]
+
+
+def _deleverage_bankrupt(world: World, claims: NDArray[np.int64]) -> None:
+    """Ranks are taken once per tick, as they stand when the first account is deleveraged."""
+    n_instruments, n_accounts = len(world.instruments), len(world.ledger.accounts)
+    queues = np.zeros((n_instruments, n_accounts), np.int64)
+    lengths = np.zeros(n_instruments, np.int64)
+    for book in range(n_instruments):
+        queue = adl_queue(world, book)
+        queues[book, : len(queue)], lengths[book] = queue, len(queue)
+    for row in claims:
+        world.make_room(messages=0, events=n_instruments * 256, losses=1)
+        deleverage(
+            world.claims[row], world.tick, 0, queues, lengths, world.policy[0], world.events, world.losses,
+            *world.books.arrays, world.ledger.cash, world.assets, world.watch.touched, world.watch.touched_mark,
+        )  # fmt: skip

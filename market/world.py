@@ -1,0 +1,211 @@
+"""The state of the world: arrays, and the handles to them that the phases share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from market.book import Books
+from market.kernels.records import (
+    BID,
+    CANCEL,
+    CLAIM,
+    CLAIM_COUNT,
+    EVENT,
+    EVENT_COUNT,
+    FILL,
+    LIVE_ORDERS,
+    LOSS,
+    LOSS_COUNT,
+    MESSAGE,
+)
+from market.kernels.watch import RINGS
+from market.ledger import Ledger
+from market.streams import Streams
+
+MOST_BIDS = 1024
+
+
+class ReferencePath(Protocol):
+    """The outside world's prices before this venue's own permanent impact."""
+
+    def prices(self, tick: int) -> NDArray[np.float64]:
+        """float64[n_assets], USD."""
+
+
+class Inbox:
+    """One tick's messages; the handles of the orders they left resting stay readable during the next tick."""
+
+    def __init__(self, capacity: int) -> None:
+        self.messages = np.zeros(capacity, MESSAGE)
+        self.handles = np.zeros(capacity, np.int64)
+        self.count = 0
+        self.previous: Inbox = self
+
+    def append(self, **fields: int) -> int:
+        """Append one message (fields of MESSAGE); return its row. For agents written in plain Python."""
+        if self.count == len(self.messages):
+            raise RuntimeError(f"more than {len(self.messages)} messages in a tick: raise the cohort's most_messages")
+        row = self.count
+        self.messages[row] = np.zeros((), MESSAGE)
+        for name, value in fields.items():
+            self.messages[row][name] = value
+        self.count += 1
+        return row
+
+    def cancel(self, handle: int, *, account: int) -> int:
+        """Append the cancellation of a resting order; return its row."""
+        return self.append(op=CANCEL, target=handle, account=account)
+
+
+class Watch:
+    """State of the safe-distance filter (market/kernels/watch.py)."""
+
+    def __init__(self, *, n_accounts: int, n_instruments: int, n_assets: int) -> None:
+        self.members = np.zeros((RINGS + 1, n_accounts), np.int32)
+        self.counts = np.zeros(RINGS + 1, np.int64)
+        self.depth = np.zeros(n_accounts, np.int32)
+        self.base = np.ones((RINGS, 2 * n_instruments + n_assets))
+        self.touched = np.zeros(n_accounts, np.int32)
+        self.touched_mark = np.zeros(n_accounts, np.int8)
+        self.everybody = np.arange(n_accounts, dtype=np.int32)
+        self.full_assessment = False
+        self.invalidate()
+
+    def invalidate(self) -> None:
+        """Measure everybody afresh at the next look: haircuts, rates or many balances changed."""
+        self.counts[0] = -1
+
+
+@dataclass(kw_only=True)
+class World:
+    """Everything that changes. Arrays are shared with the kernels; see market/kernels/records.py for their fields."""
+
+    tick_seconds: float
+    asset_symbols: tuple[str, ...]
+    instrument_symbols: tuple[str, ...]
+    assets: NDArray[np.void]
+    instruments: NDArray[np.void]
+    tiers: NDArray[np.void]
+    policy: NDArray[np.void]
+    ledger: Ledger
+    books: Books
+    reference: ReferencePath
+    streams: Streams
+    impact_per_quanta: NDArray[np.float64]
+    """float64[n_instruments]: log move of the base asset's reference per quote quantum of net aggressive flow."""
+
+    tick: int = 0
+    impact: NDArray[np.float64] = field(init=False)
+    """float64[n_assets]: permanent log displacement of the reference by this venue's flow."""
+    funding_carried: NDArray[np.float64] = field(init=False)
+    inboxes: tuple[Inbox, Inbox] = field(init=False)
+    fills: NDArray[np.void] = field(init=False)
+    n_fills: int = 0
+    claims: NDArray[np.void] = field(init=False)
+    bids: NDArray[np.void] = field(init=False)
+    events: NDArray[np.void] = field(init=False)
+    losses: NDArray[np.void] = field(init=False)
+    watch: Watch = field(init=False)
+    scratch: dict[str, NDArray[Any]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        n_accounts, n_instruments = self.ledger.positions.shape
+        n_assets = len(self.assets)
+        self.impact = np.zeros(n_assets)
+        self.funding_carried = np.zeros(n_instruments)
+        self.fills = np.zeros(4096, FILL)
+        self.claims = np.zeros(n_accounts, CLAIM)
+        self.bids = np.zeros(MOST_BIDS, BID)
+        self.events = np.zeros(4096, EVENT)
+        self.losses = np.zeros(1024, LOSS)
+        self.watch = Watch(n_accounts=n_accounts, n_instruments=n_instruments, n_assets=n_assets)
+        self.scratch = {
+            "rank": np.zeros(n_instruments, np.int64),
+            "key": np.zeros(n_instruments),
+            "amounts": np.zeros(n_instruments, np.int64),
+            "marks_before": np.zeros(n_instruments, np.int64),
+            "message": np.zeros(1, MESSAGE),
+            "handle": np.zeros(1, np.int64),
+            "verdicts": np.zeros(n_accounts, np.int32),
+            "keys": np.zeros(0, np.uint64),
+            "arrival": np.zeros(0, np.int64),
+        }
+        self.size_inboxes(64)
+
+    def size_inboxes(self, capacity: int) -> None:
+        """Give both message buffers room for `capacity` messages; called once, when the cast is known."""
+        first, second = Inbox(capacity), Inbox(capacity)
+        first.previous, second.previous = second, first
+        self.inboxes = (first, second)
+        self.scratch["keys"] = np.zeros(capacity, np.uint64)
+        self.scratch["arrival"] = np.zeros(capacity, np.int64)
+
+    def open_inbox(self) -> Inbox:
+        """The empty message buffer of this tick; the other one still holds last tick's handles."""
+        inbox = self.inboxes[self.tick & 1]
+        inbox.count = 0
+        return inbox
+
+    @property
+    def inbox(self) -> Inbox:
+        """This tick's messages."""
+        return self.inboxes[self.tick & 1]
+
+    @property
+    def seconds(self) -> float:
+        """Time since the start of the run."""
+        return self.tick * self.tick_seconds
+
+    @property
+    def n_claims(self) -> int:
+        """Accounts below maintenance that keepers may close."""
+        return int(self.books.counters[CLAIM_COUNT])
+
+    @property
+    def n_events(self) -> int:
+        """Forced orders so far."""
+        return int(self.books.counters[EVENT_COUNT])
+
+    @property
+    def n_losses(self) -> int:
+        """Rows of `losses` in use."""
+        return int(self.books.counters[LOSS_COUNT])
+
+    def ticks(self, seconds: float) -> int:
+        """A latency in whole ticks, rounded up; one part in a million of a tick is forgiven as rounding."""
+        return max(0, int(np.ceil(seconds / self.tick_seconds - 1e-6)))
+
+    def asset(self, symbol: str) -> int:
+        """Row of an asset."""
+        return self.asset_symbols.index(symbol)
+
+    def instrument(self, symbol: str) -> int:
+        """Row of an instrument."""
+        return self.instrument_symbols.index(symbol)
+
+    def make_room(self, *, messages: int, events: int, losses: int) -> None:
+        """Grow the buffers so that so many messages, events and losses fit."""
+        self.books.ensure_capacity(messages + 1)
+        most_fills = int(self.books.counters[LIVE_ORDERS]) + messages + 1
+        if len(self.fills) < most_fills:
+            self.fills = np.zeros(2 * most_fills, FILL)
+        if len(self.events) < self.n_events + events:
+            self.events = _grown(self.events, self.n_events + events)
+        if len(self.losses) < self.n_losses + losses:
+            self.losses = _grown(self.losses, self.n_losses + losses)
+
+
+def _grown(array: NDArray[np.void], needed: int) -> NDArray[np.void]:
+    larger = np.zeros(max(needed, 2 * len(array)), array.dtype)
+    larger[: len(array)] = array
+    return larger
+
+
+def total_messages(cohorts: Sequence[Any]) -> int:
+    """Room the inboxes need for these cohorts."""
+    return sum(cohort.most_messages for cohort in cohorts) + 1
