@@ -4,16 +4,17 @@ State, always passed in this order (a kernel that needs fewer takes the ones it 
 
     orders, free, levels, occupied, instruments, counters, positions, accounts
 
-* `orders` ORDER[capacity] is a pool; `free` int32[capacity] a stack of its empty slots, of height `counters[FREE_COUNT]`.
+* `orders` ORDER[capacity] is a pool; `free` int32[capacity] a stack of its empty slots, `counters[FREE_COUNT]` high.
   The last slot is never handed out: numba lets an index of NONE (-1) wrap to it, so a link of a neighbour that is not
   there is written to that slot and nobody reads it. That spares the branches a processor cannot predict.
-* `levels` LEVEL[rows]: price p of book b is row `instruments[b].level_base + p`. Bids and asks share the rows, one price
-  is only ever on one side. `occupied` uint64[rows / 64] has one bit per row, set while orders rest there.
+* `levels` LEVEL[rows]: price p of book b is row `instruments[b].level_base + p`. Bids and asks share rows, since one
+  price is only ever on one side. `occupied` uint64[rows / 64] has one bit per row, set while orders rest there.
 * `instruments[b]` carries best_bid (0 for none), best_ask (n_levels - 1 for none), last, volume and net_flow.
 * `positions[account, b]` carries open_bid and open_ask, `accounts[account].first_order` the list of its orders.
 
-**Self-match rule.** An order never trades with a resting order of its own account: the resting one is cancelled when the
-incoming one reaches it, and matching goes on. Accounts flagged CROWD stand for many people and do trade with themselves.
+**Self-match rule.** An order never trades with a resting order of its own account: the resting one is cancelled when
+the incoming one reaches it, and matching goes on. Accounts flagged CROWD stand for many people and do trade with
+themselves.
 
 Money does not move here; whoever calls settles the fills.
 """
@@ -104,7 +105,7 @@ def _level_emptied(book, row, occupied, instruments):
 def rest(
     book, side, price, lots, account, tag, orders, free, levels, occupied, instruments, counters, positions, accounts
 ):
-    """Put an order at the end of its price's queue; return its handle, or 0 (counted in REJECTED) when the pool is full.
+    """Put an order at the end of its price's queue; return its handle, or 0, counted in REJECTED, if the pool is full.
 
     The caller has made sure that the price is valid and does not cross the book.
     """
@@ -229,6 +230,13 @@ def cancel_account_book(account, book, orders, free, levels, occupied, instrumen
 
 
 @inline
+def _reaches(instrument, side, price):
+    """Whether an order at this price would trade now."""
+    opposite = instrument.best_ask if side == BUY else instrument.best_bid
+    return (price - opposite) * (1 - 2 * side) >= 0
+
+
+@inline
 def match(
     book,
     side,
@@ -251,8 +259,8 @@ def match(
 ):
     """Trade up to `lots` against the other side, best price first, oldest order first, at the makers' prices.
 
-    `limit_price` 0 takes any price. One FILL row is appended per maker met; `last`, `volume`, the makers' open lots and,
-    unless the flag NO_IMPACT is set, `net_flow` follow. Returns (lots left, rows now used in `fills`).
+    `limit_price` 0 takes any price. One FILL row is appended per maker met; `last`, `volume`, the makers' open lots
+    and, unless the flag NO_IMPACT is set, `net_flow` follow. Returns (lots left, rows now used in `fills`).
 
     Nothing is written beyond `len(fills)`: when it is full, matching stops and the lots left are returned. A batch of n
     messages makes at most `LIVE_ORDERS before it + n` fills, since every fill ends its maker or its taker.
@@ -260,17 +268,14 @@ def match(
     instrument = instruments[book]
     base = instrument.level_base
     sign = 1 - 2 * side
-    # One tick inside the sentinel, so that an empty side is never reached and needs no test of its own.
-    limit = limit_price
-    if limit_price == 0:
-        limit = instrument.n_levels - 2 if side == BUY else 1
+    # Never beyond the valid prices: then the sentinel of an empty side fails the price test and needs none of its own.
+    highest = instrument.n_levels - 2
+    limit = max(limit_price, 1) if side == SELL else (min(limit_price, highest) if limit_price != 0 else highest)
     myself = account if accounts[account].flags & CROWD == 0 else NONE
     wanted = lots
     last = instrument.last
-    while lots > 0:
+    while lots > 0 and _reaches(instrument, side, limit):
         price = instrument.best_ask if side == BUY else instrument.best_bid
-        if (price - limit) * sign > 0:
-            break
         level = levels[base + price]
         slot = level.head
         order = orders[slot]
@@ -313,26 +318,18 @@ def match(
 
 @inline
 def submit(
-    row,
-    messages,
-    handles,
-    fills,
-    n_fills,
-    orders,
-    free,
-    levels,
-    occupied,
-    instruments,
-    counters,
-    positions,
-    accounts,
+    row, messages, handles, fills, n_fills, orders, free, levels, occupied, instruments, counters, positions, accounts
 ):
     """Carry out message `row`; write the handle of the order it leaves resting into `handles[row]` (0 for none).
 
     Returns the rows now used in `fills`. A message that makes no sense (unknown operation, book, account or side, lots
     <= 0, LIMIT or IOC price outside 1 .. n_levels - 2) does nothing and adds one to `counters[REJECTED]`, as does an
-    order whose lots cannot rest because `fills` or the pool is full. A CANCEL that finds no order is no error; its sender
-    is not checked. A POST_ONLY order that would reach the other side, even its own account's orders, is discarded.
+    order that is dropped because `fills` or the pool is full. A POST_ONLY order that would reach the other side, even
+    its own account's orders there, is discarded.
+
+    A CANCEL that finds no order is no error; its sender is not checked. It may name an earlier row of the batch; a
+    caller that does not carry out the rows in their order sets `handles` to 0 first, or a handle left by the batch
+    before would be cancelled.
     """
     message = messages[row]
     handles[row] = 0
@@ -361,12 +358,10 @@ def submit(
     ):
         counters[REJECTED] += 1
         return n_fills
-    if op == MARKET:
-        price = 0
     instrument = instruments[book]
-    opposite = instrument.best_ask if side == BUY else instrument.best_bid
-    crosses = op == MARKET or (price - opposite) * (1 - 2 * side) >= 0
-    if crosses:
+    if op == MARKET:
+        price = instrument.n_levels - 2 if side == BUY else 1
+    if _reaches(instrument, side, price):
         if op == LIMIT and message.flags & POST_ONLY != 0:
             return n_fills
         lots, n_fills = match(
@@ -389,6 +384,9 @@ def submit(
             positions,
             accounts,
         )
+        if lots > 0 and _reaches(instrument, side, price):
+            counters[REJECTED] += 1
+            return n_fills
     if op == LIMIT and lots > 0:
         handles[row] = rest(
             book,
@@ -411,18 +409,7 @@ def submit(
 
 @kernel
 def process_batch(
-    messages,
-    n,
-    handles,
-    fills,
-    orders,
-    free,
-    levels,
-    occupied,
-    instruments,
-    counters,
-    positions,
-    accounts,
+    messages, n, handles, fills, orders, free, levels, occupied, instruments, counters, positions, accounts
 ):
     """Carry out messages 0 .. n - 1 in order; return the number of fills."""
     n_fills = 0
@@ -443,3 +430,74 @@ def process_batch(
             accounts,
         )
     return n_fills
+
+
+@inline
+def mid2(book, instruments):
+    """Twice the middle of the best prices, in ticks.
+
+    With one side empty: twice the last trade, but not beyond the side that is there, or that side's best price before
+    the first trade. 0 when there is neither an order nor a trade.
+    """
+    instrument = instruments[book]
+    bid, ask, last = instrument.best_bid, instrument.best_ask, instrument.last
+    no_ask = ask == instrument.n_levels - 1
+    if bid > 0 and not no_ask:
+        return bid + ask
+    if last == 0:
+        return 2 * bid if no_ask else 2 * ask
+    return 2 * max(bid, min(last, ask))
+
+
+@inline
+def sweep(book, side, lots, limit_price, levels, occupied, instruments):
+    """What an order of `lots` on `side` would get now: (filled lots, sum of price x lots, worst price). Nothing trades.
+
+    `limit_price` 0 takes any price; the worst price is 0 when nothing is filled. The sum is in ticks x lots. The
+    taker's own resting orders are counted like anybody's.
+    """
+    instrument = instruments[book]
+    base = instrument.level_base
+    end = base + (instrument.n_levels - 1 if side == BUY else 0)
+    row = base + (instrument.best_ask if side == BUY else instrument.best_bid)
+    sign = 1 - 2 * side
+    left, notional, worst = np.int64(lots), np.int64(0), np.int64(0)
+    while left > 0 and row != end:
+        price = row - base
+        if limit_price != 0 and (price - limit_price) * sign > 0:
+            break
+        traded = min(left, levels[row].lots)
+        left -= traded
+        notional += traded * price
+        worst = price
+        row = _next_above(row, end, occupied) if side == BUY else _next_below(row, end, occupied)
+    return lots - left, notional, worst
+
+
+@inline
+def depth_within(book, side, centre, distances_bps, lots_out, notional_out, levels, occupied, instruments):
+    """Lots, and the sum of price x lots, resting on `side` no further from `centre` than each distance.
+
+    `centre` is a price in ticks (it need not be whole), `distances_bps` are basis points of it in rising order. Orders
+    on the far side of the centre are nearer than any distance. Results go to `lots_out` and `notional_out` (int64).
+    """
+    instrument = instruments[book]
+    base = instrument.level_base
+    end = base + (0 if side == BUY else instrument.n_levels - 1)
+    row = base + (instrument.best_bid if side == BUY else instrument.best_ask)
+    sign = 1 - 2 * side
+    lots, notional = np.int64(0), np.int64(0)
+    within = 0
+    while row != end and within < len(distances_bps):
+        price = row - base
+        if (centre - price) * sign * 10_000.0 > distances_bps[within] * centre:
+            lots_out[within] = lots
+            notional_out[within] = notional
+            within += 1
+            continue
+        lots += levels[row].lots
+        notional += levels[row].lots * price
+        row = _next_below(row, end, occupied) if side == BUY else _next_above(row, end, occupied)
+    for rest_of in range(within, len(distances_bps)):
+        lots_out[rest_of] = lots
+        notional_out[rest_of] = notional
