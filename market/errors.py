@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 
 class InputError(ValueError):
@@ -11,8 +11,8 @@ class InputError(ValueError):
     `where` is the row, column, key or option; `what` says what is wrong with it; `valid` what would be accepted.
     """
 
-    def __init__(self, *, file: str | Path, where: str, what: str, valid: str) -> None:
-        self.file = str(file)
+    def __init__(self, *, file: str | os.PathLike[str], where: str, what: str, valid: str) -> None:
+        self.file = os.fspath(file)
         self.where = where
         self.what = what
         self.valid = valid

@@ -39,6 +39,7 @@ BARS_PER_BLOCK = 16
 MIN_TICKS_PER_BAR = 4
 """Open, high, low and close need a tick each."""
 MIN_BARS_FOR_ESTIMATE = 30
+FACTOR_ROUNDS = 50
 FALLBACK_CORRELATION = 0.6
 """Used when a table is too short to measure: between the quiet-month means 0.52 and 0.70 of eleven coins."""
 
@@ -51,7 +52,7 @@ class ReplayPrices:
     """Tells the classes of reference prices apart."""
     correlation: Share | None = None
     """Correlation of any two bridges within a bar. Left out: estimated from the table's open-to-close returns (one
-    factor, loadings from the mean correlations), or 0.6 when it has fewer than 30 bars."""
+    factor), or 0.6 when it has fewer than 30 bars."""
 
     def path(self, *, bars: Bars, streams: Streams, tick_seconds: float) -> ReplayPath:
         """The table filled in to ticks. ValueError unless `tick_seconds` divides a bar into four ticks or more."""
@@ -66,16 +67,25 @@ class ReplayPrices:
             return np.full(count, math.sqrt(FALLBACK_CORRELATION))
         returns: Array = np.log(bars.close / bars.open)
         spread = returns.std(axis=0)
-        moving = spread > 0.0
-        scores = (returns - returns.mean(axis=0)) / np.where(moving, spread, 1.0)
-        # Explicit sums: a matrix product may differ in its last bit between linear-algebra libraries.
-        correlation = (scores[:, :, None] * scores[:, None, :]).mean(axis=0)
-        others = correlation.sum(axis=1) - np.where(moving, 1.0, 0.0)
-        total = max(float(others.sum()), 0.0)
-        if total == 0.0:
-            return np.zeros(count)
-        loadings: Array = others / math.sqrt(total * (count - 1) / count)
-        return loadings.clip(0.0, 1.0)
+        scores = (returns - returns.mean(axis=0)) / np.where(spread > 0.0, spread, 1.0)
+        # An explicit sum: a matrix product may differ in its last bit between linear-algebra libraries.
+        return one_factor((scores[:, :, None] * scores[:, None, :]).mean(axis=0))
+
+
+def one_factor(correlation: Array) -> Array:
+    """Loadings l in [0, 1], shape (n,), whose products l_i l_j come closest to `correlation`, (n, n), off its diagonal.
+
+    Alternating least squares: each loading in turn is the regression of its row on the others.
+    """
+    count = len(correlation)
+    loadings = np.full(count, 0.7)
+    for _ in range(FACTOR_ROUNDS):
+        for i in range(count):
+            others = np.arange(count) != i
+            weight = float((loadings[others] ** 2).sum())
+            best = float((correlation[i, others] * loadings[others]).sum()) / weight if weight > 0.0 else 0.0
+            loadings[i] = min(max(best, 0.0), 1.0)
+    return loadings
 
 
 class ReplayPath:
