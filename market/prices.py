@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def move_prices(world: World, venue: Venue, oracles: Iterable[Oracle]) -> None:
     """Advance everything that is a price."""
-    usd = world.reference.prices(world.tick) * np.exp(world.impact)
+    usd = world.reference.row(world.tick) * np.exp(world.impact)
     set_references(world.assets, world.instruments, usd)
     for oracle in oracles:
         oracle.publish(world)

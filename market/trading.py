@@ -6,13 +6,10 @@ from market.kernels.trading import arrange, permanent_impact
 from market.kernels.trading import trade as trade_kernel
 from market.world import Inbox, World
 
-SALT = "arrival"
-
-
 def trade(world: World, inbox: Inbox) -> None:
     """Carry out the tick's messages: cancels first, then in drawn order (market/kernels/trading.py)."""
     world.make_room(messages=inbox.count, events=0, losses=0)
-    salt = world.streams.integer(SALT, world.tick)
+    salt = world.arrival_salt.row(world.tick)[0]
     keys, arrival = world.scratch["keys"], world.scratch["arrival"]
     arrange(inbox.messages, inbox.count, salt, keys, arrival)
     world.n_fills = trade_kernel(

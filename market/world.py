@@ -25,7 +25,7 @@ from market.kernels.records import (
 )
 from market.kernels.watch import RINGS
 from market.ledger import Ledger
-from market.streams import Streams
+from market.streams import Stream, Streams
 
 MOST_BIDS = 1024
 
@@ -33,7 +33,7 @@ MOST_BIDS = 1024
 class ReferencePath(Protocol):
     """The outside world's prices before this venue's own permanent impact."""
 
-    def prices(self, tick: int) -> NDArray[np.float64]:
+    def row(self, tick: int) -> NDArray[np.float64]:
         """float64[n_assets], USD."""
 
 
@@ -112,11 +112,14 @@ class World:
     losses: NDArray[np.void] = field(init=False)
     watch: Watch = field(init=False)
     scratch: dict[str, NDArray[Any]] = field(init=False)
+    arrival_salt: Stream = field(init=False)
+    """One uniform draw per tick: the order in which the tick's messages arrive."""
 
     def __post_init__(self) -> None:
         n_accounts, n_instruments = self.ledger.positions.shape
         n_assets = len(self.assets)
         self.impact = np.zeros(n_assets)
+        self.arrival_salt = self.streams.stream("arrival", width=1)
         self.funding_carried = np.zeros(n_instruments)
         self.fills = np.zeros(4096, FILL)
         self.claims = np.zeros(n_accounts, CLAIM)

@@ -46,10 +46,11 @@ def _mix(value):
 def arrange(messages, n, salt, keys, arrival):
     """Write the order of arrival of messages 0 .. n - 1 into `arrival`: cancels first, then by a drawn key.
 
-    The key is a hash of the tick's salt, the account and the book, so one account's messages to one book keep their
+    The key is a hash of the tick's salt (a uniform draw), the account and the book, so one account's messages to one book keep their
     order, and adding an account changes nobody else's place relative to the others.
     """
     at = 0
+    seed = np.uint64(np.int64(salt * (1 << 53)))
     starts = np.zeros(_BUCKETS + 1, np.int64)
     for row in range(n):
         message = messages[row]
@@ -58,7 +59,7 @@ def arrange(messages, n, salt, keys, arrival):
             at += 1
         else:
             sender = np.uint64(message.account) * np.uint64(4096) + np.uint64(message.book + 1)
-            keys[row] = _mix(salt ^ (sender * np.uint64(0x9E3779B97F4A7C15)))
+            keys[row] = _mix(seed ^ (sender * np.uint64(0x9E3779B97F4A7C15)))
             starts[np.int64(keys[row] >> np.uint64(56)) + 1] += 1
     starts[0] = at
     for bucket in range(_BUCKETS):
