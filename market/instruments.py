@@ -28,8 +28,8 @@ LARGEST_MONEY = 1 << 60
 class Asset:
     """Something accounts own."""
 
-    price_usd: PositiveUsd
-    """Reference price at the start."""
+    price_usd: PositiveUsd = 1.0
+    """Reference price of an asset that the reference model does not move."""
     price_tick_usd: PositiveUsd = 0.01
     """Step in which the venue values it."""
     quantum: Positive = 1e-8

@@ -40,6 +40,7 @@ def liquidate(world: World, venue: Venue, keepers: Sequence[Keepers]) -> None:
 def open_claims(world: World, *, round_: int, clock: int) -> int:
     """Assess whoever the safe-distance filter cannot rule out; return the number of open claims."""
     state = world.watch
+    world.make_room_for_breaches()
     common = (world.ledger.accounts, world.instruments, world.assets, world.tiers, world.ledger.positions)
     if state.full_assessment:
         members, count = state.everybody, len(state.everybody)
@@ -50,8 +51,8 @@ def open_claims(world: World, *, round_: int, clock: int) -> int:
         )  # fmt: skip
         members = state.members[RINGS]
     found: int = find_claims(
-        members, count, world.claims, world.tick, round_, clock, world.policy, world.books.counters, *common,
-        world.ledger.cash,
+        members, count, world.claims, world.tick, round_, clock, world.policy, world.breaches, world.breach_lots,
+        world.breach_cash, world.books.counters, *common, world.ledger.cash,
     )  # fmt: skip
     return found
 

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from market.book import Books
 from market.kernels.records import (
     BID,
+    BREACH,
+    BREACH_COUNT,
     CANCEL,
     CLAIM,
     CLAIM_COUNT,
@@ -110,6 +112,9 @@ class World:
     bids: NDArray[np.void] = field(init=False)
     events: NDArray[np.void] = field(init=False)
     losses: NDArray[np.void] = field(init=False)
+    breaches: NDArray[np.void] = field(init=False)
+    breach_lots: NDArray[np.int64] = field(init=False)
+    breach_cash: NDArray[np.int64] = field(init=False)
     watch: Watch = field(init=False)
     scratch: dict[str, NDArray[Any]] = field(init=False)
     arrival_salt: Stream = field(init=False)
@@ -126,6 +131,9 @@ class World:
         self.bids = np.zeros(MOST_BIDS, BID)
         self.events = np.zeros(4096, EVENT)
         self.losses = np.zeros(1024, LOSS)
+        self.breaches = np.zeros(2 * n_accounts, BREACH)
+        self.breach_lots = np.zeros((2 * n_accounts, n_instruments), np.int64)
+        self.breach_cash = np.zeros((2 * n_accounts, n_assets), np.int64)
         self.watch = Watch(n_accounts=n_accounts, n_instruments=n_instruments, n_assets=n_assets)
         self.scratch = {
             "rank": np.zeros(n_instruments, np.int64),
@@ -179,6 +187,11 @@ class World:
         """Rows of `losses` in use."""
         return int(self.books.counters[LOSS_COUNT])
 
+    @property
+    def n_breaches(self) -> int:
+        """Claims opened so far."""
+        return int(self.books.counters[BREACH_COUNT])
+
     def ticks(self, seconds: float) -> int:
         """A latency in whole ticks, rounded up; one part in a million of a tick is forgiven as rounding."""
         return max(0, int(np.ceil(seconds / self.tick_seconds - 1e-6)))
@@ -202,9 +215,17 @@ class World:
         if len(self.losses) < self.n_losses + losses:
             self.losses = _grown(self.losses, self.n_losses + losses)
 
+    def make_room_for_breaches(self) -> None:
+        """Grow the log so that every account could break once more."""
+        needed = self.n_breaches + len(self.claims)
+        if len(self.breaches) < needed:
+            self.breaches = _grown(self.breaches, needed)
+            self.breach_lots = _grown(self.breach_lots, needed)
+            self.breach_cash = _grown(self.breach_cash, needed)
 
-def _grown(array: NDArray[np.void], needed: int) -> NDArray[np.void]:
-    larger = np.zeros(max(needed, 2 * len(array)), array.dtype)
+
+def _grown(array: NDArray[Any], needed: int) -> NDArray[Any]:
+    larger = np.zeros((max(needed, 2 * len(array)), *array.shape[1:]), array.dtype)
     larger[: len(array)] = array
     return larger
 

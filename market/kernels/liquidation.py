@@ -11,6 +11,7 @@ from market.kernels.ledger import settle_fill, transfer
 from market.kernels.margin import equities, maintenance_of, notional_of, tier_of, value_of
 from market.kernels.marks import remark
 from market.kernels.records import (
+    BREACH_COUNT,
     BUY,
     CLAIM_COUNT,
     CLOSE_ALL,
@@ -37,7 +38,8 @@ def _appraise(claim, instruments, assets, tiers, positions, cash, policy):
     """Refresh a claim's figures at the prices of now; return its margin excess in USD quanta."""
     account = claim.account
     margin_equity, net_equity = equities(account, instruments, assets, positions, cash)
-    claim.excess = margin_equity - maintenance_of(account, instruments, assets, tiers, positions)
+    claim.maintenance = maintenance_of(account, instruments, assets, tiers, positions)
+    claim.excess = margin_equity - claim.maintenance
     claim.net_equity = net_equity
     notional = 0
     for book in range(instruments.shape[0]):
@@ -105,8 +107,28 @@ def find_claims(
         claim.next_try = clock
         _appraise(claim, instruments, assets, tiers, positions, cash, policy)
         kept += 1
+    for at in range(first_new, kept):
+        _note_breach(claims[at], breaches, breach_lots, breach_cash, counters, positions, cash)
     counters[CLAIM_COUNT] = kept
     return kept
+
+
+@kernel
+def _note_breach(claim, breaches, breach_lots, breach_cash, counters, positions, cash):
+    """Keep what the account held when its claim opened: causes are worked out from it after the run."""
+    row = counters[BREACH_COUNT]
+    counters[BREACH_COUNT] += 1
+    breach = breaches[row]
+    breach.tick = claim.tick
+    breach.round = claim.round
+    breach.account = claim.account
+    breach.excess = claim.excess
+    breach.maintenance = claim.maintenance
+    breach.net_equity = claim.net_equity
+    for book in range(positions.shape[1]):
+        breach_lots[row, book] = positions[claim.account, book].lots
+    for asset in range(cash.shape[1]):
+        breach_cash[row, asset] = cash[claim.account, asset]
 
 
 @kernel

@@ -53,7 +53,7 @@ SYSTEM_NAMES = ("clearing", "treasury", "insurance_fund", "outside", "rest_of_ma
 # Slots of the `counters` array that the book keeps.
 FREE_COUNT, SEQUENCE, LIVE_ORDERS, REJECTED = 0, 1, 2, 3
 # Slots that trading and liquidation keep.
-REFUSED, TOUCHED_COUNT, CLAIM_COUNT, EVENT_COUNT, LOSS_COUNT = 4, 5, 6, 7, 8
+REFUSED, TOUCHED_COUNT, CLAIM_COUNT, EVENT_COUNT, LOSS_COUNT, BREACH_COUNT = 4, 5, 6, 7, 8, 9
 N_COUNTERS = 16
 
 HANDLE_SLOT_BITS = 24
@@ -194,6 +194,7 @@ CLAIM = np.dtype(
         ("round", i4),
         ("next_try", i4),  # not offered before this round, counted from the start of the run
         ("excess", i8),  # margin excess now, USD quanta, < 0
+        ("maintenance", i8),  # USD quanta
         ("net_equity", i8),  # USD quanta
         ("notional", i8),  # of all positions and debts, USD quanta
         ("reward", i8),  # what a keeper could earn before slippage, USD quanta
@@ -278,3 +279,31 @@ LOSS = np.dtype(
         ("uncovered", i8),
     ]
 )
+
+BREACH = np.dtype(
+    [
+        ("tick", i4),
+        ("round", i4),
+        ("account", i4),
+        ("unused", i4),
+        ("excess", i8),  # USD quanta, < 0
+        ("maintenance", i8),
+        ("net_equity", i8),
+    ]
+)
+"""An account found below maintenance: one row per claim opened, beside its lots and balances at that moment."""
+
+TICK = np.dtype(
+    [
+        ("mark", i4),
+        ("index", i4),
+        ("reference", i4),
+        ("best_bid", i4),
+        ("best_ask", i4),
+        ("unused", i4),
+        ("volume", i8),
+        ("net_flow", i8),
+        ("forced_flow", i8),
+    ]
+)
+"""What is recorded per instrument and tick; prices in ticks, flows in lots."""
