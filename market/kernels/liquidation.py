@@ -57,21 +57,9 @@ def _appraise(claim, instruments, assets, tiers, positions, cash, policy):
 
 @kernel
 def find_claims(
-    members,
-    count,
-    claims,
-    tick,
-    round_,
-    clock,
-    policies,
-    counters,
-    accounts,
-    instruments,
-    assets,
-    tiers,
-    positions,
-    cash,
-):
+    members, count, claims, tick, round_, clock, policies, breaches, breach_lots, breach_cash, counters, accounts,
+    instruments, assets, tiers, positions, cash,
+):  # fmt: skip
     """Drop cured claims, open new ones among `members[:count]`; return how many there are.
 
     A claim opens when margin excess is strictly negative and persists until it is cured or closed out. Claims are kept
