@@ -24,8 +24,8 @@ def parameters(cls: type[T]) -> type[T]:
     return dataclass(frozen=True, kw_only=True)(cls)
 
 
-def _unit(unit: str, **bounds: float) -> object:
-    return Field(json_schema_extra={"unit": unit}, **bounds)  # type: ignore[arg-type]
+def _unit(unit: str, *, ge: float | None = None, gt: float | None = None, le: float | None = None) -> object:
+    return Field(json_schema_extra={"unit": unit}, ge=ge, gt=gt, le=le)
 
 
 Share = Annotated[float, _unit("share", ge=0.0, le=1.0)]

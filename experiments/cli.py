@@ -1,0 +1,226 @@
+"""The command `cascade`. Each command imports what it needs when it runs, so that `--help` is immediate."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
+
+import typer
+
+from market.errors import InputError
+
+if TYPE_CHECKING:
+    from experiments.config import Override
+
+DEFAULT_SCENARIO = "flash-crash"
+RUNS = Path("results/runs")
+
+app = typer.Typer(
+    name="cascade",
+    help="Agent-based simulation of liquidation cascades.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+C = TypeVar("C", bound=Callable[..., None])
+
+ScenarioName = Annotated[str, typer.Argument(help="An embedded scenario (see `cascade scenarios`) or a TOML file.")]
+Sets = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change one value; may be repeated.")]
+Accounts = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="A real book of accounts (CSV or Parquet) instead of a made one.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print only JSON.")]
+
+
+def command(function: C) -> C:
+    """Register a command whose expected failures end in one line and the right exit code."""
+
+    @wraps(function)
+    def guarded(*args: object, **kwargs: object) -> None:
+        with expected_failures():
+            function(*args, **kwargs)
+            sys.stdout.flush()
+
+    app.command()(guarded)
+    return function
+
+
+@contextmanager
+def expected_failures() -> Iterator[None]:
+    """Turn wrong input, a full disk, a closed pipe and Ctrl-C into one line and an exit code, without traceback."""
+    from experiments.folder import UNWRITABLE
+
+    try:
+        yield
+    except InputError as error:
+        _stop(2, *(f"error: {line}" for line in str(error).splitlines()))
+    except KeyboardInterrupt:
+        _stop(130, "interrupted, nothing written")
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit fails again
+        _stop(128 + signal.SIGPIPE)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        _stop(2, f"error: {f'{error.filename}: ' if error.filename else ''}{os.strerror(error.errno)}")
+
+
+def _stop(code: int, *lines: str) -> NoReturn:
+    for line in lines:
+        print(line, file=sys.stderr)
+    raise typer.Exit(code)
+
+
+@command
+def run(
+    scenario: ScenarioName = DEFAULT_SCENARIO,
+    *,
+    prices: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Replay this price table (CSV or Parquet).")
+    ] = None,
+    start: Annotated[str | None, typer.Option(metavar="TIME", help="First instant of the replay, UTC.")] = None,
+    hours: Annotated[float | None, typer.Option(help="Length of the simulated time.")] = None,
+    accounts: Accounts = None,
+    sets: Sets = [],  # noqa: B006  typer copies it
+    seed: Annotated[int, typer.Option(min=0, help="Two runs with one seed are identical.")] = 1,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help=f"Output folder [default: {RUNS}/SCENARIO-seedSEED].")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in --out.")] = False,
+    twin: Annotated[
+        bool, typer.Option("--twin/--no-twin", help="Also run without liquidations, to measure amplification.")
+    ] = True,
+    as_json: Json = False,
+) -> None:
+    """Simulate a scenario, print its figures and write its report."""
+    from experiments import folder, library, show
+    from experiments.fields import scenario_hash
+    from experiments.progress import display
+
+    name = library.find(scenario).stem
+    target = out or RUNS / f"{name}-seed{seed}"
+    replace = overwrite or out is None
+    folder.check(target, replace=replace)
+    from experiments.scenario import Scenario
+
+    world = Scenario.load(scenario, overrides=[*_inputs(prices, start, hours, accounts), *sets])
+    from experiments.run import simulate
+
+    with display(sys.stderr) as progress:
+        result = simulate(world, seed=seed, twin=twin, progress=progress)
+        written = result.save(target, overwrite=replace)
+    if as_json:
+        head = {"scenario": name, "scenario_hash": scenario_hash(world), "seed": seed, "folder": str(written)}
+        show.print_json({**head, **result.kpis})
+        return
+    show.print_table(show.kpi_rows(result.kpis), header=(f"{name}, seed {seed}", ""), right=(1,))
+    print(f"report: {written / 'report.html'}")
+
+
+@command
+def scenarios(as_json: Json = False) -> None:
+    """List the embedded scenarios."""
+    from experiments import library, show
+
+    found = library.scenarios()
+    if as_json:
+        show.print_json(found)
+    else:
+        show.print_table(list(found.items()), header=("scenario", "what happens"))
+
+
+@command
+def explain(scenario: ScenarioName, *, sets: Sets = [], as_json: Json = False) -> None:  # noqa: B006
+    """Show every value of a scenario with its unit, where it was said and what it means."""
+    from experiments import config, library, show
+    from experiments.fields import leaves, scenario_hash
+    from experiments.scenario import Scenario
+
+    world, provenance = config.load(Scenario, library.find(scenario), overrides=sets)
+    found = list(leaves(world))
+    if as_json:
+        values = {
+            leaf.path: {
+                "value": leaf.value,
+                "unit": leaf.unit,
+                "source": provenance[leaf.path],
+                "bounds": leaf.bounds,
+                "help": leaf.help,
+            }
+            for leaf in found
+        }
+        show.print_json({"scenario_hash": scenario_hash(world), "values": values})
+    else:
+        show.print_table(
+            show.explain_rows(found, provenance), header=("key", "value", "unit", "source", "meaning"), right=(1,)
+        )
+
+
+@command
+def map(
+    scenario: ScenarioName = DEFAULT_SCENARIO,
+    *,
+    accounts: Accounts = None,
+    sets: Sets = [],  # noqa: B006
+    seed: Annotated[int, typer.Option(min=0)] = 1,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the picture, an HTML page, here.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what would be liquidated at which price, beside the depth that would have to absorb it."""
+    from experiments import show
+    from experiments.liquidation_map import liquidation_map
+    from experiments.scenario import Scenario
+
+    world = Scenario.load(scenario, overrides=[*_inputs(None, None, None, accounts), *sets])
+    found = liquidation_map(world, seed=seed)
+    if out is not None:
+        found.save(out)
+    if as_json:
+        show.print_json({"rows": found.rows})
+    elif found.rows:
+        header = list(found.rows[0])
+        cells = [
+            [value if isinstance(value, str) else show.number(key, value) for key, value in row.items()]
+            for row in found.rows
+        ]
+        show.print_table(cells, header=[key.replace("_", " ") for key in header], right=range(1, len(header)))
+    if out is not None and not as_json:
+        print(f"picture: {out}")
+
+
+def _inputs(prices: Path | None, start: str | None, hours: float | None, accounts: Path | None) -> list[Override]:
+    """The values that the options for real data stand for; messages name the option."""
+    from experiments.config import Override
+
+    found: list[Override] = []
+
+    def say(option: str, text: object, **values: object) -> None:
+        found.extend(Override(tuple(key.split("__")), value, f"{option} {text}") for key, value in values.items())
+
+    if prices is not None:
+        say("--prices", prices, reference__kind="replay", reference__file=str(prices))
+    if start is not None:
+        say("--start", start, reference__start=start)
+    if hours is not None:
+        say("--hours", hours, hours=hours)
+    if accounts is not None:
+        say("--accounts", accounts, population__kind="file", population__file=str(accounts))
+    return found
+
+
+def main() -> None:
+    """Entry point. A polite kill takes down what is half written, as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,310 @@
+"""From a TOML file to a parameter object: defaults, then the file (and what it extends), then `--set` overrides.
+
+Every mistake of the input is reported at once, one line each: file and line, key, what is wrong and what would
+be right. Beside the object comes its provenance: where each of its values was written.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import MISSING, dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import ValidationError
+
+from experiments import library
+from experiments.fields import LIST, MAP, OBJECT, FieldSpec, children, describe, leaves, plain, specs, to_dict
+from experiments.toml_tree import Node, entry_names, join, merge, parse, quote, suggest
+from market.errors import InputError
+
+T = TypeVar("T")
+
+Steps = tuple[str, ...]
+_FAILED: Any = object()
+
+
+@dataclass(frozen=True)
+class Override:
+    """A value given on the command line: where it goes, and the option (with its text) that messages name."""
+
+    path: Steps
+    value: Any
+    label: str
+
+
+def parse_override(text: str) -> Override:
+    """Read "key.path=value"; the value is TOML, or text where it is not. Raises InputError."""
+    label = f"--set {text}"
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise InputError(f"{label}: expected key.path=value")
+    try:
+        path = tuple(_steps(tomllib.loads(f"{key} = 0")))
+    except tomllib.TOMLDecodeError:
+        path = tuple(part.strip() for part in key.split("."))
+    try:
+        parsed = tomllib.loads(f"x = {value}")
+    except tomllib.TOMLDecodeError:
+        parsed = {}
+    return Override(path, parsed["x"] if list(parsed) == ["x"] else value.strip(), label)
+
+
+def _steps(nested: Any) -> Iterator[str]:
+    while isinstance(nested, dict):
+        (key,) = nested
+        yield key
+        nested = nested[key]
+
+
+def load(
+    cls: type[T], source: Path | str, *, overrides: Sequence[str | Override] = (), name: str = "scenario"
+) -> tuple[T, dict[str, str]]:
+    """Make a `cls` from a file (Path) or from TOML text (str, called `name` in messages).
+
+    A file may say `extends = "other"` (or a list of names): it is then laid over those, embedded scenarios and
+    presets or files beside it; lists of tables merge by their `symbol` or `name`. Returns the object and its
+    provenance: dotted path of every leaf -> "default", "FILE:LINE" or the option. Raises InputError with one line
+    for every problem.
+    """
+    tree = _read(source, ()) if isinstance(source, Path) else _extended(parse(source, file=name), None, ())
+    errors: list[tuple[str, str]] = []
+    given = Node({}, tree.source)
+    for override in overrides:
+        try:
+            given = merge(given, _as_tree(override), errors)
+        except InputError as error:
+            errors.append(("", str(error)))
+    loader = _Loader(errors)
+    result = loader.object((cls,), merge(tree, given, errors), MISSING, ())
+    if loader.errors:
+        raise InputError("\n".join(_in_order(loader.errors)))
+    return result, {leaf.path: loader.provenance.get(leaf.path, "default") for leaf in leaves(result)}
+
+
+def _as_tree(override: str | Override) -> Node:
+    made = parse_override(override) if isinstance(override, str) else override
+
+    def annotate(value: Any) -> Node:
+        if isinstance(value, dict):
+            return Node({key: annotate(child) for key, child in value.items()}, made.label)
+        return Node([annotate(child) for child in value] if isinstance(value, list) else value, made.label)
+
+    tree = annotate(plain(made.value))
+    for step in reversed(made.path):
+        tree = Node({step: tree}, made.label)
+    return tree
+
+
+def _read(file: Path, chain: tuple[Path, ...]) -> Node:
+    if file.resolve() in chain:
+        raise InputError(f"{library.label(file)}: extends itself")
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"{library.label(file)}: not a text file in UTF-8") from None
+    except OSError as error:
+        raise InputError(f"{library.label(file)}: cannot be read: {error.strerror}") from None
+    return _extended(parse(text, file=library.label(file)), file, (*chain, file.resolve()))
+
+
+def _extended(tree: Node, file: Path | None, chain: tuple[Path, ...]) -> Node:
+    """`tree` laid over what its `extends` names."""
+    if "extends" not in tree.value:
+        return tree
+    own = {key: child for key, child in tree.value.items() if key != "extends"}
+    said = tree.value["extends"]
+    names = said.plain() if isinstance(said.value, list) else [said.value]
+    errors: list[tuple[str, str]] = []
+    result = Node({}, tree.source)
+    for name in names:
+        if not isinstance(name, str):
+            raise InputError(f"{said.source}: extends: expected a name or a list of names, got {_show(name)}")
+        try:
+            found = library.find(name, beside=file)
+        except InputError as error:
+            raise InputError(f"{said.source}: extends: {error}") from None
+        result = merge(result, _read(found, chain), errors)
+    result = merge(result, Node(own, tree.source), errors)
+    if errors:
+        raise InputError("\n".join(_in_order(errors)))
+    return result
+
+
+def _in_order(errors: list[tuple[str, str]]) -> list[str]:
+    """The messages, those of one file by line."""
+
+    def key(item: tuple[str, str]) -> tuple[str, int]:
+        found = re.fullmatch(r"(.*):(\d+)", item[0])
+        return (found[1], int(found[2])) if found and not item[0].startswith("--") else (item[0], 0)
+
+    return list(dict.fromkeys(f"{source}: {text}" if source else text for source, text in sorted(errors, key=key)))
+
+
+class _Loader:
+    """Builds objects from a tree, collecting `errors` (source, message) and `provenance` as it goes."""
+
+    def __init__(self, errors: list[tuple[str, str]]) -> None:
+        self.errors = errors
+        self.provenance: dict[str, str] = {}
+
+    def fail(self, source: str, path: Steps, message: str) -> Any:
+        self.errors.append((source, f"{join(path)}: {message}" if path else message))
+        return _FAILED
+
+    def object(self, members: tuple[type, ...], node: Node, default: Any, path: Steps) -> Any:
+        """One of the parameter classes `members`, on top of `default` where that is of the same class."""
+        if not isinstance(node.value, dict):
+            return self.fail(node.source, path, f"expected a table, got {_show(node.plain())}")
+        cls = self._class(members, node, default, path)
+        if cls is _FAILED:
+            return _FAILED
+        fields = specs(cls)
+        for key, child in node.value.items():
+            foreign = child.tentative and any(key in specs(member) for member in members)
+            if key not in fields and not foreign:
+                self.fail(child.source, (*path, key), f"unknown key{suggest(key, list(fields))}")
+        values = {}
+        for name, spec in fields.items():
+            below = getattr(default, name) if type(default) is cls else spec.default
+            if name in node.value:
+                values[name] = self._field(spec, node.value[name], below, (*path, name))
+            elif below is MISSING:
+                values[name] = self.fail(node.source, (*path, name), f"missing: expected {spec.expected}")
+            else:
+                values[name] = below
+        if any(value is _FAILED for value in values.values()):
+            return _FAILED
+        try:
+            return cls(**values)
+        except ValueError as error:
+            for line in str(error).splitlines():
+                self.fail(node.source, path, line)
+            return _FAILED
+
+    def _class(self, members: tuple[type, ...], node: Node, default: Any, path: Steps) -> Any:
+        if len(members) == 1:
+            return members[0]
+        kinds = {str(kind): member for member in members for kind in get_args(specs(member)["kind"].annotation)}
+        if "kind" in node.value:
+            kind = node.value["kind"]
+            if kind.value in kinds:
+                return kinds[kind.value]
+            return self.fail(
+                kind.source,
+                (*path, "kind"),
+                f"unknown kind {_show(kind.plain())}{suggest(str(kind.value), list(kinds))}",
+            )
+        if type(default) in members:
+            return type(default)
+        return self.fail(node.source, (*path, "kind"), f"missing: one of {', '.join(kinds)}")
+
+    def _field(self, spec: FieldSpec, node: Node, below: Any, path: Steps) -> Any:
+        if spec.optional and node.value == "none":
+            self.provenance[join(path)] = node.provenance
+            return None
+        if spec.shape == OBJECT:
+            return self.object(spec.members, node, below, path)
+        if spec.shape == LIST:
+            return self._list(spec, node, below, path)
+        if spec.shape == MAP:
+            return self._map(spec, node, below, path)
+        return self._leaf(spec, node, path)
+
+    def _list(self, spec: FieldSpec, node: Node, below: Any, path: Steps) -> Any:
+        if isinstance(node.value, dict):
+            return self._patched(spec, node, below, path)
+        if not isinstance(node.value, list):
+            return self.fail(node.source, path, f"expected {spec.expected}, got {_show(node.plain())}")
+        steps = entry_names(node.value) or [str(i) for i in range(len(node.value))]
+        self.provenance[join(path)] = node.provenance
+        built = [
+            self.object(spec.members, child, MISSING, (*path, step))
+            for step, child in zip(steps, node.value, strict=True)
+        ]
+        return _FAILED if any(entry is _FAILED for entry in built) else tuple(built)
+
+    def _patched(self, spec: FieldSpec, node: Node, below: Any, path: Steps) -> Any:
+        """The default list with the entries changed that a table names."""
+        entries = {} if below is MISSING else {step[0]: entry for step, entry in children(spec, below)}
+        for key, child in node.value.items():
+            if key in entries:
+                entries[key] = self.object(spec.members, child, entries[key], (*path, key))
+            else:
+                entries[key] = self.fail(child.source, (*path, key), f"no such entry{suggest(key, list(entries))}")
+        return _FAILED if any(entry is _FAILED for entry in entries.values()) else tuple(entries.values())
+
+    def _map(self, spec: FieldSpec, node: Node, below: Any, path: Steps) -> Any:
+        if not isinstance(node.value, dict):
+            return self.fail(node.source, path, f"expected {spec.expected}, got {_show(node.plain())}")
+        entries = {} if below is MISSING else dict(below)
+        for key, child in node.value.items():
+            entries[key] = self.object(spec.members, child, entries.get(key, MISSING), (*path, key))
+        return _FAILED if any(entry is _FAILED for entry in entries.values()) else entries
+
+    def _leaf(self, spec: FieldSpec, node: Node, path: Steps) -> Any:
+        self.provenance[join(path)] = node.provenance
+        try:
+            return spec.parse(node.plain())
+        except ValidationError as error:
+            for problem in error.errors():
+                inner, below, expected = node, path, spec.schema
+                for step in problem["loc"]:
+                    value = inner.value
+                    if isinstance(value, dict) and step in value:
+                        inner, expected = value[str(step)], expected.get("additionalProperties", {})
+                    elif isinstance(value, list) and isinstance(step, int):
+                        inner, expected = value[step], expected.get("items", {})
+                    else:
+                        break
+                    below = (*below, str(step))
+                own = problem["type"] in ("value_error", "assertion_error")
+                why = str(problem["ctx"]["error"]) if own else f"expected {describe(expected)}"
+                self.fail(inner.source, below, f"{why}, got {_show(inner.plain())}")
+            return _FAILED
+
+
+def _show(value: Any) -> str:
+    text = json.dumps(plain(value), ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def resolved_toml(obj: Any) -> str:
+    """A parameter object as TOML with every default written out; reading it gives an equal object."""
+    lines: list[str] = []
+    _write_table(to_dict(obj), (), lines)
+    return "\n".join(lines).strip() + "\n"
+
+
+def _write_table(table: dict[str, Any], path: Steps, lines: list[str]) -> None:
+    for key, value in table.items():
+        if not _is_table(value):
+            lines.append(f"{join((key,))} = {_toml_value(value)}")
+    for key, value in table.items():
+        inner = (*path, key)
+        if isinstance(value, dict):
+            lines.extend(("", f"[{join(inner)}]"))
+            _write_table(value, inner, lines)
+        elif _is_table(value):
+            for entry in value:
+                lines.extend(("", f"[[{join(inner)}]]"))
+                _write_table(entry, inner, lines)
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict) or (
+        isinstance(value, list) and bool(value) and all(isinstance(entry, dict) for entry in value)
+    )
+
+
+def _toml_value(value: Any) -> str:
+    if value is None:
+        return '"none"'
+    if isinstance(value, list):
+        return f"[{', '.join(_toml_value(entry) for entry in value)}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{join((key,))} = {_toml_value(child)}' for key, child in value.items())}}}"
+    return quote(value) if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,143 @@
+"""Output folders that appear whole or not at all.
+
+Everything is written into a hidden sibling, `.NAME.partial-PID`, and renamed into place at the end. A killed run
+leaves at most such a sibling, which the next run into the same place removes.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from market.errors import InputError
+
+MARKER = "run.json"
+"""The file by which a folder is known to be the output of an earlier run, and so may be replaced."""
+
+UNWRITABLE = frozenset(
+    {
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+        errno.EFBIG,
+        errno.EIO,
+        errno.ENAMETOOLONG,
+        errno.ENOTDIR,
+    }
+)
+"""System errors that are about the place, not about the program."""
+
+
+def check(target: Path, *, replace: bool) -> None:
+    """Make sure `target` can be written, before any work is done. Raises InputError.
+
+    An empty folder may always be filled; the folder of an earlier run is replaced if `replace` is true; anything
+    else that is already there is left alone.
+    """
+    if target.is_symlink() or target.exists():
+        if not target.is_dir():
+            raise InputError(f"{target}: exists and is not a folder")
+        if not _is_empty(target):
+            if not (target / MARKER).is_file():
+                raise InputError(f"{target}: exists and is not the folder of an earlier run (it has no {MARKER})")
+            if not replace:
+                raise InputError(f"{target}: holds an earlier run; say --overwrite to replace it")
+    parent = target.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    try:
+        os.rmdir(tempfile.mkdtemp(prefix=".probe-", dir=parent))
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written: {error.strerror}") from None
+
+
+@contextmanager
+def atomic(target: Path, *, replace: bool) -> Iterator[Path]:
+    """Give a fresh folder to write into; it becomes `target` when the block ends well and vanishes when it does not.
+
+    Raises InputError when the place cannot be written or is full; other exceptions pass through.
+    """
+    check(target, replace=replace)
+    target = target.absolute()
+    partial = _sibling(target, "partial")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(target)
+        partial.mkdir()
+        yield partial
+        _flush(partial)
+        _move_into_place(partial, target)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        raise InputError(f"{target}: cannot be written: {os.strerror(error.errno)}; nothing was written") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _is_empty(folder: Path) -> bool:
+    try:
+        return next(folder.iterdir(), None) is None
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read: {error.strerror}") from None
+
+
+def _sibling(target: Path, role: str) -> Path:
+    return target.with_name(f".{target.name}.{role}-{os.getpid()}")
+
+
+def _flush(folder: Path) -> None:
+    """Bring every file to the disk, so that the rename does not come before the data."""
+    for path in [*folder.rglob("*"), folder]:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _move_into_place(partial: Path, target: Path) -> None:
+    if not target.exists() or _is_empty(target):
+        partial.rename(target)
+        return
+    # A folder cannot be renamed over a full one: the earlier run steps aside, and comes back if anything fails.
+    old = _sibling(target, "old")
+    target.rename(old)
+    try:
+        partial.rename(target)
+    except BaseException:
+        old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove what killed runs left beside `target`, and bring back an earlier run that one had moved aside."""
+    pattern = re.compile(re.escape(f".{target.name}.") + r"(partial|old)-(\d+)")
+    for path in target.parent.iterdir():
+        found = pattern.fullmatch(path.name)
+        if found is None or _is_alive(int(found[2])):
+            continue
+        if found[1] == "old" and not target.exists():
+            path.rename(target)
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_alive(pid: int) -> bool:
+    if pid == os.getpid():
+        return False
+    with suppress(PermissionError):
+        try:
+            os.kill(pid, 0)
+        except (ProcessLookupError, OverflowError):
+            return False
+    return True
