@@ -39,6 +39,8 @@ class BookFlow:
     """Standard deviation of the log size of limit orders."""
     half_life_seconds: PositiveSeconds = 90.0
     """Time in which half of the resting orders are cancelled."""
+    stale_half_life_seconds: PositiveSeconds = 1.0
+    """Time in which half of the orders through the reference price (bids above it, asks below) are cancelled."""
     median_distance_bps: Annotated[float, Field(gt=0.0, le=1e6, json_schema_extra={"unit": "bps"})] = 40.0
     """Scale of the log-logistic law of a new order's distance: its median, were there no largest distance."""
     distance_tail: Annotated[float, Field(ge=0.5, le=10.0, json_schema_extra={"unit": "1"})] = 1.3
@@ -132,7 +134,7 @@ class Crowd:
             record["book"], record["uniform_at"], record["normal_at"] = book, uniforms, normals
             self.flows[book] = record
             per_tick = int(record["most_limits"]) + int(record["most_markets"])
-            uniforms += 3 + per_tick
+            uniforms += 5 + per_tick
             normals += per_tick
         self._resting = [round(flow.resting_orders) for flow in flows]
         # The number of handles kept is a Poisson variable with this mean (executed ones stay until they are picked).
@@ -140,7 +142,8 @@ class Crowd:
         self._own = np.zeros((len(flows), room), np.int64)
         self._uniforms = world.streams.stream(STREAM, width=uniforms)
         self._normals = world.streams.stream(f"{STREAM}.sizes", width=normals, kind="normal")
-        self.most_messages = int(self.flows["most_limits"].sum() + self.flows["most_markets"].sum()) + self._own.size
+        # An order may be picked as stale and once more as one of all.
+        self.most_messages = int((self.flows["most_limits"] + self.flows["most_markets"]).sum()) + 2 * self._own.size
         self._first = self._count = 0
 
     def fill_books(self, world: World) -> None:
@@ -156,8 +159,8 @@ class Crowd:
         before, first = inbox.previous, inbox.count
         inbox.count = decide(
             inbox.messages, first, before.messages, before.handles, self._first, self._count, self.flows, self._own,
-            self._uniforms.row(world.tick), self._normals.row(world.tick), world.books.orders, world.instruments,
-            world.assets,
+            self._uniforms.row(world.tick), self._normals.row(world.tick), world.books.orders, world.books.levels,
+            world.instruments, world.assets,
         )  # fmt: skip
         self._first, self._count = first, inbox.count - first
 
@@ -182,6 +185,7 @@ def _record(flow: BookFlow, *, symbol: str, tick_seconds: float) -> NDArray[np.v
     record["limits"], record["most_limits"] = limits, _most(limits)
     record["markets"], record["most_markets"] = markets, _most(markets)
     record["hazard"] = flow.hazard * tick_seconds
+    record["stale_hazard"] = math.log(2.0) * tick_seconds / flow.stale_half_life_seconds
     record["scale"] = flow.median_distance_bps * 1e-4
     record["inverse_tail"] = 1.0 / flow.distance_tail
     record["cap_odds"] = (flow.largest_distance_bps / flow.median_distance_bps) ** flow.distance_tail

@@ -7,7 +7,7 @@ import numpy as np
 from agents.kernels.orders import poisson, put_cancel, put_order, rests, usd_per_tick
 from market.kernels.book import rest
 from market.kernels.jit import inline, kernel
-from market.kernels.records import BUY, CROWD_ACCOUNT, LIMIT, MARKET, SELL, f8, i4, i8
+from market.kernels.records import BUY, CROWD_ACCOUNT, LIMIT, MARKET, NONE, SELL, f8, i4, i8
 
 FLOW = np.dtype(
     [
@@ -15,7 +15,7 @@ FLOW = np.dtype(
         ("from_opposite", i4),  # 1: distances count from the opposite best price; 0: from the middle
         ("most_limits", i4),  # per tick
         ("most_markets", i4),
-        ("uniform_at", i4),  # first column of its uniforms: three counts, one per limit, one per market order
+        ("uniform_at", i4),  # first column of its uniforms: five for counts and choices, one per limit, one per market order
         ("normal_at", i4),  # first column of its normals: one per limit order, one per market order
         ("limits", f8),  # mean number per tick
         ("markets", f8),
@@ -27,6 +27,7 @@ FLOW = np.dtype(
         ("limit_sigma", f8),
         ("market_mean_log", f8),
         ("market_sigma", f8),
+        ("stale_hazard", f8),  # of an order on the wrong side of the reference, per tick
         ("thinning", f8),  # per unit of log return
         ("slow_weight", f8),  # weight of the newest price in the slow average
         ("calming", f8),  # share of stress that is left after a tick
@@ -112,8 +113,70 @@ def _remember(flow, middle):
     return 1.0 + flow.thinning * flow.stress
 
 
+@inline
+def _uniform(seed, k):
+    """The k-th number in [0, 1) that a seed stands for."""
+    return np.int64(_hash(seed + np.uint64(k + 1) * _GOLDEN) >> np.uint64(11)) * 1.1102230246251565e-16
+
+
 @kernel
-def decide(messages, n, sent, sent_handles, first, count, flows, own, uniforms, normals, orders, instruments, assets):
+def _cancel_some(messages, n, at, factor, uniform, flows, own, orders):
+    """Cancel at the hazard every order has: a Poisson number of handles, chosen uniformly."""
+    flow = flows[at]
+    leaving = 1.0 - np.exp(-flow.hazard * factor)
+    cancels = poisson(uniform, flow.n_handles * leaving, flow.n_handles)
+    seed = np.uint64(uniform * 9007199254740992.0)
+    for k in range(cancels):
+        chosen = int(_uniform(seed, k) * flow.n_handles)
+        handle = own[at, chosen]
+        flow.n_handles -= 1
+        own[at, chosen] = own[at, flow.n_handles]
+        if rests(handle, orders):
+            n = put_cancel(messages, n, flow.book, handle, CROWD_ACCOUNT)
+    return n
+
+
+@kernel
+def _cancel_stale(messages, n, flow, side, uniform, orders, levels, instruments):
+    """Cancel, with some probability each, the crowd's orders on one side that lie through the reference price."""
+    instrument = instruments[flow.book]
+    price = instrument.best_bid if side == BUY else instrument.best_ask
+    step = -1 if side == BUY else 1
+    leaving = 1.0 - np.exp(-flow.stale_hazard)
+    seed = np.uint64(uniform * 9007199254740992.0)
+    if price == 0 or price == instrument.n_levels - 1:
+        return n
+    seen = 0
+    while (instrument.reference - price) * step > 0:
+        slot = levels[instrument.level_base + price].head
+        while slot != NONE:
+            order = orders[slot]
+            if order.account == CROWD_ACCOUNT:
+                if _uniform(seed, seen) < leaving:
+                    n = put_cancel(messages, n, flow.book, order.handle, CROWD_ACCOUNT)
+                seen += 1
+            slot = order.next
+        price += step
+    return n
+
+
+@kernel
+def decide(
+    messages,
+    n,
+    sent,
+    sent_handles,
+    first,
+    count,
+    flows,
+    own,
+    uniforms,
+    normals,
+    orders,
+    levels,
+    instruments,
+    assets,
+):
     """Append each book's cancellations, limit and market orders of a tick; return the messages now in use.
 
     `sent`, `sent_handles`, `first`, `count`: last tick's messages and their handles. `own[flow]` holds the handles of
@@ -129,30 +192,22 @@ def decide(messages, n, sent, sent_handles, first, count, flows, own, uniforms, 
         factor = _remember(flow, middle)
         draw = flow.uniform_at
 
-        leaving = 1.0 - np.exp(-flow.hazard * factor)
-        cancels = poisson(uniforms[draw], flow.n_handles * leaving, flow.n_handles)
-        seed = np.uint64(uniforms[draw] * 9007199254740992.0)
-        for k in range(cancels):
-            bits = np.int64(_hash(seed + np.uint64(k + 1) * _GOLDEN) >> np.uint64(11))
-            chosen = int(bits * 1.1102230246251565e-16 * flow.n_handles)
-            handle = own[at, chosen]
-            flow.n_handles -= 1
-            own[at, chosen] = own[at, flow.n_handles]
-            if rests(handle, orders):
-                n = put_cancel(messages, n, book, handle, CROWD_ACCOUNT)
+        n = _cancel_some(messages, n, at, factor, uniforms[draw], flows, own, orders)
+        n = _cancel_stale(messages, n, flow, BUY, uniforms[draw + 1], orders, levels, instruments)
+        n = _cancel_stale(messages, n, flow, SELL, uniforms[draw + 2], orders, levels, instruments)
 
         unit = max(usd_per_tick(instrument, assets) * middle, 1e-300)
-        limits = poisson(uniforms[draw + 1], flow.limits / factor, flow.most_limits)
+        limits = poisson(uniforms[draw + 3], flow.limits / factor, flow.most_limits)
         for k in range(limits):
-            uniform = 2.0 * uniforms[draw + 3 + k]
+            uniform = 2.0 * uniforms[draw + 5 + k]
             side = BUY if uniform < 1.0 else SELL
             distance = _distance(uniform - side, flow.scale, flow.inverse_tail, flow.cap_odds)
             price = _price(side, distance, flow.from_opposite, instrument, middle)
             lots = _lots(normals[flow.normal_at + k], flow.limit_mean_log, flow.limit_sigma, unit)
             n = put_order(messages, n, LIMIT, book, side, price, lots, CROWD_ACCOUNT, 0, at)
 
-        draw += 3 + flow.most_limits
-        markets = poisson(uniforms[flow.uniform_at + 2], flow.markets, flow.most_markets)
+        draw += 5 + flow.most_limits
+        markets = poisson(uniforms[flow.uniform_at + 4], flow.markets, flow.most_markets)
         for k in range(markets):
             side = BUY if uniforms[draw + k] < 0.5 else SELL
             normal = normals[flow.normal_at + flow.most_limits + k]
