@@ -55,7 +55,7 @@ class BookFlow:
     """Mean size of a market order."""
     market_size_sigma: Ratio = 1.5
     """Standard deviation of the log size of market orders."""
-    thinning: Ratio = 1.0
+    thinning: Ratio = 0.4
     """After a move of x percent, limit orders come 1 + thinning x times slower and are cancelled that much faster."""
     return_seconds: PositiveSeconds = 60.0
     """Half-life of the average price that a move is measured against."""

@@ -57,6 +57,7 @@ def quotes(
     return float(reservation), float(half_spread)
 
 
+PositiveBps = Annotated[float, Field(gt=0.0, le=10_000.0, json_schema_extra={"unit": "bps"})]
 PerBps = Annotated[float, Field(gt=0.0, json_schema_extra={"unit": "1/bps"})]
 PositiveShare = Annotated[float, Field(gt=0.0, le=1.0, json_schema_extra={"unit": "share"})]
 Multiple = Annotated[float, Field(gt=0.0, json_schema_extra={"unit": "x"})]
@@ -79,9 +80,9 @@ class MarketMaker:
     """Every next gap between levels is this much wider."""
     risk_aversion: Annotated[float, Field(ge=0.0, json_schema_extra={"unit": "1/bps"})] = 0.1
     """Avellaneda-Stoikov gamma, per unit of inventory; a unit is one side of the ladder."""
-    decay: PerBps = 2.0
+    decay: PerBps = 3.0
     """Avellaneda-Stoikov k: fills fall like exp(-k x distance in bps)."""
-    horizon_seconds: Seconds = 5.0
+    horizon_seconds: Seconds = 10.0
     """Time over which it fears moves against its inventory."""
     narrowest_bps: Bps = 0.2
     """Smallest half-spread."""
@@ -89,6 +90,8 @@ class MarketMaker:
     """Largest half-spread, and largest shift of the quotes for inventory."""
     reference_weight: Share = 0.8
     """Weight of the reference price in its fair price; the rest is the middle of its own book."""
+    trusted_spread_bps: PositiveBps = 10.0
+    """In a wider spread the middle of the book counts less, in inverse proportion."""
     latency_seconds: Seconds = 0.1
     """Age of the reference price it sees."""
     inventory_limit: Multiple = 2.0
@@ -109,7 +112,7 @@ class MarketMaker:
     """How long it stays away at least."""
     least_equity: Share = 0.2
     """Below this share of its capital it does not come back."""
-    requote_bps: Bps = 1.5
+    requote_bps: Bps = 0.8
     """An order at the best level is moved when it is further than this from where it should be."""
     requote_growth: Share = 0.3
     """Deeper levels tolerate this much more per bps between them and the best level."""
@@ -198,6 +201,7 @@ def _record(maker: MarketMaker, draws: NDArray[np.float64], world: World) -> NDA
     record["cooloff"] = max(1, world.ticks(maker.cooloff_seconds))
     record["horizon"] = maker.horizon_seconds
     record["narrowest"], record["widest"] = maker.narrowest_bps, maker.widest_bps
+    record["trusted_spread"] = maker.trusted_spread_bps
     record["spacing"] = maker.spacing_bps
     record["tolerance"], record["tolerance_growth"] = maker.requote_bps, maker.requote_growth
     record["calm"] = maker.calm_volatility * BPS_PER_ROOT_SECOND

@@ -103,9 +103,12 @@ def collect(messages, handles, first, count, flows, own):
 
 
 @inline
-def _remember(flow, middle):
-    """Follow the price; return the factor by which orders come slower and go faster."""
-    now = np.log(middle)
+def _remember(flow, instrument):
+    """Follow the price; return the factor by which orders come slower and go faster.
+
+    The price is the one nearest to the reference at which somebody would trade: the middle of a wide spread is noise.
+    """
+    now = np.log(float(max(instrument.best_bid, min(instrument.reference, instrument.best_ask))))
     if flow.slow == 0.0:
         flow.slow = now
     flow.stress = max(abs(now - flow.slow), flow.stress * flow.calming)
@@ -189,7 +192,7 @@ def decide(
         book = flow.book
         instrument = instruments[book]
         middle = _middle(instrument)
-        factor = _remember(flow, middle)
+        factor = _remember(flow, instrument)
         draw = flow.uniform_at
 
         n = _cancel_some(messages, n, at, factor, uniforms[draw], flows, own, orders)

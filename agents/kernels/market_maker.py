@@ -25,6 +25,7 @@ MAKER = np.dtype(
         ("narrowest", f8),  # bounds on the half-spread, bps
         ("widest", f8),
         ("reference_weight", f8),  # of the reference in its fair price; the rest is the book's middle
+        ("trusted_spread", f8),  # bps: the middle of a wider spread counts less
         ("spacing", f8),  # bps from the first to the second level
         ("spacing_growth", f8),
         ("ladder", f8),  # USD on one side per USD of equity
@@ -79,7 +80,9 @@ def _fair_price(maker, tick, dt, instrument, ring, known):
     fair = seen
     if instrument.best_bid > 0 and instrument.best_ask < instrument.n_levels - 1:
         middle = 0.5 * (instrument.best_bid + instrument.best_ask)
-        fair = maker.reference_weight * seen + (1.0 - maker.reference_weight) * middle
+        spread = (instrument.best_ask - instrument.best_bid) * 1e4 / middle
+        trust = (1.0 - maker.reference_weight) * min(1.0, maker.trusted_spread / spread)
+        fair = seen + trust * (middle - seen)
     if maker.last_fair > 0.0:
         move = 1e4 * np.log(fair / maker.last_fair)
         maker.variance += maker.memory * (move * move / dt - maker.variance)
