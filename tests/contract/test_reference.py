@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from market.reference import AnchoredAsset, AnchoredPath, Bars, ModelPrices, ReferenceModel, ReplayPrices
+from market.reference import AnchoredAsset, AnchoredPath, Bars, ModelPrices, ReferenceModel, ReferencePath, ReplayPrices
 from market.streams import Streams
 
 ANCHORS = AnchoredPath(
@@ -31,24 +31,24 @@ def some_bars(count: int = 40) -> Bars:
     )
 
 
-def open_path(kind, seed):
+def open_path(kind: str, seed: int, tick_seconds: float = 1.0) -> ReferencePath:
     streams = Streams(seed)
     if kind == "replay":
-        return ReplayPrices().path(bars=some_bars(), streams=streams, tick_seconds=1.0)
+        return ReplayPrices().path(bars=some_bars(), streams=streams, tick_seconds=tick_seconds)
     model = ModelPrices() if kind == "model" else ANCHORS
-    return model.path(streams=streams, tick_seconds=1.0)
+    return model.path(streams=streams, tick_seconds=tick_seconds)
 
 
 KINDS = ("model", "anchors", "replay")
 
 
-def test_the_union_holds_these_kinds():
+def test_the_union_holds_these_kinds() -> None:
     union = get_args(get_args(ReferenceModel)[0])
     assert tuple(next(f.default for f in fields(cls) if f.name == "kind") for cls in union) == KINDS
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_any_tick_in_any_order(kind):
+def test_any_tick_in_any_order(kind: str) -> None:
     path = open_path(kind, 1)
     rows = np.array([path.row(tick).copy() for tick in range(1_500)])
     assert rows.shape == (1_500, len(path.symbols))
@@ -59,14 +59,14 @@ def test_any_tick_in_any_order(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_seeds_differ_and_the_start_does_not(kind):
+def test_seeds_differ_and_the_start_does_not(kind: str) -> None:
     one, two = open_path(kind, 1), open_path(kind, 2)
     assert np.array_equal(one.row(0), two.row(0))
     assert not np.array_equal(one.row(5), two.row(5))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_outside_the_path(kind):
+def test_outside_the_path(kind: str) -> None:
     path = open_path(kind, 1)
     with pytest.raises(ValueError, match="tick"):
         path.row(-1)
@@ -77,25 +77,24 @@ def test_outside_the_path(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_untilted_paths_weigh_nothing(kind):
+def test_untilted_paths_weigh_nothing(kind: str) -> None:
     path = open_path(kind, 1)
     assert [path.log_likelihood_ratio(tick) for tick in (0, 10, 1_400)] == [0.0, 0.0, 0.0]
 
 
+@pytest.mark.parametrize("tick_seconds", [0.0, -1.0, float("nan"), float("inf")])
 @pytest.mark.parametrize("kind", KINDS)
-def test_bad_tick_seconds(kind):
+def test_bad_tick_seconds(kind: str, tick_seconds: float) -> None:
     with pytest.raises(ValueError, match="tick_seconds"):
-        {
-            "model": lambda: ModelPrices().path(streams=Streams(0), tick_seconds=0.0),
-            "anchors": lambda: ANCHORS.path(streams=Streams(0), tick_seconds=-1.0),
-            "replay": lambda: ReplayPrices().path(bars=some_bars(), streams=Streams(0), tick_seconds=float("nan")),
-        }[kind]()
+        open_path(kind, 0, tick_seconds=tick_seconds)
 
 
-def test_parameters_are_read_from_tables():
-    adapter = TypeAdapter(ReferenceModel)
+def test_parameters_are_read_from_tables() -> None:
+    adapter: TypeAdapter[Any] = TypeAdapter(ReferenceModel)
     table = {"kind": "anchors", "assets": [{"symbol": "BTC", "anchors": [[0, 4e4], [60, 3e4]], "volatility": 2.0}]}
-    assert adapter.validate_python(table).assets[0].anchors == ((0.0, 40_000.0), (60.0, 30_000.0))
+    anchored = adapter.validate_python(table)
+    assert isinstance(anchored, AnchoredPath)
+    assert anchored.assets[0].anchors == ((0.0, 40_000.0), (60.0, 30_000.0))
     assert adapter.validate_python({"kind": "model"}) == ModelPrices()
     assert adapter.validate_python({"kind": "replay"}) == ReplayPrices()
     for wrong in ({"kind": "model", "slow_spred": 1.0}, {"kind": "modell"}, {"kind": "model", "jump_size_tilt": 1.0}):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +14,7 @@ PRICE = st.floats(min_value=1e-6, max_value=1e6)
 
 
 @st.composite
-def bars(draw):
+def bars(draw: Any) -> Any:
     """Bars of every shape: flat, at an extreme at either end, tiny ranges, huge ones."""
     count = draw(st.integers(1, 4))
     out = []
@@ -27,7 +29,7 @@ def bars(draw):
 
 @settings(deadline=None, max_examples=150, derandomize=True)
 @given(ohlc=bars(), ticks=st.integers(4, 40), seed=st.integers(0, 2**32 - 1), scale=st.sampled_from([0.0, 1.0, 30.0]))
-def test_bridge(ohlc, ticks, seed, scale):
+def test_bridge(ohlc: Any, ticks: Any, seed: Any, scale: Any) -> None:
     noise = scale * np.random.default_rng(seed).standard_normal((ohlc.shape[1], ticks - 1))
     filled = fill_bars(noise=noise, ohlc=ohlc)
     opens, highs, lows, closes = ohlc

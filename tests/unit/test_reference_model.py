@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import pickle
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from market.reference import ModelAsset, ModelPath, ModelPrices
 from market.reference.jumps import JumpLaw
@@ -20,35 +22,40 @@ QUIET = ModelPrices(
 )
 
 
-def log_prices(path: ModelPath, ticks: int) -> np.ndarray:
-    return np.log(np.array([path.row(tick).copy() for tick in range(ticks)]))
+def log_prices(path: ModelPath, ticks: int) -> NDArray[np.float64]:
+    logs: NDArray[np.float64] = np.log(np.array([path.row(tick).copy() for tick in range(ticks)]))
+    return logs
 
 
-def moves(model: ModelPrices, *, ticks: int, tick_seconds: float = 60.0, seed: int = 0) -> np.ndarray:
+def moves(model: ModelPrices, *, ticks: int, tick_seconds: float = 60.0, seed: int = 0) -> NDArray[np.float64]:
     return np.diff(log_prices(model.path(streams=Streams(seed), tick_seconds=tick_seconds), ticks), axis=0)
 
 
-def autocorrelation(x: np.ndarray, lag: int) -> float:
+def correlations(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.atleast_2d(np.corrcoef(x.T))
+
+
+def autocorrelation(x: NDArray[np.float64], lag: int) -> float:
     x = x - x.mean()
     return float((x[lag:] * x[:-lag]).mean() / (x * x).mean())
 
 
-def hill(x: np.ndarray, share: float = 0.02) -> float:
+def hill(x: NDArray[np.float64], share: float = 0.02) -> float:
     tail = np.sort(x)[::-1][: int(share * len(x)) + 1]
     return float(1.0 / np.log(tail[:-1] / tail[-1]).mean())
 
 
 @pytest.mark.parametrize("tick_seconds", [30.0, 60.0])
-def test_volatility_and_correlation_per_second_do_not_depend_on_the_tick(tick_seconds):
+def test_volatility_and_correlation_per_second_do_not_depend_on_the_tick(tick_seconds: Any) -> None:
     found = moves(QUIET, ticks=20_000, tick_seconds=tick_seconds)
     annual = found.std(axis=0) * math.sqrt(YEAR / tick_seconds)
     assert annual == pytest.approx([asset.volatility for asset in QUIET.assets], rel=0.02)
-    correlation = np.corrcoef(found.T)
+    correlation = correlations(found)
     assert correlation[0, 1] == pytest.approx(0.88 * 0.88, abs=0.01)
     assert correlation[0, 2] == pytest.approx(0.88 * 0.80, abs=0.015)
 
 
-def test_stochastic_volatility_keeps_the_mean_square_and_its_law_across_ticks():
+def test_stochastic_volatility_keeps_the_mean_square_and_its_law_across_ticks() -> None:
     model = replace(QUIET, slow_spread=0.3, slow_half_life_seconds=7_200.0, fast_spread=0.3)
     for tick_seconds in (150.0, 300.0):
         found = moves(model, ticks=40_000, tick_seconds=tick_seconds)[:, 0]
@@ -57,7 +64,7 @@ def test_stochastic_volatility_keeps_the_mean_square_and_its_law_across_ticks():
         assert fourth == pytest.approx(3.0 * math.exp(4 * 0.18), rel=0.15)
 
 
-def test_defaults_look_like_five_minute_bars_of_bitcoin():
+def test_defaults_look_like_five_minute_bars_of_bitcoin() -> None:
     path = ModelPrices(crashes_per_year=0.0).path(streams=Streams(0), tick_seconds=30.0)
     prices = np.log([path.row(tick)[0] for tick in range(0, 60_000, 10)])
     found = np.diff(prices)
@@ -70,7 +77,7 @@ def test_defaults_look_like_five_minute_bars_of_bitcoin():
     assert 0.08 < slow[1] < slow[0]
 
 
-def test_jump_rate_and_sizes():
+def test_jump_rate_and_sizes() -> None:
     still = (
         ModelAsset(symbol="A", price=1.0, volatility=0.0),
         ModelAsset(symbol="B", price=1.0, volatility=0.0, beta=2.0),
@@ -88,7 +95,7 @@ def test_jump_rate_and_sizes():
         assert (found[:, 0] - found[:, 0].mean()).var() * ticks / 5_000 == pytest.approx(square, rel=0.1)
 
 
-def test_own_jumps_hit_one_asset_at_a_time():
+def test_own_jumps_hit_one_asset_at_a_time() -> None:
     still = tuple(ModelAsset(symbol=name, price=1.0, volatility=0.0) for name in "AB")
     found = moves(replace(QUIET, assets=still, own_jumps_per_year=3_000.0), ticks=30_000)
     jumped = np.abs(found) > 1e-12
@@ -96,7 +103,7 @@ def test_own_jumps_hit_one_asset_at_a_time():
     assert jumped.all(axis=1).sum() <= 2
 
 
-def test_scheduled_crash_is_a_crash_in_every_seed():
+def test_scheduled_crash_is_a_crash_in_every_seed() -> None:
     model = replace(QUIET, crash_at_seconds=600.0, crash_duration_seconds=7_200.0, crash_log_return=-0.5)
     for seed in range(5):
         path = model.path(streams=Streams(seed), tick_seconds=10.0)
@@ -107,15 +114,15 @@ def test_scheduled_crash_is_a_crash_in_every_seed():
         assert (np.abs(fall - -0.5 * np.array([1.0, 1.4, 2.0])) < 4.0 * sigma).all()
 
 
-def test_volatility_and_correlation_rise_in_a_crash():
+def test_volatility_and_correlation_rise_in_a_crash() -> None:
     model = replace(QUIET, crash_at_seconds=0.0, crash_duration_seconds=1e6, crash_log_return=0.0)
     crash, calm = moves(model, ticks=16_000), moves(QUIET, ticks=16_000)
     assert crash.std(axis=0) == pytest.approx(5.0 * calm.std(axis=0), rel=0.03)
-    assert np.corrcoef(calm.T)[0, 2] == pytest.approx(0.704, abs=0.02)
-    assert np.corrcoef(crash.T)[0, 2] == pytest.approx(0.704**0.3, abs=0.02)
+    assert correlations(calm)[0, 2] == pytest.approx(0.704, abs=0.02)
+    assert correlations(crash)[0, 2] == pytest.approx(0.704**0.3, abs=0.02)
 
 
-def test_crash_rate_and_mean_length():
+def test_crash_rate_and_mean_length() -> None:
     model = replace(QUIET, crashes_per_year=5_000.0, crash_duration_seconds=900.0)
     path = model.path(streams=Streams(0), tick_seconds=60.0)
     regimes = np.array([path.in_crash(tick) for tick in range(60_000)])
@@ -125,7 +132,7 @@ def test_crash_rate_and_mean_length():
     assert regimes.sum() * 60.0 / entries == pytest.approx(900.0, rel=0.12)
 
 
-def test_a_stablecoin_returns_to_its_price():
+def test_a_stablecoin_returns_to_its_price() -> None:
     coin = ModelAsset(
         symbol="USDC", price=1.0, volatility=0.02, macro_loading=0.0, beta=0.0, reversion_half_life_seconds=3_600.0
     )
@@ -139,7 +146,7 @@ def test_a_stablecoin_returns_to_its_price():
     assert replace(QUIET, assets=(pegged,)).path(streams=Streams(0), tick_seconds=1.0).row(999) == [1.0]
 
 
-def test_another_asset_or_a_crash_moves_no_other_draw():
+def test_another_asset_or_a_crash_moves_no_other_draw() -> None:
     alone = replace(QUIET, assets=QUIET.assets[:1], common_jumps_per_year=9_000.0, own_jumps_per_year=9_000.0)
     three = replace(alone, assets=QUIET.assets)
     later = replace(three, crash_at_seconds=50_000.0)
@@ -151,7 +158,7 @@ def test_another_asset_or_a_crash_moves_no_other_draw():
 
 
 @pytest.mark.parametrize("tick", [0, 100, 255, 256, 600])
-def test_a_state_carries_everything(tick):
+def test_a_state_carries_everything(tick: Any) -> None:
     model = replace(ModelPrices(), crashes_per_year=20_000.0, common_jumps_per_year=20_000.0, crash_rate_tilt=1.5)
     path = model.path(streams=Streams(3), tick_seconds=30.0)
     rows = np.array([path.row(t).copy() for t in range(1_200)])
@@ -167,7 +174,7 @@ def test_a_state_carries_everything(tick):
         branch.row(tick - 1)
 
 
-def test_jump_law_ratio_is_the_ratio_of_the_densities():
+def test_jump_law_ratio_is_the_ratio_of_the_densities() -> None:
     def density(law: JumpLaw, x: float) -> float:
         if x > 0.0:
             return law.up_share / law.up_mean * math.exp(-x / law.up_mean)
@@ -190,7 +197,7 @@ RARE = ModelPrices(
 )
 
 
-def terminal(model: ModelPrices, seeds: range) -> tuple[np.ndarray, np.ndarray]:
+def terminal(model: ModelPrices, seeds: range) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     returns, ratios = [], []
     for seed in seeds:
         path = model.path(streams=Streams(seed), tick_seconds=30.0)
@@ -199,12 +206,13 @@ def terminal(model: ModelPrices, seeds: range) -> tuple[np.ndarray, np.ndarray]:
     return np.array(returns), np.array(ratios)
 
 
-def test_importance_sampling_agrees_with_plain_sampling():
+def test_importance_sampling_agrees_with_plain_sampling() -> None:
     count = 2_000
     plain, ratios = terminal(RARE, range(count))
     assert (ratios == 0.0).all()
     hits = plain < -0.04
-    for number, tilt in enumerate(({"jump_size_tilt": 0.25}, {"jump_rate_tilt": 1.4}, {"crash_rate_tilt": 4.0}), 1):
+    tilts: list[dict[str, Any]] = [{"jump_size_tilt": 0.25}, {"jump_rate_tilt": 1.4}, {"crash_rate_tilt": 4.0}]
+    for number, tilt in enumerate(tilts, 1):
         returns, ratios = terminal(replace(RARE, **tilt), range(number * count, (number + 1) * count))
         weights = np.exp(ratios)
         assert weights.mean() == pytest.approx(1.0, abs=4.0 * weights.std() / math.sqrt(count))
@@ -214,7 +222,7 @@ def test_importance_sampling_agrees_with_plain_sampling():
         assert (returns < -0.04).mean() > 1.5 * hits.mean()
 
 
-def test_bad_parameters():
+def test_bad_parameters() -> None:
     with pytest.raises(ValueError, match="at least one"):
         ModelPrices(assets=())
     with pytest.raises(ValueError, match="every symbol may stand once"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,11 +34,11 @@ def brownian_bars(*, bars: int, steps: int, sigma: float, correlation: float, se
     )
 
 
-def rows(path, ticks=None):
+def rows(path: Any, ticks: Any = None) -> Any:
     return np.array([path.row(tick).copy() for tick in range((path.last_tick + 1) if ticks is None else ticks)])
 
 
-def test_bars_are_met_exactly():
+def test_bars_are_met_exactly() -> None:
     bars = brownian_bars(bars=50, steps=400, sigma=0.01, correlation=0.7)
     filled = rows(ReplayPrices().path(bars=bars, streams=Streams(0), tick_seconds=5.0)).reshape(50, 60, 2)
     assert np.array_equal(filled[:, 0], bars.open)
@@ -46,7 +47,7 @@ def test_bars_are_met_exactly():
     assert np.array_equal(filled.min(axis=1), bars.low)
 
 
-def test_volatility_and_correlation_within_bars():
+def test_volatility_and_correlation_within_bars() -> None:
     bars = brownian_bars(bars=600, steps=1_200, sigma=0.01, correlation=0.7)
     model = ReplayPrices()
     assert np.prod(model.loadings(bars)) == pytest.approx(0.7, abs=0.05)
@@ -61,7 +62,7 @@ def test_volatility_and_correlation_within_bars():
     assert np.corrcoef(apart.T)[0, 1] < 0.15
 
 
-def test_extremes_of_correlated_assets_come_together():
+def test_extremes_of_correlated_assets_come_together() -> None:
     bars = brownian_bars(bars=300, steps=300, sigma=0.01, correlation=0.9)
     lags = {}
     for correlation in (0.0, 0.95):
@@ -71,9 +72,9 @@ def test_extremes_of_correlated_assets_come_together():
     assert lags[0.95] < 0.65 * lags[0.0]
 
 
-def test_a_bar_depends_on_its_number_and_itself_alone():
+def test_a_bar_depends_on_its_number_and_itself_alone() -> None:
     bars = brownian_bars(bars=40, steps=50, sigma=0.01, correlation=0.7)
-    other = {
+    other: dict[str, Any] = {
         name: np.vstack([2.0 * getattr(bars, name)[:30], getattr(bars, name)[30:]])
         for name in ("open", "high", "low", "close")
     }
@@ -81,12 +82,12 @@ def test_a_bar_depends_on_its_number_and_itself_alone():
     one = rows(model.path(bars=bars, streams=Streams(0), tick_seconds=10.0))
     two = rows(model.path(bars=replace(bars, **other), streams=Streams(0), tick_seconds=10.0))
     assert np.array_equal(one[900:], two[900:])
-    alone = {name: getattr(bars, name)[:, :1] for name in ("open", "high", "low", "close")}
+    alone: dict[str, Any] = {name: getattr(bars, name)[:, :1] for name in ("open", "high", "low", "close")}
     single = rows(model.path(bars=replace(bars, symbols=("A",), **alone), streams=Streams(0), tick_seconds=10.0))
     assert np.array_equal(single[:, 0], one[:, 0])
 
 
-def test_a_gap_is_one_jump():
+def test_a_gap_is_one_jump() -> None:
     bars = Bars(
         symbols=("A",),
         start="2021-01-01T00:00Z",
@@ -100,7 +101,7 @@ def test_a_gap_is_one_jump():
     assert [path.row(tick)[0] for tick in (0, 59, 60, 119)] == [100.0, 100.5, 110.0, 110.5]
 
 
-def test_flat_bars_stay_flat_and_other_shapes_hold():
+def test_flat_bars_stay_flat_and_other_shapes_hold() -> None:
     ohlc = np.array([[5.0, 5.0, 5.0, 5.0], [1.0, 2.0, 1.0, 2.0], [2.0, 2.0, 1.0, 1.0], [1.0, 2.0, 1.0, 1.0]]).T
     noise = np.random.default_rng(0).standard_normal((4, 3))
     filled = fill_bars(noise=noise, ohlc=ohlc)
@@ -110,26 +111,26 @@ def test_flat_bars_stay_flat_and_other_shapes_hold():
     assert np.array_equal(fill_bars(noise=0.0 * noise, ohlc=ohlc).max(axis=1), ohlc[1])
 
 
-def test_one_factor_recovers_loadings():
+def test_one_factor_recovers_loadings() -> None:
     loadings = np.array([0.94, 0.88, 0.6, 0.0])
     assert one_factor(np.outer(loadings, loadings)) == pytest.approx(loadings, abs=0.02)
     assert one_factor(-np.ones((2, 2))) == pytest.approx([0.0, 0.0])
 
 
-def test_short_tables_fall_back():
+def test_short_tables_fall_back() -> None:
     bars = brownian_bars(bars=10, steps=20, sigma=0.01, correlation=0.9)
     assert ReplayPrices().loadings(bars) == pytest.approx([math.sqrt(0.6)] * 2)
     assert ReplayPrices(correlation=0.25).loadings(bars) == pytest.approx([0.5, 0.5])
 
 
 @pytest.mark.parametrize("tick_seconds", [7.0, 100.0, 600.0])
-def test_ticks_must_divide_a_bar(tick_seconds):
+def test_ticks_must_divide_a_bar(tick_seconds: Any) -> None:
     bars = brownian_bars(bars=BARS_PER_BLOCK, steps=20, sigma=0.01, correlation=0.9)
     with pytest.raises(ValueError, match="must divide the table's bars of 300 s into 4 ticks or more"):
         ReplayPrices().path(bars=bars, streams=Streams(0), tick_seconds=tick_seconds)
 
 
-def test_contradictory_bars():
+def test_contradictory_bars() -> None:
     bars = brownian_bars(bars=3, steps=20, sigma=0.01, correlation=0.9)
     with pytest.raises(ValueError, match="between low and high"):
         replace(bars, high=bars.low)
@@ -150,7 +151,7 @@ def anchored(volatility: float = 1.0, correlation: float = 0.8) -> AnchoredPath:
 
 
 @pytest.mark.parametrize("tick_seconds", [1.0, 2.0])
-def test_anchors_are_met_exactly_with_the_volatility_asked_for(tick_seconds):
+def test_anchors_are_met_exactly_with_the_volatility_asked_for(tick_seconds: Any) -> None:
     path = anchored().path(streams=Streams(0), tick_seconds=tick_seconds)
     assert path.last_tick == 36_000 / tick_seconds
     for seconds, price in ((0.0, 4e4), (9_000.0, 3e4), (36_000.0, 4e4)):
@@ -160,20 +161,20 @@ def test_anchors_are_met_exactly_with_the_volatility_asked_for(tick_seconds):
     assert np.corrcoef(found.T)[0, 1] == pytest.approx(0.8, abs=0.02)
 
 
-def test_bridge_variance_between_anchors():
+def test_bridge_variance_between_anchors() -> None:
     middle = [math.log(anchored().path(streams=Streams(s), tick_seconds=100.0).row(225)[0]) for s in range(400)]
     a, b, t = 9_000.0, 36_000.0, 22_500.0
     assert np.mean(middle) == pytest.approx(0.5 * math.log(3e4 * 4e4), abs=0.004)
     assert np.std(middle) == pytest.approx(math.sqrt((t - a) * (b - t) / (b - a) / YEAR), rel=0.12)
 
 
-def test_without_volatility_anchors_are_joined_by_straight_lines_in_log_price():
+def test_without_volatility_anchors_are_joined_by_straight_lines_in_log_price() -> None:
     path = anchored(volatility=0.0).path(streams=Streams(0), tick_seconds=10.0)
     assert path.row(450)[0] == pytest.approx(math.sqrt(4e4 * 3e4))
 
 
-def test_bad_anchors():
-    def asset(anchors):
+def test_bad_anchors() -> None:
+    def asset(anchors: Any) -> Any:
         return AnchoredAsset(symbol="BTC", anchors=anchors, volatility=1.0)
 
     for anchors, message in (
