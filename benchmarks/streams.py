@@ -12,7 +12,7 @@ import os
 import tempfile
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,14 +73,15 @@ def made_stream(*, scenario: str, n: int, seed: int = 7) -> Stream:
     if generator is None:
         raise StreamError(f"{_GENERATOR} not found: name a stream file, or set CASCADE_SHARED to the shared folder")
     version = zlib.crc32(generator.read_bytes())
+    name = f"{scenario}, n={n}, seed {seed}"
     folder = Path(platformdirs.user_cache_dir("cascade-benchmarks"))
     kept = folder / f"{scenario}-{n}-{seed}-{version:08x}.npz"
     if kept.is_file():
         try:
-            return read_stream(kept)
+            return replace(read_stream(kept), name=name)
         except StreamError:
             kept.unlink(missing_ok=True)
-    stream = _generate(generator, scenario=scenario, n=n, seed=seed)
+    stream = _generate(generator, name=name, scenario=scenario, n=n, seed=seed)
     _keep(stream, kept)
     return stream
 
@@ -109,7 +110,7 @@ def messages_of(stream: Stream) -> NDArray[np.void]:
     return messages
 
 
-def _generate(generator: Path, *, scenario: str, n: int, seed: int) -> Stream:
+def _generate(generator: Path, *, name: str, scenario: str, n: int, seed: int) -> Stream:
     spec = importlib.util.spec_from_file_location("lob_workload", generator)
     assert spec is not None
     assert spec.loader is not None
@@ -119,7 +120,7 @@ def _generate(generator: Path, *, scenario: str, n: int, seed: int) -> Stream:
     tape = module.replay_reference(orders, tape=True).tape
     expect["tape_crc32"] = zlib.crc32(np.asarray(tape, np.int64).tobytes())
     expect["orders_crc32"] = zlib.crc32(orders.tobytes())
-    return Stream(name=f"{scenario}, n={n}, seed {seed}", orders=orders, expect=expect)
+    return Stream(name=name, orders=orders, expect=expect)
 
 
 def _keep(stream: Stream, path: Path) -> None:
