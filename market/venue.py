@@ -66,8 +66,10 @@ class BasisMark:
 
 @parameters
 class MedianMark:
-    """Median of the index, the index plus averaged basis, and the book's median of bid, ask and last: Hyperliquid's rule
-    with one venue."""
+    """Median of the index, the index plus averaged basis, and the book's median of bid, ask and last.
+
+    Hyperliquid's rule with one venue.
+    """
 
     kind: Literal["median"] = "median"
     """Name of the rule."""

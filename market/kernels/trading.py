@@ -46,8 +46,8 @@ def _mix(value):
 def arrange(messages, n, salt, keys, arrival):
     """Write the order of arrival of messages 0 .. n - 1 into `arrival`: cancels first, then by a drawn key.
 
-    The key is a hash of the tick's salt (a uniform draw), the account and the book, so one account's messages to one book keep their
-    order, and adding an account changes nobody else's place relative to the others.
+    The key is a hash of the tick's salt (a uniform draw), the account and the book, so one account's messages to one
+    book keep their order, and adding an account changes nobody else's place relative to the others.
     """
     at = 0
     seed = np.uint64(np.int64(salt * (1 << 53)))

@@ -345,7 +345,7 @@ def test_impact_in_a_linear_latent_book() -> None:
 
 
 def test_impact_in_a_flat_book() -> None:
-    """BOOK-sqrt of the reference anchors, D lots per unit of price: Q moves the price Q/D = 8, the average half of it."""
+    """BOOK-sqrt of the reference anchors, D lots per unit of price: Q moves it Q/D = 8, the average half of it."""
     books = one_book(n_levels=1024)
     per_tick = D // TICKS_PER_UNIT
     books.process(batch(limit(SELL, 501, 1, 1), *(limit(BUY, 500 - k, per_tick, 1) for k in range(100))))
