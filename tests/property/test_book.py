@@ -41,7 +41,7 @@ def books_and_twin() -> tuple[Books, Lob]:
 
 
 # Prices of book 1 lie on both sides of a word boundary of the bitmap, and at both ends.
-prices = st.sampled_from([1, 2, 60, 61, 62, 63, 64, 65, 66, 129, 190])
+prices = st.sampled_from([1, 61, 62, 63, 64, 65, 190])
 valid_orders = st.builds(
     Message,
     op=st.sampled_from([LIMIT, LIMIT, LIMIT, MARKET, IOC]),
@@ -63,7 +63,9 @@ strange_orders = st.builds(
     account=st.integers(-1, N_ACCOUNTS),
     flags=st.integers(0, 15),
 )
-streams = st.lists(st.one_of(valid_orders, valid_orders, valid_orders, cancels, strange_orders), max_size=60)
+messages = st.one_of(valid_orders, valid_orders, valid_orders, cancels, strange_orders)
+# Left to itself, hypothesis draws lists of five: too few for queues to form.
+streams = st.one_of(st.lists(messages, max_size=20), st.lists(messages, min_size=30, max_size=60))
 cuts = st.lists(st.integers(0, 60), max_size=3)
 
 
