@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
@@ -65,12 +65,19 @@ def expected_failures() -> Iterator[None]:
     except KeyboardInterrupt:
         _stop(130, "interrupted, nothing written")
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit fails again
+        _drop_output()
         _stop(128 + signal.SIGPIPE)
     except OSError as error:
         if error.errno not in UNWRITABLE:
             raise
+        _drop_output()
         _stop(2, f"error: {f'{error.filename}: ' if error.filename else ''}{os.strerror(error.errno)}")
+
+
+def _drop_output() -> None:
+    """Send what is still to be printed nowhere; the flush at exit would fail once more."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _stop(code: int, *lines: str) -> NoReturn:
