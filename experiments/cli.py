@@ -126,8 +126,10 @@ def run(
         written = result.save(target, overwrite=replace)
     if as_json:
         head = {"scenario": name, "scenario_hash": scenario_hash(world), "seed": seed, "folder": str(written)}
-        show.print_json({**head, **result.kpis})
+        show.print_json({**head, "notes": result.notes, **result.kpis})
         return
+    for note in result.notes:
+        print(f"note: {note}")
     show.print_table(show.kpi_rows(result.kpis), header=(f"{name}, seed {seed}", ""), right=(1,))
     print(f"report: {written / 'report.html'}")
 
@@ -194,10 +196,7 @@ def map(
         show.print_json({"rows": found.rows})
     elif found.rows:
         header = list(found.rows[0])
-        cells = [
-            [value if isinstance(value, str) else show.number(key, value) for key, value in row.items()]
-            for row in found.rows
-        ]
+        cells = [[show.number(key, value) for key, value in row.items()] for row in found.rows]
         show.print_table(cells, header=[key.replace("_", " ") for key in header], right=range(1, len(header)))
     if out is not None and not as_json:
         print(f"picture: {out}")

@@ -64,6 +64,7 @@ class Result:
     """What a run returns."""
 
     kpis: dict[str, Any]
+    notes: tuple[str, ...] = ("BTCUSDT is read as BTC",)
 
     def save(self, target: Path, *, overwrite: bool) -> Path:
         with atomic(target, replace=overwrite) as folder:
@@ -135,6 +136,7 @@ def test_run_prints_a_table_and_says_where_the_report_is(capsys: pytest.CaptureF
     out, err = capsys.readouterr()
     assert "bad debt" in out
     assert "$1,234" in out
+    assert "note: BTCUSDT is read as BTC" in out
     assert "report: results/runs/flash-crash-seed1/report.html" in out
     assert err == "simulating ...\n"
     assert Path("results/runs/flash-crash-seed1/run.json").is_file()
