@@ -95,6 +95,7 @@ class NoFunding:
     kind: Literal["none"] = "none"
     """Name of the rule."""
     interval_seconds = math.inf
+    impact_notional_usd = 0.0
 
     def rate(self, *, premium: float, skew: float) -> float:
         """Zero."""
