@@ -1,0 +1,23 @@
+"""Scenarios, runs and what is measured on them: `from experiments import Scenario, simulate`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from experiments.result import Result
+    from experiments.run import simulate
+    from experiments.scenario import Scenario
+
+__all__ = ["Result", "Scenario", "simulate"]
+
+_HOMES = {"Result": "experiments.result", "Scenario": "experiments.scenario", "simulate": "experiments.run"}
+
+
+def __getattr__(name: str) -> Any:
+    """Load on first use: the command line starts quickly without the engine."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'experiments' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

@@ -6,6 +6,7 @@ from market.kernels.trading import arrange, permanent_impact
 from market.kernels.trading import trade as trade_kernel
 from market.world import Inbox, World
 
+
 def trade(world: World, inbox: Inbox) -> None:
     """Carry out the tick's messages: cancels first, then in drawn order (market/kernels/trading.py)."""
     world.make_room(messages=inbox.count, events=0, losses=0)

@@ -1,0 +1,189 @@
+"""From a scenario and a seed to a world, its rules and its cast."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.accounts import read_accounts
+from experiments.prices import read_prices
+from experiments.scenario import AccountsFile, RecordedPrices, Scenario
+from market.book import Books
+from market.errors import InputError
+from market.instruments import (
+    LARGEST_MONEY,
+    USD_QUANTA,
+    asset_records,
+    instrument_records,
+    quanta,
+    tier_records,
+)
+from market.kernels.marks import set_marks, set_references
+from market.kernels.records import CROWD_ACCOUNT, INSURANCE_FUND, REST_OF_MARKET
+from market.ledger import Ledger
+from market.reference import ReferencePath, ReplayPrices
+from market.simulation import Cast, Rules
+from market.streams import Streams
+from market.venue import policy_record
+from market.world import World, total_messages
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """A world ready for its first step."""
+
+    world: World
+    rules: Rules
+    cast: Cast
+    notes: tuple[str, ...]
+    """What the program did to the input, one line each: printed and kept beside the results."""
+
+
+class WholePath:
+    """Prices of all assets of a scenario: those of a reference path, and constants for the rest."""
+
+    def __init__(self, path: ReferencePath, symbols: Mapping[str, float]) -> None:
+        missing = [symbol for symbol in path.symbols if symbol not in symbols]
+        if missing:
+            raise InputError(f"reference: no asset {missing[0]!r} in the scenario; assets are {', '.join(symbols)}")
+        self.path = path
+        self._columns = np.array([list(symbols).index(symbol) for symbol in path.symbols])
+        self._prices = np.array(list(symbols.values()))
+
+    def row(self, tick: int) -> NDArray[np.float64]:
+        """float64[n_assets], USD; the same array at every call."""
+        self._prices[self._columns] = self.path.row(tick)
+        return self._prices
+
+
+def build(scenario: Scenario, *, seed: int) -> Built:
+    """Make the world of a scenario. Raises InputError when the scenario cannot be built."""
+    notes: list[str] = []
+    streams = _streams(seed)
+    path, highest = _reference(scenario, streams, notes)
+    assets, instruments = scenario.assets, scenario.instruments
+    settlement = [symbol for symbol, asset in assets.items() if asset.settlement]
+    if not settlement:
+        raise InputError("assets: none is a settlement asset; set settlement = true on one, such as a stablecoin")
+    population: Any = scenario.population
+    if isinstance(population, AccountsFile):
+        population = read_accounts(population.file, assets=assets, instruments=instruments)
+        notes.extend(population.notes)
+    agents = scenario.agents
+    members = (agents.background, agents.market_makers, agents.arbitrageurs, population, agents.keepers)
+
+    records = instrument_records(assets, instruments, highest)
+    ledger = Ledger.with_room(
+        n_accounts=sum(member.accounts_needed(instruments=instruments) for member in members),
+        n_assets=len(assets),
+        n_instruments=len(instruments),
+    )
+    world = World(
+        tick_seconds=scenario.tick_seconds,
+        asset_symbols=tuple(assets),
+        instrument_symbols=tuple(instruments),
+        assets=asset_records(assets, instruments),
+        instruments=records,
+        tiers=tier_records(instruments),
+        policy=policy_record(scenario.venue),
+        ledger=ledger,
+        books=Books(instruments=records, positions=ledger.positions, accounts=ledger.accounts),
+        reference=WholePath(path, {symbol: asset.price_usd for symbol, asset in assets.items()}),
+        streams=streams,
+        impact_per_quanta=_impact(scenario),
+    )
+    _start_prices(world)
+    fund = quanta(scenario.venue.waterfall.insurance_fund_usd, assets[settlement[0]])
+    ledger.deposit(INSURANCE_FUND, world.asset(settlement[0]), fund)
+    *cohorts, keepers = [member.join(world, assets=assets, instruments=instruments) for member in members]
+    oracles = agents.oracles.join(world, assets=assets, instruments=instruments)
+    world.size_inboxes(total_messages(cohorts))
+    _check_money(world)
+    return Built(
+        world=world,
+        rules=Rules(venue=scenario.venue),
+        cast=Cast(oracles=(oracles,), cohorts=tuple(cohorts), keepers=(keepers,)),
+        notes=tuple(notes),
+    )
+
+
+def _streams(seed: int) -> Streams:
+    try:
+        return Streams(seed)
+    except ValueError as error:
+        raise InputError(f"--seed: {error}") from None
+
+
+def _reference(scenario: Scenario, streams: Streams, notes: list[str]) -> tuple[ReferencePath, dict[str, float]]:
+    """The reference path, and the highest price of every asset it can reach without this venue's impact."""
+    highest = {symbol: asset.price_usd for symbol, asset in scenario.assets.items()}
+    model = scenario.reference
+    path: ReferencePath
+    try:
+        if isinstance(model, RecordedPrices):
+            wanted = [symbol for symbol, asset in scenario.assets.items() if not asset.settlement]
+            table = read_prices(model.file, assets=wanted, start=model.start, hours=scenario.hours)
+            notes.append(table.describe())
+            path = ReplayPrices(correlation=model.correlation).path(
+                bars=table.bars, streams=streams, tick_seconds=scenario.tick_seconds
+            )
+            top = table.bars.high.max(axis=0)
+        else:
+            path = model.path(streams=streams, tick_seconds=scenario.tick_seconds)
+            top = np.array(path.row(0))
+            if path.last_tick is not None:
+                top = np.max([path.row(tick) for tick in range(0, path.last_tick + 1, 16)], axis=0)
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"reference: {error}") from None
+    if path.last_tick is not None and path.last_tick < scenario.ticks - 1:
+        available = (path.last_tick + 1) * scenario.tick_seconds / 3600.0
+        raise InputError(f"hours: {scenario.hours:g} asked for, the reference prices reach {available:g} h")
+    highest.update(zip(path.symbols, map(float, top), strict=True))
+    return path, highest
+
+
+def _impact(scenario: Scenario) -> NDArray[np.float64]:
+    """float64[n_instruments]: log move of the base asset's reference per quote quantum of net aggressive flow."""
+    return np.array(
+        [
+            scenario.assets[instrument.base].permanent_impact_bps_per_million_usd
+            * 1e-4
+            / 1e6
+            * scenario.assets[instrument.quote].quantum
+            for instrument in scenario.instruments.values()
+        ]
+    )
+
+
+def _start_prices(world: World) -> None:
+    """Set reference, index and mark to the path's first prices, so that agents can take their places."""
+    set_references(world.assets, world.instruments, world.reference.row(0))
+    moving = world.assets["fixed"] == 0
+    world.assets["price"][moving] = world.assets["reference"][moving]
+    world.instruments["mark"] = world.instruments["index"] = world.instruments["reference"]
+    set_marks(world.assets, world.instruments, 0, 0.0, 0.0)
+
+
+def _check_money(world: World) -> None:
+    """Refuse a scenario whose amounts could overflow 64 bits: sums of balances, and positions at the highest price."""
+    ledger = world.ledger
+    supply = np.abs(ledger.cash.astype(object)).sum(axis=0)
+    for symbol, amount, asset in zip(world.asset_symbols, supply, world.assets, strict=True):
+        value = int(amount) * int(asset["price"]) * int(asset["multiplier"]) // int(asset["divisor"])
+        if max(int(amount), value) > LARGEST_MONEY:
+            raise InputError(
+                f"assets.{symbol}: balances of {value / USD_QUANTA:,.0f} USD overflow; a larger quantum has room"
+            )
+    lots = np.abs(ledger.positions["lots"].astype(object)).sum(axis=0)
+    for symbol, held, instrument in zip(world.instrument_symbols, lots, world.instruments, strict=True):
+        value = int(held) * int(instrument["n_levels"]) * int(instrument["tick_value"])
+        if value > LARGEST_MONEY:
+            raise InputError(f"instruments.{symbol}: open interest overflows 64 bits at the highest price of its book")
+    if (ledger.cash[[REST_OF_MARKET, CROWD_ACCOUNT]] < 0).any():
+        raise InputError("agents: the crowd or the rest of the market starts with a negative balance")

@@ -1,0 +1,170 @@
+"""The tables of a run as DataFrames, in units people read: USD, coins, seconds, basis points."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from experiments.recorder import DEPTH_BPS
+from market.instruments import USD_QUANTA
+from market.kernels.records import FORCED_ADL, FORCED_COLLATERAL, FORCED_POSITION, SELL, SYSTEM_ACCOUNTS
+from market.world import World
+
+if TYPE_CHECKING:
+    from experiments.run import Trace
+
+KINDS = {FORCED_POSITION: "position", FORCED_COLLATERAL: "collateral", FORCED_ADL: "adl"}
+
+
+def quote_usd(world: World) -> NDArray[np.float64]:
+    """float64[n_instruments]: USD per quote quantum at the reference price now."""
+    per_quote: NDArray[np.float64] = asset_usd(world)[world.instruments["quote"]]
+    return per_quote
+
+
+def asset_usd(world: World) -> NDArray[np.float64]:
+    """float64[n_assets]: USD per quantum at the reference price now."""
+    assets = world.assets
+    return np.asarray(assets["reference"] * assets["multiplier"] / assets["divisor"] / USD_QUANTA, np.float64)
+
+
+def lot_size(world: World) -> NDArray[np.float64]:
+    """float64[n_instruments]: base units per lot."""
+    quantum = quote_quantum(world)
+    return np.asarray(world.instruments["tick_value"] * quantum / world.instruments["tick_size"], np.float64)
+
+
+def quote_quantum(world: World) -> NDArray[np.float64]:
+    """float64[n_instruments]: quote units per quantum."""
+    assets = world.assets
+    quantum = assets["multiplier"] / assets["divisor"] / USD_QUANTA / assets["price_tick"]
+    return np.asarray(quantum[world.instruments["quote"]], np.float64)
+
+
+def prices_frame(trace: Trace) -> pd.DataFrame:
+    """One row per tick and instrument: seconds, instrument, reference, index, mark, bid, ask (quote units; 0: none),
+    volume and flows in base units (signed: positive buys)."""
+    world, ticks = trace.built.world, trace.recorder.ticks[: trace.recorder.n]
+    n, n_books = ticks.shape
+    tick_size = world.instruments["tick_size"]
+    lots = lot_size(world)
+    columns: dict[str, object] = {
+        "seconds": np.repeat(np.arange(1, n + 1) * world.tick_seconds, n_books),
+        "instrument": pd.Categorical(list(world.instrument_symbols) * n, categories=world.instrument_symbols),
+    }
+    names = {"reference": "reference", "index": "index", "mark": "mark", "bid": "best_bid", "ask": "best_ask"}
+    for name, field in names.items():
+        columns[name] = (ticks[field] * tick_size).ravel()
+    for name in ("volume", "net_flow", "forced_flow"):
+        columns[name] = (ticks[name] * lots).ravel()
+    return pd.DataFrame(columns)
+
+
+def depth_frame(trace: Trace) -> pd.DataFrame:
+    """One row per sample, instrument and side: USD resting within each distance, and open interest in USD."""
+    world, recorder = trace.built.world, trace.recorder
+    n = recorder.n_samples
+    depth = recorder.depth[:n] * quote_usd(world)[None, :, None, None]
+    n_books = depth.shape[1]
+    at = recorder.sampled_at[:n]
+    marks = recorder.ticks["mark"][at]
+    interest = recorder.open_interest[:n] * marks * world.instruments["tick_value"] * quote_usd(world)
+    frame = pd.DataFrame(
+        {
+            "seconds": np.repeat((at + 1) * world.tick_seconds, n_books * 2),
+            "instrument": np.tile(np.repeat(list(world.instrument_symbols), 2), n),
+            "side": np.tile(["bid", "ask"], n * n_books),
+            "open_interest_usd": np.repeat(interest.ravel(), 2),
+        }
+    )
+    for column, distance in enumerate(DEPTH_BPS):
+        frame[f"depth_{distance:g}bps_usd"] = depth[..., column].ravel()
+    return frame
+
+
+def liquidations_frame(trace: Trace) -> pd.DataFrame:
+    """One row per forced fill, in order: who, what, at which price, how far it moved the book and the mark.
+
+    `size` is in base units, `price` in quote units, `displacement_bps` the move of the best price it took from
+    (negative when prices fell), `mark_move_bps` its share of the mark's move in its round.
+    """
+    world = trace.built.world
+    events = world.events[: world.n_events]
+    books = events["book"]
+    tick_size = world.instruments["tick_size"][books]
+    value = events["value"] * quote_usd(world)[books]
+    size = events["lots"] * lot_size(world)[books]
+    before = events["touch_before"].astype(np.float64)
+    names = np.array(world.ledger.names, dtype=object)
+    return pd.DataFrame(
+        {
+            "tick": events["tick"],
+            "seconds": (events["tick"] + 1) * world.tick_seconds,
+            "round": events["round"],
+            "kind": [KINDS[kind] for kind in events["kind"].tolist()],
+            "account": names[events["account"]],
+            "keeper": np.where(events["kind"] == FORCED_ADL, "", names[events["keeper"]]),
+            "counterparty": np.where(events["kind"] == FORCED_ADL, names[events["keeper"]], ""),
+            "instrument": np.array(world.instrument_symbols, dtype=object)[books],
+            "side": np.where(events["side"] == SELL, "sell", "buy"),
+            "size": size,
+            "price": events["value"] / (events["lots"] * world.instruments["tick_value"][books]) * tick_size,
+            "notional_usd": value,
+            "mark_before": events["mark"] * tick_size,
+            "displacement_bps": (events["touch_after"] - before) / np.maximum(before, 1.0) * 1e4,
+            "mark_move_bps": events["mark_move"] / events["mark"] * 1e4,
+            "adl_loss_usd": events["loss"] * quote_usd(world)[books],
+            "claim_tick": events["claim_tick"],
+        }
+    )
+
+
+def losses_frame(trace: Trace) -> pd.DataFrame:
+    """One row per loss the waterfall absorbed: gross bad debt in USD and who bore it."""
+    world = trace.built.world
+    losses = world.losses[: world.n_losses]
+    usd = asset_usd(world)[losses["asset"]]
+    frame = pd.DataFrame(
+        {
+            "tick": losses["tick"],
+            "seconds": (losses["tick"] + 1) * world.tick_seconds,
+            "account": np.array(world.ledger.names, dtype=object)[losses["account"]],
+        }
+    )
+    for part in ("bad_debt", "fund", "adl", "socialised", "uncovered"):
+        frame[f"{part}_usd"] = losses[part] * usd
+    return frame
+
+
+def accounts_frame(trace: Trace) -> pd.DataFrame:
+    """One row per account: role, equity before and after, first breach, forced notional, bad debt."""
+    world = trace.built.world
+    ledger = world.ledger
+    n = len(ledger.names)
+    after = ledger.assess(world.instruments, world.assets, world.tiers)
+    breaches = world.breaches[: world.n_breaches]
+    first = np.full(n, np.nan)
+    for breach in breaches[::-1]:
+        first[breach["account"]] = (int(breach["tick"]) + 1) * world.tick_seconds
+    closed, debt = np.zeros(n), np.zeros(n)
+    events, losses = world.events[: world.n_events], world.losses[: world.n_losses]
+    np.add.at(closed, events["account"], events["value"] * quote_usd(world)[events["book"]])
+    np.add.at(debt, losses["account"], losses["bad_debt"] * asset_usd(world)[losses["asset"]])
+    return pd.DataFrame(
+        {
+            "account": ledger.names,
+            "role": ledger.roles,
+            "owner": np.array(ledger.names, dtype=object)[ledger.accounts["owner"][:n]],
+            "customer": np.arange(n) >= SYSTEM_ACCOUNTS,
+            "net_equity_before_usd": trace.opening.assessment[:n, 1] / USD_QUANTA,
+            "net_equity_after_usd": after[:n, 1] / USD_QUANTA,
+            "maintenance_before_usd": trace.opening.assessment[:n, 2] / USD_QUANTA,
+            "maintenance_after_usd": after[:n, 2] / USD_QUANTA,
+            "first_breach_seconds": first,
+            "forced_notional_usd": closed,
+            "bad_debt_usd": debt,
+        }
+    )

@@ -1,0 +1,205 @@
+"""KPIs of a run. Every key ends in its unit, but for pure numbers; None means undefined or too few to rate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.contagion import Contagion
+from experiments.frames import asset_usd, quote_usd
+from experiments.recorder import DEPTH_BPS
+from market.instruments import USD_QUANTA
+from market.kernels.records import FORCED_ADL, INSURANCE_FUND, SYSTEM_ACCOUNTS
+from market.world import World
+
+if TYPE_CHECKING:
+    from experiments.run import Trace
+
+Kpis = dict[str, float | int | str | None]
+
+AMPLIFICATION_FLOOR = 0.01
+"""The twin's log move below which amplification is undefined."""
+FEWEST_PARENTS = 10
+"""Liquidations below which a branching ratio is not given."""
+
+
+@dataclass(frozen=True)
+class Swing:
+    """The largest fall (or, signed positive, rise) of a path: log size and the ticks it ran between."""
+
+    log_move: float
+    start: int
+    end: int
+
+
+def largest_fall(path: NDArray[np.float64]) -> Swing:
+    """Peak-to-trough log fall, negative; 0 for a path that never falls."""
+    logs = np.log(path)
+    peak = np.maximum.accumulate(logs)
+    end = int(np.argmin(logs - peak))
+    start = int(np.argmax(logs[: end + 1]))
+    return Swing(float(logs[end] - logs[start]), start, end)
+
+
+def largest_swing(path: NDArray[np.float64]) -> Swing:
+    """The larger of the largest fall and the largest rise (a squeeze)."""
+    fall = largest_fall(path)
+    mirrored = largest_fall(1.0 / path)
+    return fall if -fall.log_move >= -mirrored.log_move else Swing(-mirrored.log_move, mirrored.start, mirrored.end)
+
+
+def amplification(path: NDArray[np.float64], twin: NDArray[np.float64]) -> float | None:
+    """Largest swing of the mark over the twin's swing the same way in the same window.
+
+    None when the twin moves less than `AMPLIFICATION_FLOOR`.
+    """
+    swing = largest_swing(path)
+    window = twin[swing.start : swing.end + 1]
+    other = largest_fall(window) if swing.log_move < 0.0 else largest_fall(1.0 / window)
+    if abs(other.log_move) < AMPLIFICATION_FLOOR:
+        return None
+    return abs(swing.log_move) / abs(other.log_move)
+
+
+def branching_ratio(generations: NDArray[np.int64]) -> float | None:
+    """Liquidations of the first causal generation per root; None below `FEWEST_PARENTS` roots."""
+    if len(generations) == 0 or generations[0] < FEWEST_PARENTS:
+        return None
+    return float(generations[1] / generations[0]) if len(generations) > 1 else 0.0
+
+
+def kpis(trace: Trace, twin: Trace | None, found: Contagion) -> Kpis:
+    """All figures of a run."""
+    world = trace.built.world
+    made: Kpis = {"conservation_error": world.ledger.conservation_error()}
+    made["conservation_error"] = int(made["conservation_error"] or 0) + world.ledger.clearing_error(world.instruments)
+    made.update(_liquidations(trace, found))
+    made.update(_losses(trace))
+    made.update(_prices(trace, twin))
+    made.update(_liquidity(trace))
+    made.update(_capital(trace))
+    return made
+
+
+def _liquidations(trace: Trace, found: Contagion) -> Kpis:
+    world = trace.built.world
+    events = world.events[: world.n_events]
+    forced = events["kind"] != FORCED_ADL
+    value = events["value"] * quote_usd(world)[events["book"]]
+    keepers = [row for row, role in enumerate(world.ledger.roles) if role == "keeper"]
+    sizes = found.cascade_sizes()
+    generations = found.generations()
+    return {
+        "liquidation_count": found.n,
+        "forced_fill_count": int(forced.sum()),
+        "liquidated_notional_usd": float(value[forced].sum()),
+        "liquidated_account_count": len(np.unique(found.account)),
+        "breached_account_count": len(np.unique(world.breaches["account"][: world.n_breaches])),
+        "largest_cascade_count": int(sizes[0]) if len(sizes) else 0,
+        "cascade_count": len(sizes),
+        "cascade_depth_generations": max(0, len(generations) - 1),
+        "branching_ratio": branching_ratio(generations),
+        "root_count": int((found.parent < 0).sum()),
+        "keeper_profit_usd": _profit(trace, keepers),
+    }
+
+
+def _profit(trace: Trace, rows: list[int]) -> float:
+    """Change of the balances of these accounts since the start, at the reference prices of the end."""
+    world = trace.built.world
+    change = world.ledger.cash[rows] - trace.opening.cash[rows]
+    return float((change * asset_usd(world)).sum())
+
+
+def _losses(trace: Trace) -> Kpis:
+    """Gross bad debt and who bore it; `waterfall_error`, gross less the sum of the parts in quanta, must be 0."""
+    world = trace.built.world
+    losses = world.losses[: world.n_losses]
+    parts = {name: int(losses[name].sum()) for name in ("fund", "adl", "socialised", "uncovered")}
+    equity = world.ledger.assess(world.instruments, world.assets, world.tiers)[SYSTEM_ACCOUNTS:, 1]
+    still_open = -int(equity[equity < 0].sum())
+    events = world.events[: world.n_events]
+    adl = events["kind"] == FORCED_ADL
+    usd = quote_usd(world)[events["book"]]
+    return {
+        "bad_debt_usd": (int(losses["bad_debt"].sum()) + still_open) / USD_QUANTA,
+        "waterfall_error": int(losses["bad_debt"].sum()) - sum(parts.values()),
+        "bad_debt_fund_usd": parts["fund"] / USD_QUANTA,
+        "bad_debt_adl_usd": parts["adl"] / USD_QUANTA,
+        "bad_debt_socialised_usd": parts["socialised"] / USD_QUANTA,
+        "bad_debt_uncovered_usd": parts["uncovered"] / USD_QUANTA,
+        "bad_debt_still_open_usd": still_open / USD_QUANTA,
+        "insurance_fund_used_usd": parts["fund"] / USD_QUANTA,
+        "insurance_fund_change_usd": _profit(trace, [INSURANCE_FUND]),
+        "adl_notional_usd": float((events["value"] * usd)[adl].sum()),
+        "adl_account_count": len(np.unique(events["keeper"][adl])),
+        "socialised_loss_usd": parts["socialised"] / USD_QUANTA,
+    }
+
+
+def _prices(trace: Trace, twin: Trace | None) -> Kpis:
+    world, ticks = trace.built.world, trace.recorder.ticks[: trace.recorder.n]
+    made: Kpis = {}
+    main = main_instrument(world)
+    made["main_instrument"] = world.instrument_symbols[main]
+    made["amplification"] = None
+    for book, symbol in enumerate(world.instrument_symbols):
+        mark = ticks["mark"][:, book].astype(np.float64)
+        made[f"reference_drawdown_{symbol}_pct"] = -100.0 * np.expm1(
+            largest_fall(ticks["reference"][:, book].astype(np.float64)).log_move
+        )
+        made[f"total_drawdown_{symbol}_pct"] = -100.0 * np.expm1(largest_fall(mark).log_move)
+        if twin is not None:
+            other = twin.recorder.ticks["mark"][: twin.recorder.n, book].astype(np.float64)
+            ratio = amplification(mark, other)
+            made[f"amplification_{symbol}_ratio"] = ratio
+            if book == main:
+                made["amplification"] = ratio
+    return made
+
+
+def main_instrument(world: World) -> int:
+    """The instrument with the most forced notional; the first one when there was none."""
+    events = world.events[: world.n_events]
+    value = events["value"] * quote_usd(world)[events["book"]]
+    return int(np.argmax(np.bincount(events["book"], weights=value, minlength=len(world.instruments))))
+
+
+def _liquidity(trace: Trace) -> Kpis:
+    """Depth on the main instrument's bid side and open interest, at the start and at the trough of the mark."""
+    world, recorder = trace.built.world, trace.recorder
+    main = main_instrument(world)
+    mark = recorder.ticks["mark"][: recorder.n, main].astype(np.float64)
+    trough = largest_fall(mark).end
+    at = recorder.sampled_at[: recorder.n_samples]
+    near = int(np.argmin(np.abs(at - trough)))
+    usd = quote_usd(world)
+    made: Kpis = {}
+    for column, distance in enumerate(DEPTH_BPS):
+        for name, row in (("before", 0), ("trough", near)):
+            made[f"bid_depth_{distance:g}bps_{name}_usd"] = float(recorder.depth[row, main, 0, column] * usd[main])
+    per_lot = world.instruments["tick_value"] * usd
+    for name, row in (("before", 0), ("after", recorder.n_samples - 1)):
+        lots = recorder.open_interest[row]
+        made[f"open_interest_{name}_usd"] = float((lots * recorder.ticks["mark"][at[row]] * per_lot).sum())
+    made["time_under_water_account_seconds"] = float(recorder.open_claims[: recorder.n].sum() * world.tick_seconds)
+    return made
+
+
+def _capital(trace: Trace) -> Kpis:
+    """Capital efficiency with positions as they are: notional of customers over their net equity at the start,
+    and the notional their margin equity would support at initial margin."""
+    world = trace.built.world
+    before = trace.opening.assessment[SYSTEM_ACCOUNTS:]
+    initial, equity, net = before[:, 3].sum(), before[:, 0].sum(), before[:, 1].sum()
+    lots = trace.opening.lots[SYSTEM_ACCOUNTS:]
+    notional = float((np.abs(lots).sum(axis=0) * trace.opening.marks * world.instruments["tick_value"]).sum())
+    made: Kpis = {"capital_efficiency_ratio": None, "capital_used_ratio": None}
+    if initial > 0 and net > 0:
+        rate = initial / notional
+        made["capital_efficiency_ratio"] = float(equity / rate / net)
+        made["capital_used_ratio"] = float(notional / net)
+    return made

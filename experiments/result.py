@@ -1,0 +1,124 @@
+"""What a simulation gives back: figures, tables, the contagion graph, and a folder with all of them."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+import pandas as pd
+
+from experiments import folder, frames
+from experiments.contagion import Contagion, contagion, graph
+from experiments.fields import scenario_hash, to_dict
+from experiments.measures import Kpis, kpis
+from experiments.scenario import Scenario
+
+if TYPE_CHECKING:
+    from experiments.run import Trace
+
+_VERSIONS = ("numpy", "numba", "pandas", "networkx", "plotly", "pyarrow", "pydantic")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """A simulated scenario. Tables are built when first asked for."""
+
+    scenario: Scenario
+    seed: int
+    main: Trace
+    twin: Trace | None
+    causes: Contagion
+    kpis: Kpis
+
+    @classmethod
+    def of(cls, scenario: Scenario, *, seed: int, main: Trace, twin: Trace | None) -> Result:
+        """Measure a finished run."""
+        causes = contagion(main)
+        return cls(scenario=scenario, seed=seed, main=main, twin=twin, causes=causes, kpis=kpis(main, twin, causes))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the program did to the input, one line each."""
+        return self.main.built.notes
+
+    @cached_property
+    def prices(self) -> pd.DataFrame:
+        """One row per tick and instrument (experiments/frames.py)."""
+        return frames.prices_frame(self.main)
+
+    @cached_property
+    def depth(self) -> pd.DataFrame:
+        """One row per sample, instrument and side."""
+        return frames.depth_frame(self.main)
+
+    @cached_property
+    def liquidations(self) -> pd.DataFrame:
+        """One row per forced fill."""
+        return frames.liquidations_frame(self.main)
+
+    @cached_property
+    def losses(self) -> pd.DataFrame:
+        """One row per loss the waterfall absorbed."""
+        return frames.losses_frame(self.main)
+
+    @cached_property
+    def accounts(self) -> pd.DataFrame:
+        """One row per account."""
+        return frames.accounts_frame(self.main)
+
+    @cached_property
+    def graph(self) -> nx.DiGraph:
+        """Contagion graph: accounts and assets, edges with the money on them."""
+        return graph(self.causes, self.main.built.world)
+
+    def save(self, target: Path | str, *, overwrite: bool = False) -> Path:
+        """Write the run folder in one piece; a killed run leaves none."""
+        from experiments.report import write_report
+
+        with folder.atomic(Path(target), replace=overwrite) as made:
+            (made / "kpis.json").write_text(_json(self.kpis))
+            (made / "run.json").write_text(_json(self.provenance()))
+            for name in ("prices", "depth", "liquidations", "losses", "accounts"):
+                getattr(self, name).to_parquet(made / f"{name}.parquet", index=False, compression="zstd")
+            nx.write_graphml(self.graph, made / "contagion.graphml")
+            write_report(self, made / "report.html")
+        return Path(target)
+
+    def provenance(self) -> dict[str, Any]:
+        """What made this run: the resolved scenario and its hash, seed, versions, commit, machine, wall time."""
+        return {
+            "scenario": to_dict(self.scenario),
+            "scenario_hash": scenario_hash(self.scenario),
+            "seed": self.seed,
+            "notes": list(self.notes),
+            "versions": {"python": platform.python_version(), **{name: version(name) for name in _VERSIONS}},
+            "git_commit": git_commit(),
+            "platform": platform.platform(),
+            "wall_seconds": self.main.wall_seconds + (self.twin.wall_seconds if self.twin else 0.0),
+        }
+
+
+def git_commit() -> str | None:
+    """The commit of the program, with "+" when files differ from it; None outside a checkout."""
+    here = Path(__file__).resolve().parent
+    try:
+        commit = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True, timeout=5
+        ).stdout.strip()
+        changed = subprocess.run(
+            ["git", "status", "--porcelain"], cwd=here, capture_output=True, text=True, check=True, timeout=5
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return commit + ("+" if changed.strip() else "")
+
+
+def _json(data: Any) -> str:
+    return json.dumps(data, indent=2, sort_keys=False, default=float, allow_nan=False) + "\n"

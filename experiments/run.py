@@ -1,0 +1,105 @@
+"""Run a scenario: the run itself, its twin without liquidations, and everything measured on them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.build import Built, build
+from experiments.recorder import Recorder
+from experiments.scenario import Scenario
+from market.simulation import Observer, run
+
+if TYPE_CHECKING:
+    from experiments.result import Result
+
+PROGRESS_TICKS = 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opening:
+    """The ledger as it was before the first tick."""
+
+    assessment: NDArray[np.int64]
+    """int64[n_accounts, 4]: margin equity, net equity, maintenance and initial margin, USD quanta."""
+    cash: NDArray[np.int64]
+    lots: NDArray[np.int64]
+    marks: NDArray[np.int64]
+    """int64[n_instruments], ticks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace:
+    """A finished run: its world as it ended, what was recorded, and the ledger as it began."""
+
+    built: Built
+    recorder: Recorder
+    opening: Opening
+    wall_seconds: float
+
+
+def simulate(
+    scenario: Scenario,
+    *,
+    seed: int,
+    twin: bool = True,
+    progress: Callable[..., None] | None = None,
+    observers: tuple[Observer, ...] = (),
+) -> Result:
+    """Simulate `scenario` with `seed`; the same pair gives the same result to the bit on one machine.
+
+    `twin` adds a run on the same random numbers without liquidations, which amplification is measured against.
+    `observers` see the world of the main run after every tick. Raises InputError for what cannot be simulated.
+    """
+    from experiments.result import Result
+
+    main = trace(scenario, seed=seed, label="simulating", progress=progress, observers=observers)
+    other = None
+    if twin:
+        other = trace(without_liquidations(scenario), seed=seed, label="twin without liquidations", progress=progress)
+    return Result.of(scenario, seed=seed, main=main, twin=other)
+
+
+def without_liquidations(scenario: Scenario) -> Scenario:
+    """The same scenario with claims opened but never served."""
+    liquidation = replace(scenario.venue.liquidation, enabled=False)
+    return replace(scenario, venue=replace(scenario.venue, liquidation=liquidation))
+
+
+def trace(
+    scenario: Scenario,
+    *,
+    seed: int,
+    label: str = "",
+    progress: Callable[..., None] | None = None,
+    observers: tuple[Observer, ...] = (),
+) -> Trace:
+    """Build and run once."""
+    began = time.perf_counter()
+    if progress:
+        progress(label="preparing", done=0, total=0, liquidations=0)
+    built = build(scenario, seed=seed)
+    world = built.world
+    recorder = Recorder(
+        world,
+        ticks=scenario.ticks,
+        sample_ticks=max(1, world.ticks(scenario.recording.sample_seconds)),
+        margin_ticks=max(1, world.ticks(scenario.recording.margin_seconds)),
+    )
+    opening = Opening(
+        assessment=world.ledger.assess(world.instruments, world.assets, world.tiers),
+        cash=world.ledger.cash.copy(),
+        lots=world.ledger.positions["lots"].copy(),
+        marks=world.instruments["mark"].astype(np.int64),
+    )
+    watching: tuple[Observer, ...] = (recorder, *observers)
+    for done in range(0, scenario.ticks, PROGRESS_TICKS):
+        run(world, built.rules, built.cast, ticks=min(PROGRESS_TICKS, scenario.ticks - done), observers=watching)
+        if progress:
+            progress(label=label, done=world.tick, total=scenario.ticks, liquidations=world.n_events)
+    return Trace(built=built, recorder=recorder, opening=opening, wall_seconds=time.perf_counter() - began)

@@ -1,0 +1,112 @@
+"""A scenario: everything a run needs but the seed, as one parameter object read from TOML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from agents.arbitrageur import Arbitrageurs
+from agents.background import BackgroundFlow
+from agents.keeper import Keepers
+from agents.market_maker import MarketMakers
+from agents.oracle import Oracles
+from agents.trader import Traders
+from pydantic import Field
+
+from experiments import config, library
+from experiments.config import Override
+from market.instruments import Asset, Instrument
+from market.parameters import Positive, PositiveSeconds, Share, parameters
+from market.reference import AnchoredPath, ModelPrices
+from market.venue import Venue
+
+
+@parameters
+class RecordedPrices:
+    """Reference prices replayed from a table; `market.reference.replay` fills them in to ticks."""
+
+    kind: Literal["replay"] = "replay"
+    """Tells the classes of reference prices apart."""
+    file: str
+    """CSV or Parquet table with columns ts, symbol, open, high, low, close."""
+    start: str | None = None
+    """First instant, UTC; the table's first bar when left out."""
+    correlation: Share | None = None
+    """Correlation of any two bridges within a bar; estimated from the table when left out."""
+
+
+@parameters
+class AccountsFile:
+    """A real book of accounts instead of a generated population."""
+
+    kind: Literal["file"] = "file"
+    """Tells the kinds of population apart."""
+    file: str
+    """CSV or Parquet table with columns account, asset|instrument, quantity[, entry_price]."""
+
+
+@parameters
+class Agents:
+    """Who acts beside the traders."""
+
+    background: BackgroundFlow = BackgroundFlow()
+    """Zero-intelligence order flow."""
+    market_makers: MarketMakers = MarketMakers()
+    """Inventory-aware ladders that withdraw under stress."""
+    arbitrageurs: Arbitrageurs = Arbitrageurs()
+    """Pull books towards the reference."""
+    keepers: Keepers = Keepers()
+    """Compete to close claims."""
+    oracles: Oracles = Oracles()
+    """Publish the prices the venue values assets at."""
+
+
+@parameters
+class Recording:
+    """What is kept of a run; recording changes no result."""
+
+    sample_seconds: PositiveSeconds = 10.0
+    """Interval between samples of book depth, open interest and the fund."""
+    margin_seconds: PositiveSeconds = 120.0
+    """Interval between samples of the margin-ratio distribution."""
+
+
+@parameters
+class Scenario:
+    """A world to simulate."""
+
+    summary: str
+    """What happens, in one line."""
+    hours: Positive = 1.0
+    """Length of the simulated time."""
+    tick_seconds: PositiveSeconds = 1.0
+    """Length of a tick."""
+    reference: Annotated[ModelPrices | AnchoredPath | RecordedPrices, Field(discriminator="kind")]
+    """Prices of the outside world."""
+    assets: dict[str, Asset]
+    """What accounts own; the first settlement asset is the venue's own money."""
+    instruments: dict[str, Instrument]
+    """What is traded."""
+    venue: Venue = Venue()
+    """The rules."""
+    population: Annotated[Traders | AccountsFile, Field(discriminator="kind")] = Traders()
+    """Leveraged accounts, generated or read from a file."""
+    agents: Agents = Agents()
+    """Everybody else."""
+    recording: Recording = Recording()
+    """What is kept of a run."""
+
+    @property
+    def ticks(self) -> int:
+        """Length of the run in whole ticks."""
+        return max(1, round(self.hours * 3600.0 / self.tick_seconds))
+
+    @classmethod
+    def load(cls, name: str | Path, *, overrides: Sequence[str | Override] = ()) -> Scenario:
+        """Read an embedded scenario by name or a TOML file by path; `overrides` are "key.path=value" texts.
+
+        Raises InputError with one line for every problem.
+        """
+        scenario, _ = config.load(cls, library.find(name), overrides=overrides)
+        return scenario
