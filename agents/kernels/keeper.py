@@ -74,9 +74,9 @@ def _see(claims, first, n_claims, newest, clock, shortlist, listed):
 
 @kernel
 def expected_profit(claim, policy, instruments, assets, positions, cash, levels, occupied):
-    """USD quanta a call would earn before its cost: the keeper's share of the fee, at least the floor; 0 if nothing fills.
+    """USD quanta a call would earn before its cost: the keeper's share of the fee, at least the floor.
 
-    The fee is charged on what the book would take, and only while the account is worth something after the slippage.
+    0 when the book would fill nothing. The fee is charged on what the book would take, and only while the account is worth something after the slippage.
     """
     account = claim.account
     closed, slippage = 0, 0
@@ -113,7 +113,7 @@ def _capital(account, assets, cash):
 
 @kernel
 def _offer(k, claims, shortlist, listed, profits, bids, n_bids, keepers, traits, assets, cash):
-    """Bid, from the end of `bids` forwards, for the shortlisted claims that pay and that its capital can carry at once."""
+    """Bid, from the end of `bids` on, for the shortlisted claims that pay and that its capital can carry at once."""
     keeper = keepers[k]
     capital = _capital(keeper.account, assets, cash)
     carried = keeper.carried

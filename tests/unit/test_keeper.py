@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -188,7 +187,7 @@ def test_attention_is_a_chance_per_tick_that_repeats_with_the_seed() -> None:
         open_claim(world, 7)
         seen = []
         for tick in range(50):
-        world.tick = tick
+            world.tick = tick
             seen.append(len({keeper for keeper, _, _, _ in offers(world, keepers)}))
         return seen
 
@@ -207,11 +206,11 @@ def test_keepers_differ_and_stand_in_order_of_speed() -> None:
     assert world.ledger.conservation_error() == 0
 
 
-def _best(claims: Any, *, newest: int, clock: int, most: int) -> Iterator[int]:
+def _best(claims: Any, *, newest: int, clock: int, most: int) -> list[int]:
     """The claims a keeper should consider, the plain way."""
     seen = [row for row, claim in enumerate(claims) if claim["tick"] <= newest and claim["next_try"] <= clock]
-    seen.sort(key=lambda row: (-claims[row]["reward"], claims[row]["tick"], claims[row]["round"], claims[row]["account"]))
-    return iter(seen[:most])
+    seen.sort(key=lambda row: (-claims["reward"][row], *(claims[name][row] for name in ("tick", "round", "account"))))
+    return seen[:most]
 
 
 CLAIMS = st.lists(
@@ -224,7 +223,7 @@ WORLD = cast(Keepers(count=4, latency_seconds=0.0, cost_usd=0.0, **PLAIN))
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(rows=CLAIMS, latencies=st.lists(st.integers(0, 6), min_size=1, max_size=4))
-def test_everybody_bids_for_the_best_claims_it_sees(rows: list[tuple[int, int, int, int]], latencies: list[int]) -> None:
+def test_each_bids_for_the_best_claims_it_sees(rows: list[tuple[int, int, int, int]], latencies: list[int]) -> None:
     """Against a sort of all claims; whoever else takes part changes nothing of it."""
     world, keepers = WORLD
     world.books.counters[CLAIM_COUNT] = 0
@@ -237,7 +236,6 @@ def test_everybody_bids_for_the_best_claims_it_sees(rows: list[tuple[int, int, i
         expected = set(_best(world.claims[: world.n_claims], newest=6 - int(latency), clock=5, most=30))
         assert {claim for keeper, claim, _, _ in made if keeper == k} == expected
     assert [keeper for keeper, _, _, _ in made] == sorted(keeper for keeper, _, _, _ in made)
-
 
 
 def test_an_outage_that_ends_before_it_starts_is_refused() -> None:
