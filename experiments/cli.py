@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
@@ -65,12 +65,19 @@ def expected_failures() -> Iterator[None]:
     except KeyboardInterrupt:
         _stop(130, "interrupted, nothing written")
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit fails again
+        _drop_output()
         _stop(128 + signal.SIGPIPE)
     except OSError as error:
         if error.errno not in UNWRITABLE:
             raise
+        _drop_output()
         _stop(2, f"error: {f'{error.filename}: ' if error.filename else ''}{os.strerror(error.errno)}")
+
+
+def _drop_output() -> None:
+    """Send what is still to be printed nowhere; the flush at exit would fail once more."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _stop(code: int, *lines: str) -> NoReturn:
@@ -119,8 +126,10 @@ def run(
         written = result.save(target, overwrite=replace)
     if as_json:
         head = {"scenario": name, "scenario_hash": scenario_hash(world), "seed": seed, "folder": str(written)}
-        show.print_json({**head, **result.kpis})
+        show.print_json({**head, "notes": result.notes, **result.kpis})
         return
+    for note in result.notes:
+        print(f"note: {note}")
     show.print_table(show.kpi_rows(result.kpis), header=(f"{name}, seed {seed}", ""), right=(1,))
     print(f"report: {written / 'report.html'}")
 
@@ -187,10 +196,7 @@ def map(
         show.print_json({"rows": found.rows})
     elif found.rows:
         header = list(found.rows[0])
-        cells = [
-            [value if isinstance(value, str) else show.number(key, value) for key, value in row.items()]
-            for row in found.rows
-        ]
+        cells = [[show.number(key, value) for key, value in row.items()] for row in found.rows]
         show.print_table(cells, header=[key.replace("_", " ") for key in header], right=range(1, len(header)))
     if out is not None and not as_json:
         print(f"picture: {out}")

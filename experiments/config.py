@@ -17,7 +17,19 @@ from typing import Any, TypeVar, get_args
 from pydantic import ValidationError
 
 from experiments import library
-from experiments.fields import LIST, MAP, OBJECT, FieldSpec, children, describe, leaves, plain, specs, to_dict
+from experiments.fields import (
+    LIST,
+    MAP,
+    OBJECT,
+    FieldSpec,
+    children,
+    describe,
+    element_schema,
+    leaves,
+    plain,
+    specs,
+    to_dict,
+)
 from experiments.toml_tree import Node, entry_names, join, merge, parse, quote, suggest
 from market.errors import InputError
 
@@ -75,7 +87,7 @@ def load(
     given = Node({}, tree.source)
     for override in overrides:
         try:
-            given = merge(given, _as_tree(override), errors)
+            _place(given, override)
         except InputError as error:
             errors.append(("", str(error)))
     loader = _Loader(errors)
@@ -85,7 +97,8 @@ def load(
     return result, {leaf.path: loader.provenance.get(leaf.path, "default") for leaf in leaves(result)}
 
 
-def _as_tree(override: str | Override) -> Node:
+def _place(given: Node, override: str | Override) -> None:
+    """Add an override to the tree of all of them; a later one wins."""
     made = parse_override(override) if isinstance(override, str) else override
 
     def annotate(value: Any) -> Node:
@@ -93,10 +106,12 @@ def _as_tree(override: str | Override) -> Node:
             return Node({key: annotate(child) for key, child in value.items()}, made.label)
         return Node([annotate(child) for child in value] if isinstance(value, list) else value, made.label)
 
-    tree = annotate(plain(made.value))
-    for step in reversed(made.path):
-        tree = Node({step: tree}, made.label)
-    return tree
+    table = given.value
+    for step in made.path[:-1]:
+        if step not in table or not isinstance(table[step].value, dict):
+            table[step] = Node({}, made.label)
+        table = table[step].value
+    table[made.path[-1]] = annotate(plain(made.value))
 
 
 def _read(file: Path, chain: tuple[Path, ...]) -> Node:
@@ -135,11 +150,11 @@ def _extended(tree: Node, file: Path | None, chain: tuple[Path, ...]) -> Node:
 
 
 def _in_order(errors: list[tuple[str, str]]) -> list[str]:
-    """The messages, those of one file by line."""
+    """The messages: those of files by line, then those of options as they were found."""
 
-    def key(item: tuple[str, str]) -> tuple[str, int]:
+    def key(item: tuple[str, str]) -> tuple[bool, str, int]:
         found = re.fullmatch(r"(.*):(\d+)", item[0])
-        return (found[1], int(found[2])) if found and not item[0].startswith("--") else (item[0], 0)
+        return (False, found[1], int(found[2])) if found and not item[0].startswith("--") else (True, "", 0)
 
     return list(dict.fromkeys(f"{source}: {text}" if source else text for source, text in sorted(errors, key=key)))
 
@@ -162,16 +177,17 @@ class _Loader:
         cls = self._class(members, node, default, path)
         if cls is _FAILED:
             return _FAILED
-        fields = specs(cls)
-        for key, child in node.value.items():
-            foreign = child.tentative and any(key in specs(member) for member in members)
-            if key not in fields and not foreign:
+        fields, given = specs(cls), node.value
+        if len(members) > 1:
+            given = {key: child for key, child in given.items() if _applies(child, cls, members, default)}
+        for key, child in given.items():
+            if key not in fields:
                 self.fail(child.source, (*path, key), f"unknown key{suggest(key, list(fields))}")
         values = {}
         for name, spec in fields.items():
             below = getattr(default, name) if type(default) is cls else spec.default
-            if name in node.value:
-                values[name] = self._field(spec, node.value[name], below, (*path, name))
+            if name in given:
+                values[name] = self._field(spec, given[name], below, (*path, name))
             elif below is MISSING:
                 values[name] = self.fail(node.source, (*path, name), f"missing: expected {spec.expected}")
             else:
@@ -188,15 +204,15 @@ class _Loader:
     def _class(self, members: tuple[type, ...], node: Node, default: Any, path: Steps) -> Any:
         if len(members) == 1:
             return members[0]
-        kinds = {str(kind): member for member in members for kind in get_args(specs(member)["kind"].annotation)}
+        kinds = {kind: member for member in members for kind in _kinds(member)}
         if "kind" in node.value:
             kind = node.value["kind"]
-            if kind.value in kinds:
+            if isinstance(kind.value, str) and kind.value in kinds:
                 return kinds[kind.value]
             return self.fail(
                 kind.source,
                 (*path, "kind"),
-                f"unknown kind {_show(kind.plain())}{suggest(str(kind.value), list(kinds))}",
+                f"unknown kind {_show(kind.plain())}{suggest(str(kind.plain()), list(kinds))}",
             )
         if type(default) in members:
             return type(default)
@@ -256,8 +272,8 @@ class _Loader:
                     value = inner.value
                     if isinstance(value, dict) and step in value:
                         inner, expected = value[str(step)], expected.get("additionalProperties", {})
-                    elif isinstance(value, list) and isinstance(step, int):
-                        inner, expected = value[step], expected.get("items", {})
+                    elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+                        inner, expected = value[step], element_schema(expected, step)
                     else:
                         break
                     below = (*below, str(step))
@@ -265,6 +281,20 @@ class _Loader:
                 why = str(problem["ctx"]["error"]) if own else f"expected {describe(expected)}"
                 self.fail(inner.source, below, f"{why}, got {_show(inner.plain())}")
             return _FAILED
+
+
+def _kinds(cls: type) -> tuple[str, ...]:
+    """What the `kind` of a rule may say."""
+    return get_args(specs(cls)["kind"].annotation)
+
+
+def _applies(child: Node, cls: type, members: tuple[type, ...], default: Any) -> bool:
+    """Whether a value still counts: it does not when it was written for a rule that another kind has replaced."""
+    if child.of_kind is None:
+        return True
+    if not child.of_kind:
+        return type(default) is cls or type(default) not in members
+    return child.of_kind in _kinds(cls)
 
 
 def _show(value: Any) -> str:

@@ -95,7 +95,7 @@ def contagion(trace: Trace) -> Contagion:
         for source in np.flatnonzero(own >= LEAST_SHARE):
             edges.append((source, row, own[source], own[source] * loss[row]))
         if share_of[row] >= CHILD_SHARE:
-            parent[row] = int(np.argmax(own))
+            parent[row] = np.argmax(own)
     generation, root = np.zeros(n, np.int64), np.arange(n)
     for row in range(n):
         if parent[row] >= 0:
@@ -217,7 +217,7 @@ def graph(found: Contagion, world: World) -> nx.DiGraph:
                 one, other, share=before["share"] + float(share), loss_usd=before["loss_usd"] + float(usd), kind="loss"
             )
     for column, symbol in enumerate(world.asset_symbols):
-        for row in np.flatnonzero(found.asset_sold_usd[:, column] > 0.0):
+        for row in map(int, np.flatnonzero(found.asset_sold_usd[:, column] > 0.0)):
             node = f"asset:{symbol}"
             made.add_node(node, kind="asset")
             before = made.get_edge_data(names[row], node, default={"notional_usd": 0.0})

@@ -107,16 +107,23 @@ def describe(schema: dict[str, Any]) -> str:
     if kind == "null":
         return '"none"'
     if kind == "array":
-        items = schema.get("items", {})
-        length = schema.get("minItems") if schema.get("minItems") == schema.get("maxItems") else None
-        return f"a list of {f'{length} times ' if length else ''}{describe(items) if items else 'values'}"
+        if "prefixItems" in schema:
+            return f"[{', '.join(describe(part) for part in schema['prefixItems'])}]"
+        return f"a list, each element {describe(schema.get('items', {}))}"
     if kind == "object":
         values = schema.get("additionalProperties")
         return f"a table, each value {describe(values)}" if isinstance(values, dict) else "a table"
     words = "a date and time" if schema.get("format") == "date-time" else _NOUNS.get(str(kind), "a value")
     bounds = _bounds(schema)
     inside = f" in {bounds}" if bounds[:1] in ("[", "(") else f" {bounds}"
-    return words + (inside if bounds else "") + (f" ({schema['unit']})" if "unit" in schema else "")
+    unit = schema.get("unit", "1")
+    return words + (inside if bounds else "") + (f" ({unit})" if unit != "1" else "")
+
+
+def element_schema(schema: dict[str, Any], i: int) -> dict[str, Any]:
+    """The schema of element `i` of a list."""
+    prefix = schema.get("prefixItems", ())
+    return dict(prefix[i] if i < len(prefix) else schema.get("items", {}))
 
 
 def specs(cls: type) -> dict[str, FieldSpec]:
@@ -242,8 +249,11 @@ def to_dict(obj: Any) -> dict[str, Any]:
 
 
 def canonical_json(obj: Any) -> str:
-    """The one JSON text of a parameter object: sorted keys, no blanks."""
-    return json.dumps(to_dict(obj), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    """The one JSON text of a parameter object: fields in their order, no blanks.
+
+    Tables by name keep the order in which they were written, since the engine numbers assets and books by it.
+    """
+    return json.dumps(to_dict(obj), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def scenario_hash(obj: Any) -> str:

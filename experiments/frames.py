@@ -21,7 +21,8 @@ KINDS = {FORCED_POSITION: "position", FORCED_COLLATERAL: "collateral", FORCED_AD
 
 def quote_usd(world: World) -> NDArray[np.float64]:
     """float64[n_instruments]: USD per quote quantum at the reference price now."""
-    return asset_usd(world)[world.instruments["quote"]]
+    per_quote: NDArray[np.float64] = asset_usd(world)[world.instruments["quote"]]
+    return per_quote
 
 
 def asset_usd(world: World) -> NDArray[np.float64]:
@@ -52,9 +53,7 @@ def prices_frame(trace: Trace) -> pd.DataFrame:
     lots = lot_size(world)
     columns: dict[str, object] = {
         "seconds": np.repeat(np.arange(1, n + 1) * world.tick_seconds, n_books),
-        "instrument": pd.Categorical.from_codes(
-            np.tile(np.arange(n_books), n), categories=list(world.instrument_symbols)
-        ),
+        "instrument": pd.Categorical(list(world.instrument_symbols) * n, categories=world.instrument_symbols),
     }
     names = {"reference": "reference", "index": "index", "mark": "mark", "bid": "best_bid", "ask": "best_ask"}
     for name, field in names.items():

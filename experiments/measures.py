@@ -115,7 +115,7 @@ def _profit(trace: Trace, rows: list[int]) -> float:
 
 
 def _losses(trace: Trace) -> Kpis:
-    """Gross bad debt and who bore it; `waterfall_error` is gross less the sum of the parts, in quanta, and must be 0."""
+    """Gross bad debt and who bore it; `waterfall_error`, gross less the sum of the parts in quanta, must be 0."""
     world = trace.built.world
     losses = world.losses[: world.n_losses]
     parts = {name: int(losses[name].sum()) for name in ("fund", "adl", "socialised", "uncovered")}

@@ -135,7 +135,7 @@ def _check_order(table: pd.DataFrame, path: Path) -> None:
     row = table[bad].iloc[0]
     same = table[(table["symbol"] == row["symbol"]) & (table["ts"] == row["ts"]) & (table["row"] < row["row"])]
     if len(same):
-        what = f"repeats {_iso(row['ts'])} of {row['symbol']}, already in row {same['row'].iloc[0]}"
+        what = f"repeats {_iso(row['ts'])} of {row['symbol']}, already in {_line(path)} {same['row'].iloc[0]}"
         raise _row_error(table[bad], path, column="ts", what=what, valid="one bar per symbol and time")
     what = f"{_iso(row['ts'])} of {row['symbol']} comes after a later time"
     raise _row_error(table[bad], path, column="ts", what=what, valid="each symbol sorted by time")
@@ -176,7 +176,7 @@ def _window(
     bars = round(hours * 3600.0 / seconds)
     if bars < 1:
         raise InputError(
-            file=path, where="--hours", what=f"{hours:g} is less than a bar", valid=f"{seconds / 3600:g} up"
+            file=path, where="--hours", what=f"{hours:g} is less than a bar", valid=f"{seconds / 3600:g} or more"
         )
     end = first + bars * step
     if end > ends:
@@ -226,8 +226,11 @@ def _check_complete(table: pd.DataFrame, *, path: Path, grid: pd.DatetimeIndex, 
 
 def _row_error(rows: pd.DataFrame, path: Path, *, column: str, what: str, valid: str) -> InputError:
     """The error of the first of `rows`."""
-    word = "line" if path.suffix.lower() == ".csv" else "row"
-    return InputError(file=path, where=f"{word} {rows['row'].iloc[0]}, column {column}", what=what, valid=valid)
+    return InputError(file=path, where=f"{_line(path)} {rows['row'].iloc[0]}, column {column}", what=what, valid=valid)
+
+
+def _line(path: Path) -> str:
+    return "line" if path.suffix.lower() == ".csv" else "row"
 
 
 def _iso(moment: pd.Timestamp) -> str:

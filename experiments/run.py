@@ -97,7 +97,7 @@ def trace(
         lots=world.ledger.positions["lots"].copy(),
         marks=world.instruments["mark"].astype(np.int64),
     )
-    watching = (recorder, *observers)
+    watching: tuple[Observer, ...] = (recorder, *observers)
     for done in range(0, scenario.ticks, PROGRESS_TICKS):
         run(world, built.rules, built.cast, ticks=min(PROGRESS_TICKS, scenario.ticks - done), observers=watching)
         if progress:

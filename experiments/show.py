@@ -36,8 +36,13 @@ _ENDINGS: dict[str, str] = {
 """How a figure is written, by the unit at the end of its key."""
 
 
-def number(key: str, value: float | int | None) -> str:
+Figure = float | int | str | None
+
+
+def number(key: str, value: Figure) -> str:
     """A KPI as a person reads it; the end of its key says the unit."""
+    if isinstance(value, str):
+        return value
     if value is None or not math.isfinite(value):
         return "-"
     for ending, form in _ENDINGS.items():
@@ -46,7 +51,7 @@ def number(key: str, value: float | int | None) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
 
 
-def kpi_rows(kpis: Mapping[str, float | int | None]) -> list[tuple[str, str]]:
+def kpi_rows(kpis: Mapping[str, Figure]) -> list[tuple[str, str]]:
     """KPIs as rows of words and figures; the unit is with the figure."""
     rows = []
     for key, value in kpis.items():

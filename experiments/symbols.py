@@ -7,9 +7,9 @@ in BUSD); then the assets that are asked for decide, and where they do not it is
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from market.errors import InputError
 
@@ -40,9 +40,7 @@ def _joined(name: str) -> list[str]:
     return [base for quote in QUOTES if name.endswith(quote) and (base := name.removesuffix(quote))] or [name]
 
 
-def map_symbols(
-    symbols: Sequence[str], *, assets: Sequence[str] | None, file: str | os.PathLike[str]
-) -> dict[str, str]:
+def map_symbols(symbols: Sequence[str], *, assets: Sequence[str] | None, file: str | Path) -> dict[str, str]:
     """Symbol -> asset, in the order of `assets`, or of the file when none are asked for.
 
     InputError when an asset has no symbol or several, or a symbol several readings.
@@ -72,7 +70,7 @@ def map_symbols(
     return mapping
 
 
-def _only_reading(symbol: str, *, file: str | os.PathLike[str]) -> str:
+def _only_reading(symbol: str, *, file: str | Path) -> str:
     found = sorted(readings(symbol))
     if not found:
         what = f"{symbol} is not a price in USD"
@@ -82,6 +80,6 @@ def _only_reading(symbol: str, *, file: str | os.PathLike[str]) -> str:
     return found[0]
 
 
-def _ambiguous(symbol: str, found: Sequence[str], *, file: str | os.PathLike[str]) -> InputError:
+def _ambiguous(symbol: str, found: Sequence[str], *, file: str | Path) -> InputError:
     what = f"{symbol} may mean {' or '.join(found)}"
     return InputError(file=file, where="column symbol", what=what, valid="a separator, as in BTC/USD")

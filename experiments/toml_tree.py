@@ -23,12 +23,13 @@ class Node:
     """A value and where it comes from.
 
     `value` is a dict of nodes, a list of nodes or a scalar; `source` is "FILE:LINE" or the option that gave it.
-    `tentative` marks what was written for a rule that did not state its `kind`, below one that does.
+    `of_kind` is the `kind` its table had when this was written, where a later layer states a kind: "" when it had
+    stated none, None when no later layer states one.
     """
 
     value: Any
     source: str
-    tentative: bool = False
+    of_kind: str | None = None
 
     @property
     def provenance(self) -> str:
@@ -167,19 +168,21 @@ class _Lines:
 def merge(base: Node, over: Node, errors: list[tuple[str, str]]) -> Node:
     """Lay `over` on `base`: tables merge key by key, lists of named tables entry by entry, the rest is replaced.
 
-    A table that names another `kind` than the one below it replaces it, since another rule has other fields.
-    A table laid on a list changes the entries it names. What cannot be laid is appended to `errors` as
-    (source, message).
+    A table laid on a list changes the entries it names. What was written below a table that states its `kind` is
+    marked, since another rule has other fields. What cannot be laid is appended to `errors` as (source, message).
     """
     if isinstance(over.value, dict) and isinstance(base.value, dict):
-        kind = over.value.get("kind")
-        if kind is not None and "kind" in base.value and base.value["kind"].value != kind.value:
-            return over
         merged = dict(base.value)
-        if kind is not None and "kind" not in base.value:
-            merged = {key: replace(child, tentative=True) for key, child in merged.items()}
+        before, after = base.value.get("kind"), over.value.get("kind")
+        if after is not None:
+            written_for = "" if before is None else str(before.value)
+            merged = {
+                key: replace(child, of_kind=written_for if child.of_kind is None else child.of_kind)
+                for key, child in merged.items()
+            }
+        another = before is not None and after is not None and before.value != after.value
         for key, child in over.value.items():
-            merged[key] = merge(merged[key], child, errors) if key in merged else child
+            merged[key] = merge(merged[key], child, errors) if key in merged and not another else child
         return Node(merged, base.source if over.source.startswith("--") else over.source)
     if isinstance(base.value, list) and isinstance(over.value, list | dict):
         return _merge_list(base, over, errors)

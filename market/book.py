@@ -141,12 +141,12 @@ class Books:
         self.counters[FREE_COUNT] = added + free_count
 
     def process(self, messages: Records) -> tuple[Records, Integers]:
-        """Carry out a batch of MESSAGE rows in order; return its fills and, per message, the handle left resting (or 0).
+        """Carry out a batch of MESSAGE rows in order; return its fills and, per message, the handle left resting or 0.
 
         Both are views that hold until the next call. Malformed messages are counted in `counters[REJECTED]` and
         otherwise skipped. Raises ValueError when `messages` is not a one-dimensional array of MESSAGE.
         """
-        _check_record("messages", messages, MESSAGE, (len(messages),))
+        _check_record("messages", messages, MESSAGE, None)
         n = len(messages)
         self.ensure_capacity(n)
         if len(self._handles) < n:
@@ -155,9 +155,9 @@ class Books:
         most_fills = self.live_orders + n
         if len(self._fills) < most_fills:
             self._fills = np.zeros(max(most_fills, 2 * len(self._fills)), FILL)
-        # A read-only or strided array would have the kernel compiled once more.
-        plain = np.require(messages, requirements=["C", "W"])
-        n_fills = kernels.process_batch(plain, n, self._handles, self._fills, *self.arrays)
+        # A read-only array would have the kernel compiled once more.
+        writable = np.require(messages, requirements="W")
+        n_fills = kernels.process_batch(writable, n, self._handles, self._fills, *self.arrays)
         return self._fills[:n_fills], self._handles[:n]
 
     def cancel(self, handle: int) -> bool:

@@ -45,7 +45,7 @@ class Asset:
     permanent_impact_bps_per_million_usd: Annotated[
         float, Field(ge=0.0, le=1_000.0, json_schema_extra={"unit": "bps per million USD"})
     ] = 0.0
-    """How far the reference price moves per million USD of net signed aggressive flow on this venue; 0: a small venue."""
+    """Move of the reference price per million USD of net signed aggressive flow on this venue; 0: a small venue."""
 
 
 @parameters

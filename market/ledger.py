@@ -103,7 +103,7 @@ class Ledger:
     def assess(
         self, instruments: NDArray[np.void], assets: NDArray[np.void], tiers: NDArray[np.void]
     ) -> NDArray[np.int64]:
-        """int64[n, 4]: margin equity, net equity, maintenance margin and initial margin of every account, USD quanta."""
+        """int64[n, 4]: margin equity, net equity, maintenance and initial margin of every account, USD quanta."""
         out = np.zeros((len(self.accounts), 4), np.int64)
         assess_all(self.accounts, instruments, assets, tiers, self.positions, self.cash, out)
         return out

@@ -10,6 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from market.liquidation import liquidate
 from market.prices import move_prices
 from market.trading import trade
@@ -37,6 +40,9 @@ class Cohort(Protocol):
 
 class Keepers(Protocol):
     """Agents that compete to close claims."""
+
+    records: NDArray[np.void]
+    """KEEPER[n] (market/kernels/records.py)."""
 
     def bid(self, world: World, *, clock: int) -> int:
         """Write offers for the open claims into `world.bids`; return how many."""

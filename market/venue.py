@@ -66,8 +66,10 @@ class BasisMark:
 
 @parameters
 class MedianMark:
-    """Median of the index, the index plus averaged basis, and the book's median of bid, ask and last: Hyperliquid's rule
-    with one venue."""
+    """Median of the index, the index plus averaged basis, and the book's median of bid, ask and last.
+
+    Hyperliquid's rule with one venue.
+    """
 
     kind: Literal["median"] = "median"
     """Name of the rule."""
@@ -93,6 +95,7 @@ class NoFunding:
     kind: Literal["none"] = "none"
     """Name of the rule."""
     interval_seconds = math.inf
+    impact_notional_usd = 0.0
 
     def rate(self, *, premium: float, skew: float) -> float:
         """Zero."""

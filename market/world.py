@@ -232,4 +232,4 @@ def _grown(array: NDArray[Any], needed: int) -> NDArray[Any]:
 
 def total_messages(cohorts: Sequence[Any]) -> int:
     """Room the inboxes need for these cohorts."""
-    return sum(cohort.most_messages for cohort in cohorts) + 1
+    return 1 + sum(int(cohort.most_messages) for cohort in cohorts)

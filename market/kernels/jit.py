@@ -13,12 +13,10 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numba
 import platformdirs
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 _PACKAGES = Path(__file__).resolve().parents[2]
 _KERNEL_FOLDERS = ("market/kernels", "agents/kernels")
@@ -48,22 +46,22 @@ def _cache_folder() -> Path:
 CACHE_FOLDER = _cache_folder()
 
 
-def _compile(function: F, **options: bool) -> F:
+def _compile(function: Callable[..., Any], **options: bool) -> Any:
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(CACHE_FOLDER)
     try:
         # error_model "numpy": no zero-division branch in the many divisions; divisors are checked at build time.
-        return numba.njit(cache=True, error_model="numpy", **options)(function)  # type: ignore[no-any-return]
+        return numba.njit(cache=True, error_model="numpy", **options)(function)
     finally:
         numba.config.CACHE_DIR = before
 
 
-def kernel(function: F) -> F:
+def kernel(function: Callable[..., Any]) -> Any:
     """Compile `function` lazily in nopython mode, cached on disk across processes."""
     return _compile(function)
 
 
-def inline(function: F) -> F:
+def inline(function: Callable[..., Any]) -> Any:
     """Compile `function` as a piece of other kernels: inlined where it is called, and without reference counts.
 
     It cannot allocate (`np.zeros` in it fails to compile). Eight arrays are some sixty machine words to pass on and an

@@ -413,10 +413,9 @@ def close_out(
             message, handle, fills, orders, free, levels, occupied, instruments, counters, positions, accounts,
             cash, assets, touched, touched_mark,
         )  # fmt: skip
-        if value > 0:
-            if quote == NONE:
-                quote = instruments[events[first_event].book].quote
-                reward += _charge_fee(account, keeper, quote, value, policy, instruments, assets, positions, cash)
+        if value > 0 and quote == NONE:
+            quote = instruments[events[first_event].book].quote
+            reward += _charge_fee(account, keeper, quote, value, policy, instruments, assets, positions, cash)
     if counters[EVENT_COUNT] == first_event:
         return -1
     missing = min(policy.keeper_floor - reward, cash[INSURANCE_FUND, quote])
@@ -447,7 +446,7 @@ def _best_bid(bids, n_bids, claims, keepers, clock):
 
 @kernel
 def _spread_mark_moves(events, first, counters, marks_before, instruments):
-    """Divide each mark's move of the round among the round's forced orders on that book, by displacement of its touch."""
+    """Divide each mark's move of the round among its forced orders on that book, by displacement of the touch."""
     for book in range(instruments.shape[0]):
         moved = instruments[book].mark - marks_before[book]
         if moved == 0:
@@ -463,8 +462,8 @@ def _spread_mark_moves(events, first, counters, marks_before, instruments):
 
 @kernel
 def serve(
-    claims, bids, n_bids, keepers, tick, round_, clock, next_tick_clock, policies, events, rank, key, amounts, marks_before,
-    message, handle, fills, orders, free, levels, occupied, instruments, counters, positions, accounts,
+    claims, bids, n_bids, keepers, tick, round_, clock, next_tick_clock, policies, events, rank, key, amounts,
+    marks_before, message, handle, fills, orders, free, levels, occupied, instruments, counters, positions, accounts,
     cash, assets, tiers, touched, touched_mark,
 ):  # fmt: skip
     """One round's block: the highest bids that fit are served, each bid is paid, then the marks follow the books.

@@ -46,8 +46,8 @@ def _mix(value):
 def arrange(messages, n, salt, keys, arrival):
     """Write the order of arrival of messages 0 .. n - 1 into `arrival`: cancels first, then by a drawn key.
 
-    The key is a hash of the tick's salt (a uniform draw), the account and the book, so one account's messages to one book keep their
-    order, and adding an account changes nobody else's place relative to the others.
+    The key is a hash of the tick's salt (a uniform draw), the account and the book, so one account's messages to one
+    book keep their order, and adding an account changes nobody else's place relative to the others.
     """
     at = 0
     seed = np.uint64(np.int64(salt * (1 << 53)))
@@ -123,8 +123,10 @@ def _order_cost(message, price, instruments, assets, tiers, positions):
 @kernel
 def admitted(message, instruments, assets, tiers, positions, cash, accounts):
     """The gate every order passes: reduce-only is cut, isolation holds, and initial margin must be there."""
-    account = accounts[message.account]
     book = message.book
+    if message.account < 0 or message.account >= accounts.shape[0]:
+        return True  # `submit` counts it as malformed
+    account = accounts[message.account]
     if book < 0 or book >= instruments.shape[0] or message.lots <= 0:
         return True  # `submit` counts it as malformed
     instrument = instruments[book]
@@ -187,11 +189,11 @@ def trade(
     Orders that the gate refuses get handle 0 and are counted in `counters[REFUSED]`.
     """
     n_fills = 0
+    handles[:n] = 0  # the buffer still holds the handles of two ticks ago
     for place in range(n):
         row = arrival[place]
         message = messages[row]
         if message.op != CANCEL and not admitted(message, instruments, assets, tiers, positions, cash, accounts):
-            handles[row] = 0
             counters[REFUSED] += 1
             continue
         before = n_fills

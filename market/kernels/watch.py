@@ -73,7 +73,7 @@ def _measure(ring, members, counts, depth, base, accounts, instruments, assets, 
 
 @kernel
 def _admit(account, displacement, members, counts, depth, instruments, assets, tiers, positions, cash):
-    """Put an account whose balances changed into the rings its new distance calls for; it leaves none before a measure."""
+    """Put an account whose balances changed into the rings its new distance calls for; it leaves none here."""
     distance = safe_distance(account, instruments, assets, tiers, positions, cash, REACH[0])
     for ring in range(RINGS):
         # Safe within `distance` of the prices of now, hence at least so far around the ring's own base.

@@ -121,7 +121,7 @@ def fund_pays(account, quote, amount, cash):
 
 @kernel
 def socialise(account, quote, amount, cap, accounts, cash):
-    """Take `amount` from all customers' positive balances, pro rata, at most `cap` ppm of each; return what was taken."""
+    """Take `amount` from customers' positive balances, pro rata, at most `cap` ppm of each; return what was taken."""
     total = 0
     for other in range(accounts.shape[0]):
         if other != account and accounts[other].flags & LIQUIDATABLE and cash[other, quote] > 0:
@@ -162,7 +162,7 @@ def absorb(account, tick, quote, policy, losses, accounts, cash, counters):
 
 @kernel
 def needs_waterfall(claim, instruments, assets, positions, cash):
-    """0: keepers go on; 1: closed out with a shortfall; 2: bankrupt with open positions and a fund that cannot cover it."""
+    """0: keepers go on; 1: closed out with a shortfall; 2: bankrupt with positions and more than the fund holds."""
     account = claim.account
     _, net_equity = equities(account, instruments, assets, positions, cash)
     if net_equity >= 0:

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from market.parameters import AnnualVolatility, Share, parameters
+from market.parameters import AnnualVolatility, PositiveUsd, Seconds, Share, parameters
 from market.reference.model_law import SECONDS_PER_YEAR
 from market.reference.path import TablePath, check_tick_seconds
 from market.streams import BLOCK_TICKS, Streams
@@ -21,7 +21,7 @@ class AnchoredAsset:
 
     symbol: str
     """Name of the asset."""
-    anchors: tuple[tuple[float, float], ...]
+    anchors: tuple[tuple[Seconds, PositiveUsd], ...]
     """(time in seconds, price in USD) in the order of time; the first at 0. Times round to the nearest tick."""
     volatility: AnnualVolatility
     """Annual volatility of the bridge between anchors."""

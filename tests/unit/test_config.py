@@ -72,6 +72,8 @@ class World:
     """When to stop."""
     start: datetime | None = None
     """First instant."""
+    anchors: tuple[tuple[PositiveSeconds, Share], ...] = ()
+    """Points of a path."""
     tags: tuple[str, ...] = ()
     """Labels."""
     verbose: bool = False
@@ -123,6 +125,16 @@ def test_override_changes_kind_whatever_the_order() -> None:
         assert read("[margin]\nmax_leverage = 3", *overrides).margin == Cross(buffer=0.4)
 
 
+def test_kind_decides_which_layers_count() -> None:
+    isolated = '[margin]\nkind = "isolated"\nmax_leverage = 3'
+    assert read(isolated, "margin.kind=isolated").margin == Isolated(max_leverage=3.0)
+    assert read("[margin]\nmax_leverage = 3", "margin.kind=isolated").margin == Isolated(max_leverage=3.0)
+    assert read(isolated, "margin.kind=cross").margin == Cross()
+    (line,) = problems(isolated, "margin.kind=cross", "margin.max_leverage=3")
+    assert line == "--set margin.max_leverage=3: margin.max_leverage: unknown key; valid: kind, buffer"
+    assert problems("margin = {kind = [1]}") == ["w.toml:1: margin.kind: unknown kind [1]; valid: cross, isolated"]
+
+
 def test_override_reaches_into_default_lists_maps_and_optionals() -> None:
     assert read("", "assets.BTC.haircut=0.4").assets[1] == Asset(symbol="BTC", haircut=0.4)
     assert read("", "venues.other.buffer=0.4").venues == {"other": Cross(buffer=0.4)}
@@ -164,8 +176,8 @@ def test_bad_overrides_are_named() -> None:
     assert problems("", "accounts=1.5", "margin", "margin.max_levrage=3", "assets.BTX.haircut=1", "accounts.x=1") == [
         "--set margin: expected key.path=value",
         '--set accounts.x=1: accounts: expected a whole number >= 0 (count), got {"x": 1}',
-        "--set assets.BTX.haircut=1: assets.BTX: no such entry; did you mean 'BTC'?",
         "--set margin.max_levrage=3: margin.max_levrage: unknown key; did you mean 'max_leverage'?",
+        "--set assets.BTX.haircut=1: assets.BTX: no such entry; did you mean 'BTC'?",
     ]
     (line,) = problems("[[assets]]\nsymbol='ETH'", "assets.ETHX.haircut=1")
     assert line == "--set assets.ETHX.haircut=1: no entry 'ETHX'; did you mean 'ETH'?"
@@ -181,6 +193,11 @@ def test_wrong_shapes() -> None:
     assert problems("margin = 5")[0] == "w.toml:1: margin: expected a table, got 5"
     assert problems("assets = 5")[0] == "w.toml:1: assets: expected a list of tables, got 5"
     assert problems("assets = [5]")[0] == "w.toml:1: assets.0: expected a table, got 5"
+    assert problems("anchors = [[1, 0.5],\n[2, 2.0]]") == [
+        "w.toml:2: anchors.1.1: expected a number in [0, 1] (share), got 2.0"
+    ]
+    (line,) = problems("anchors = [[1]]")
+    assert line == "w.toml:1: anchors.0: expected [a number > 0 (s), a number in [0, 1] (share)], got [1]"
     assert problems("venues = []")[0] == "w.toml:1: venues: expected a table of tables, got []"
 
 

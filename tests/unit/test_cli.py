@@ -1,0 +1,398 @@
+"""The command line: what goes to which stream, exit codes, and no traceback for what a user can cause."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from experiments import cli, config, library, show
+from experiments.folder import atomic
+from experiments.progress import Progress, display
+from market.errors import InputError
+from market.parameters import Count, Share, parameters
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@parameters
+class Source:
+    """Where prices come from."""
+
+    kind: str = "model"
+    """Rule."""
+    file: str = ""
+    """Table."""
+    start: str = ""
+    """First instant."""
+
+
+@parameters
+class Scenario:
+    """A stand-in for the scenario, with the keys the command line writes to."""
+
+    summary: str = ""
+    """One line."""
+    accounts: Count = 10
+    """Number of accounts."""
+    haircut: Share = 0.1
+    """Discount on collateral value."""
+    hours: Share = 0.5
+    """Length."""
+    reference: Source = Source()
+    """Prices."""
+    population: Source = Source()
+    """Accounts."""
+
+    @classmethod
+    def load(cls, name: str, *, overrides: Sequence[str | config.Override] = ()) -> Scenario:
+        return config.load(cls, library.find(name), overrides=overrides)[0]
+
+
+@dataclass
+class Result:
+    """What a run returns."""
+
+    kpis: dict[str, Any]
+    notes: tuple[str, ...] = ("BTCUSDT is read as BTC",)
+
+    def save(self, target: Path, *, overwrite: bool) -> Path:
+        with atomic(target, replace=overwrite) as folder:
+            (folder / "run.json").write_text("{}")
+        return target
+
+
+@dataclass
+class Map:
+    """What a map returns."""
+
+    rows: list[dict[str, Any]]
+
+    def save(self, path: Path) -> None:
+        path.write_text("<html>")
+
+
+@dataclass
+class Engine:
+    """Stands in for the simulation; `during` is what happens inside it."""
+
+    calls: list[tuple[Any, dict[str, Any]]] = field(default_factory=list)
+    during: Callable[[], None] = lambda: None
+
+    def simulate(self, scenario: Scenario, *, seed: int, twin: bool, progress: Progress) -> Result:
+        self.calls.append((scenario, {"seed": seed, "twin": twin}))
+        progress(label="simulating", done=0, total=100, liquidations=0)
+        self.during()
+        kpis = {"bad_debt_usd": 1234.5, "liquidation_count": 3, "amplification": math.nan, "drawdown_share": None}
+        return Result(kpis)
+
+    def liquidation_map(self, scenario: Scenario, *, seed: int) -> Map:
+        self.calls.append((scenario, {"seed": seed}))
+        return Map([{"instrument": "BTC", "price_usd": 9.5, "notional_usd": -2e6}])
+
+    def modules(self) -> dict[str, ModuleType]:
+        found = {name: ModuleType(f"experiments.{name}") for name in ("scenario", "run", "liquidation_map")}
+        found["scenario"].__dict__["Scenario"] = Scenario
+        found["run"].__dict__["simulate"] = self.simulate
+        found["liquidation_map"].__dict__["liquidation_map"] = self.liquidation_map
+        return {module.__name__: module for module in found.values()}
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    made = Engine()
+    for name, module in made.modules().items():
+        monkeypatch.setitem(sys.modules, name, module)
+    (tmp_path / "scenarios").mkdir()
+    (tmp_path / "scenarios" / "flash-crash.toml").write_text('summary = "It falls."\naccounts = 7\n')
+    monkeypatch.setattr(library, "FOLDERS", (tmp_path / "scenarios",))
+    monkeypatch.chdir(tmp_path)
+    return made
+
+
+def call(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as caught:
+        cli.app(list(arguments))
+    return int(caught.value.code or 0)
+
+
+def outputs(tmp_path: Path) -> list[str]:
+    return sorted(path.name for path in tmp_path.iterdir() if path.name != "scenarios")
+
+
+@pytest.mark.usefixtures("engine")
+def test_run_prints_a_table_and_says_where_the_report_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("run") == 0
+    out, err = capsys.readouterr()
+    assert "bad debt" in out
+    assert "$1,234" in out
+    assert "note: BTCUSDT is read as BTC" in out
+    assert "report: results/runs/flash-crash-seed1/report.html" in out
+    assert err == "simulating ...\n"
+    assert Path("results/runs/flash-crash-seed1/run.json").is_file()
+    assert call("run") == 0, "the default folder of an earlier run is replaced"
+
+
+def test_run_passes_everything_on(engine: Engine) -> None:
+    options = ["--prices", "p.csv", "--start", "2021-05-19T06:00", "--hours", "0.25", "--accounts", "a.csv"]
+    more = ["--set", "haircut=0.3", "--set", "accounts=8", "--seed", "0", "--no-twin", "--out", "there"]
+    assert call("run", "flash-crash", *options, *more) == 0
+    (scenario, given), *_ = engine.calls
+    assert given == {"seed": 0, "twin": False}
+    assert scenario == Scenario(
+        summary="It falls.",
+        accounts=8,
+        haircut=0.3,
+        hours=0.25,
+        reference=Source(kind="replay", file="p.csv", start="2021-05-19T06:00"),
+        population=Source(kind="file", file="a.csv"),
+    )
+    assert Path("there/run.json").is_file()
+
+
+@pytest.mark.usefixtures("engine")
+def test_json_is_all_there_is_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("run", "--json", "--seed", "4") == 0
+    data = json.loads(capsys.readouterr().out)
+    assert (data["scenario"], data["seed"], data["folder"]) == ("flash-crash", 4, "results/runs/flash-crash-seed4")
+    assert (data["bad_debt_usd"], data["liquidation_count"], data["amplification"]) == (1234.5, 3, None)
+    assert call("scenarios", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"flash-crash": "It falls."}
+    assert call("explain", "flash-crash", "--json", "--set", "haircut=0.2") == 0
+    values = json.loads(capsys.readouterr().out)["values"]
+    assert values["haircut"] == {
+        "value": 0.2,
+        "unit": "share",
+        "source": "--set",
+        "bounds": "[0, 1]",
+        "help": "Discount on collateral value.",
+    }
+    assert call("map", "--json", "--out", "map.html") == 0
+    assert json.loads(capsys.readouterr().out)["rows"][0]["instrument"] == "BTC"
+    assert Path("map.html").is_file()
+
+
+@pytest.mark.usefixtures("engine")
+def test_tables_in_a_pipe_are_one_line_a_row(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("scenarios") == 0
+    assert capsys.readouterr().out == "scenario     what happens\nflash-crash  It falls.\n"
+    assert call("explain", "flash-crash") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(
+        line.split() == ["accounts", "7", "count", "scenarios/flash-crash.toml:2", "Number", "of", "accounts."]
+        for line in lines
+    )
+    assert len(lines) == 1 + 10
+    assert call("map") == 0
+    assert capsys.readouterr().out.splitlines()[1].split() == ["BTC", "$10", "-$2,000,000"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "flashcrash"], "error: no scenario 'flashcrash'; did you mean 'flash-crash'?"),
+        (["run", "--set", "hircut=1"], "error: --set hircut=1: hircut: unknown key; did you mean 'haircut'?"),
+        (["run", "--hours", "5"], "error: --hours 5.0: hours: expected a number in [0, 1] (share), got 5.0"),
+        (["run", "--out", "scenarios"], "error: scenarios: exists and is not the folder of an earlier run"),
+        (["run", "--out", "scenarios/flash-crash.toml"], "error: scenarios/flash-crash.toml: exists and is not a fol"),
+        (["explain", "flash-crash", "--set", "x"], "error: --set x: expected key.path=value"),
+    ],
+)
+def test_wrong_input_is_one_line(
+    engine: Engine, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert call(*arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(message)
+    assert err.count("\n") == 1
+    assert engine.calls == []
+
+
+@pytest.mark.usefixtures("engine")
+def test_every_mistake_has_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("own.toml").write_text("haircut = 2\nacounts = 3\n")
+    assert call("run", "own.toml") == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "error: own.toml:1: haircut: expected a number in [0, 1] (share), got 2",
+        "error: own.toml:2: acounts: unknown key; did you mean 'accounts'?",
+    ]
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize(
+    "arguments", [["run", "--seed", "-1"], ["run", "--seed", "x"], ["run", "--sed", "1"], ["runn"], ["run", "a", "b"]]
+)
+def test_usage_errors_exit_with_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    assert call(*arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "Traceback" not in err
+
+
+def raiser(error: BaseException) -> Callable[[], None]:
+    def during() -> None:
+        raise error
+
+    return during
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted, nothing written"),
+        (InputError("p.csv: row 3: prices fall back in time"), 2, "error: p.csv: row 3: prices fall back in time"),
+        (PermissionError(13, "Permission denied", "p.csv"), 2, "error: p.csv: Permission denied"),
+        (OSError(28, "No space left on device"), 2, "error: No space left on device"),
+    ],
+)
+def test_failures_during_a_run(
+    engine: Engine, capsys: pytest.CaptureFixture[str], tmp_path: Path, error: BaseException, code: int, message: str
+) -> None:
+    engine.during = raiser(error)
+    assert call("run", "--out", "there") == code
+    assert capsys.readouterr().err.splitlines() == ["simulating ...", message]
+    assert outputs(tmp_path) == []
+
+
+def test_mistakes_of_the_program_are_not_hidden(engine: Engine) -> None:
+    engine.during = raiser(ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        cli.app(["run"])
+
+
+def test_an_explicit_folder_is_replaced_only_when_told(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("run", "--out", "there") == 0
+    assert call("run", "--out", "there") == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert len(engine.calls) == 1, "found before the simulation starts"
+    assert call("run", "--out", "there", "--overwrite") == 0
+
+
+HANGING = """
+import sys, time
+from tests.unit.test_cli import Engine
+from experiments import cli
+
+def hang():
+    print("ready", flush=True)
+    time.sleep(60)
+
+sys.modules.update(Engine(during=hang).modules())
+sys.argv = ["cascade", "run", sys.argv[1], "--out", sys.argv[2]]
+cli.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("sent", "code", "last"),
+    [(signal.SIGINT, 130, "interrupted, nothing written"), (signal.SIGTERM, 143, "simulating ...")],
+)
+def test_signals(tmp_path: Path, sent: signal.Signals, code: int, last: str) -> None:
+    (tmp_path / "own.toml").write_text("")
+    child = subprocess.Popen(
+        [sys.executable, "-c", HANGING, str(tmp_path / "own.toml"), str(tmp_path / "there")],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "ready\n"
+    child.send_signal(sent)
+    _, err = child.communicate()
+    assert child.returncode == code
+    assert err.splitlines()[-1] == last
+    assert [path.name for path in tmp_path.iterdir()] == ["own.toml"]
+
+
+def scenarios_into(stdout: int) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "experiments.cli", "scenarios"]
+    return subprocess.run(command, cwd=ROOT, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False)
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = scenarios_into(writing)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_printing_to_a_full_disk_is_one_line() -> None:
+    with open("/dev/full", "w") as full:
+        done = scenarios_into(full.fileno())
+    assert (done.returncode, done.stderr) == (2, "error: No space left on device\n")
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = (
+        "import sys; from experiments import cli\n"
+        "try: cli.app(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'numpy', 'numba', 'pandas', 'mesa', 'plotly', 'networkx', 'pyarrow'}\n"
+        "print(*sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "explain" in done.stdout
+    assert done.stderr.strip() == ""
+
+
+def test_figures_for_people() -> None:
+    assert show.number("bad_debt_usd", -1500.2) == "-$1,500"
+    assert show.number("drawdown_share", 0.3) == "30.00%"
+    assert show.number("amplification", None) == show.number("amplification", math.inf) == "-"
+    assert show.number("liquidation_count", 12345) == "12,345"
+    assert show.kpi_rows({"depth_bps": 1.0}) == [("depth", "1.0 bps")]
+
+
+class Screen:
+    """A terminal, or a file, that keeps what is written."""
+
+    def __init__(self, *, terminal: bool) -> None:
+        self.text, self._terminal = "", terminal
+
+    def write(self, text: str) -> int:
+        self.text += text
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing is buffered."""
+
+    def isatty(self) -> bool:
+        return self._terminal
+
+
+def test_progress_on_a_terminal_and_in_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "200")
+    for terminal in (True, False):
+        screen: Any = Screen(terminal=terminal)
+        clock = iter(range(0, 1000, 6))
+        with monkeypatch.context() as patch, display(screen) as progress:
+            if not terminal:
+                patch.setattr("time.monotonic", lambda clock=clock: float(next(clock)))
+            progress(label="compiling", done=0, total=0, liquidations=0)
+            for done in range(0, 5000, 1000):
+                progress(label="simulating", done=done, total=5000, liquidations=done // 1000)
+        if terminal:
+            assert "4,000 / 5,000 ticks" in screen.text
+            assert "4 liquidations" in screen.text
+        else:
+            assert screen.text.splitlines() == [
+                "compiling ...",
+                "simulating ...",
+                "simulating: 2,000 / 5,000 ticks, 167 ticks/s, 2 liquidations",
+                "simulating: 4,000 / 5,000 ticks, 167 ticks/s, 4 liquidations",
+            ]
