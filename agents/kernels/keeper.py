@@ -76,7 +76,8 @@ def _see(claims, first, n_claims, newest, clock, shortlist, listed):
 def expected_profit(claim, policy, instruments, assets, positions, cash, levels, occupied):
     """USD quanta a call would earn before its cost: the keeper's share of the fee, at least the floor.
 
-    0 when the book would fill nothing. The fee is charged on what the book would take, and only while the account is worth something after the slippage.
+    0 when the book would fill nothing. The fee is charged on what the book would take, and only while the account is
+    worth something after the slippage.
     """
     account = claim.account
     closed, slippage = 0, 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from market.world import World
 from tests.population_worlds import ASSETS, INSTRUMENTS, make_world, quote
 
 USD = 1_000_000
-PLAIN = {"latency_sigma": 0.0, "capital_sigma": 0.0, "bid_spread": 0.0, "attention": 1.0}
+PLAIN = Keepers(latency_seconds=0.0, latency_sigma=0.0, capital_sigma=0.0, bid_spread=0.0, attention=1.0)
 LIQUIDATION = Liquidation(fee_bps=100.0, keeper_share=0.4, keeper_floor_usd=2.0, slippage_limit_bps=500.0)
 
 
@@ -38,7 +39,7 @@ def open_claim(world: World, account: int, **fields: int) -> None:
 def offers(world: World, keepers: KeeperCohort, *, clock: int = 0) -> list[tuple[int, int, int, int]]:
     """(keeper, claim, amount, notional) of every bid."""
     n = keepers.bid(world, clock=clock)
-    return [tuple(int(bid[name]) for name in ("keeper", "claim", "amount", "notional")) for bid in world.bids[:n]]
+    return [(int(bid["keeper"]), int(bid["claim"]), int(bid["amount"]), int(bid["notional"])) for bid in world.bids[:n]]
 
 
 def profit(world: World, claim: int = 0) -> int:
@@ -94,7 +95,7 @@ def test_close_factor_reckons_with_the_part_that_is_closed() -> None:
 
 
 def test_bid_is_a_share_of_the_profit_after_cost() -> None:
-    world, keepers = cast(Keepers(count=1, latency_seconds=0.0, cost_usd=0.5, bid_share=0.5, **PLAIN))
+    world, keepers = cast(replace(PLAIN, count=1, cost_usd=0.5, bid_share=0.5))
     row = long_btc(world, 10_000)
     quote(world, "BTC-PERP", side=BUY, price=40_000, lots=10_000)
     open_claim(world, row, net_equity=3_000 * USD, notional=40_000 * USD)
@@ -102,14 +103,14 @@ def test_bid_is_a_share_of_the_profit_after_cost() -> None:
 
 
 def test_unprofitable_claims_are_left() -> None:
-    world, keepers = cast(Keepers(count=1, latency_seconds=0.0, cost_usd=9.0, min_profit_usd=2.0, **PLAIN))
+    world, keepers = cast(replace(PLAIN, count=1, cost_usd=9.0, min_profit_usd=2.0))
     for account, reward in ((7, 9 * USD), (8, 10 * USD), (9, 11 * USD)):
         open_claim(world, account, reward=reward)
     assert [claim for _, claim, _, _ in offers(world, keepers)] == [2]
 
 
 def test_latency_hides_new_claims() -> None:
-    world, keepers = cast(Keepers(count=1, latency_seconds=2.0, **PLAIN))
+    world, keepers = cast(replace(PLAIN, count=1, latency_seconds=2.0))
     open_claim(world, 7, tick=0)
     open_claim(world, 8, tick=1)
     visible = []
@@ -121,7 +122,7 @@ def test_latency_hides_new_claims() -> None:
 
 def test_slow_keepers_are_not_blinded_by_claims_only_the_fast_can_see() -> None:
     """The shortlist is full of new, dearer claims; a slower keeper still bids for the old ones it sees."""
-    world, keepers = cast(Keepers(count=2, latency_seconds=0.0, **PLAIN))
+    world, keepers = cast(replace(PLAIN, count=2))
     keepers.records["latency"] = [0, 5]
     for account in range(3):
         open_claim(world, account, tick=0)
@@ -135,7 +136,7 @@ def test_slow_keepers_are_not_blinded_by_claims_only_the_fast_can_see() -> None:
 
 
 def test_a_claim_served_in_this_round_is_not_offered_again() -> None:
-    world, keepers = cast(Keepers(count=1, latency_seconds=0.0, **PLAIN))
+    world, keepers = cast(replace(PLAIN, count=1))
     open_claim(world, 7, next_try=4)
     assert offers(world, keepers, clock=3) == []
     assert len(offers(world, keepers, clock=4)) == 1
@@ -143,7 +144,7 @@ def test_a_claim_served_in_this_round_is_not_offered_again() -> None:
 
 def test_capital_carries_all_bids_at_once_and_is_free_again_next_tick() -> None:
     """1,000 USD at 5% carry 20,000 of notional; what has been closed this tick counts."""
-    world, keepers = cast(Keepers(count=1, latency_seconds=0.0, capital_usd=1_000.0, carry=0.05, **PLAIN))
+    world, keepers = cast(replace(PLAIN, count=1, capital_usd=1_000.0, carry=0.05))
     open_claim(world, 7, notional=12_000 * USD, reward=30 * USD)
     open_claim(world, 8, notional=9_000 * USD, reward=20 * USD)
     open_claim(world, 9, notional=8_000 * USD, reward=10 * USD)
@@ -155,7 +156,7 @@ def test_capital_carries_all_bids_at_once_and_is_free_again_next_tick() -> None:
 
 
 def test_calls_per_tick_add_up_to_the_rate() -> None:
-    world, keepers = cast(Keepers(count=2, latency_seconds=0.0, calls_per_second=0.4, **PLAIN))
+    world, keepers = cast(replace(PLAIN, count=2, calls_per_second=0.4))
     open_claim(world, 7)
     calls = []
     for tick in range(10):
@@ -172,7 +173,7 @@ def test_calls_per_tick_add_up_to_the_rate() -> None:
 
 def test_outage_takes_the_fastest_offline() -> None:
     outage = KeeperOutage(start_seconds=1.0, end_seconds=3.0, share=0.5)
-    world, keepers = cast(Keepers(count=4, latency_seconds=0.0, outages=(outage,), **PLAIN))
+    world, keepers = cast(replace(PLAIN, count=4, outages=(outage,)))
     open_claim(world, 7)
     bidders = []
     for tick in range(4):
@@ -183,7 +184,7 @@ def test_outage_takes_the_fastest_offline() -> None:
 
 def test_attention_is_a_chance_per_tick_that_repeats_with_the_seed() -> None:
     def online() -> list[int]:
-        world, keepers = cast(Keepers(count=20, latency_seconds=0.0, **{**PLAIN, "attention": 0.5}))
+        world, keepers = cast(replace(PLAIN, count=20, attention=0.5))
         open_claim(world, 7)
         seen = []
         for tick in range(50):
@@ -218,7 +219,7 @@ CLAIMS = st.lists(
 )
 
 
-WORLD = cast(Keepers(count=4, latency_seconds=0.0, cost_usd=0.0, **PLAIN))
+WORLD = cast(replace(PLAIN, count=4, cost_usd=0.0))
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
