@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from agents.kernels.arbitrageur import ARBITRAGEUR, decide
-from market.instruments import Asset, Instrument, quanta
+from market.instruments import Asset, Instrument
 from market.kernels.records import LIQUIDATABLE
 from market.parameters import Bps, Count, PositiveUsd, Ratio, Seconds, Usd, parameters
 from market.world import Inbox, World
@@ -71,18 +71,16 @@ class Arbitrageurs:
             record["hedge_cost"] = self.hedge_cost_bps * 1e-4
             record["hedge_usd"] = self.hedge_usd_per_second * world.tick_seconds
             record["inventory_limit"] = self.inventory_limit
-            record["initial_base"] = self._fund(account, world, assets=assets, instrument=instruments[symbol])
+            record["initial_base"] = self._fund(account, world, instrument=instruments[symbol])
         return Hedgers(world, records)
 
-    def _fund(self, account: int, world: World, *, assets: Mapping[str, Asset], instrument: Instrument) -> int:
+    def _fund(self, account: int, world: World, *, instrument: Instrument) -> int:
         """Deposit the capital; return the base quanta it starts with."""
-        quote = assets[instrument.quote]
-        amount = quanta(self.capital_usd / quote.price_usd, quote)
+        amount = world.quanta_worth(self.capital_usd, world.asset(instrument.quote))
         world.ledger.deposit(account, world.asset(instrument.quote), amount)
         if instrument.kind != "spot":
             return 0
-        base = assets[instrument.base]
-        amount = quanta(self.capital_usd / base.price_usd, base)
+            amount = world.quanta_worth(self.capital_usd, world.asset(instrument.base))
         world.ledger.deposit(account, world.asset(instrument.base), amount)
         return amount
 

@@ -17,9 +17,9 @@ from pydantic import Field
 
 from agents.kernels.background import FLOW, decide, fill_book
 from market.errors import InputError
-from market.instruments import LARGEST_MONEY, Asset, Instrument, quanta
+from market.instruments import LARGEST_MONEY, Asset, Instrument
 from market.kernels.records import CROWD_ACCOUNT
-from market.parameters import PerSecond, Positive, PositiveSeconds, PositiveUsd, Ratio, parameters
+from market.parameters import PerSecond, PositiveSeconds, PositiveUsd, Ratio, parameters
 from market.world import Inbox, World
 
 STREAM = "background"
@@ -113,8 +113,9 @@ class BackgroundFlow:
         traded |= {item.base for item in instruments.values() if item.kind == "spot"}
         for symbol in assets:
             if symbol in traded:
-                amount = quanta(self.balance_usd / assets[symbol].price_usd, assets[symbol])
-                world.ledger.deposit(CROWD_ACCOUNT, world.asset(symbol), min(amount, LARGEST_MONEY // 64))
+                row = world.asset(symbol)
+                amount = world.quanta_worth(self.balance_usd, row)
+                world.ledger.deposit(CROWD_ACCOUNT, row, min(amount, LARGEST_MONEY // 64))
         crowd = Crowd(world, [self.books.get(symbol, self.default) for symbol in instruments])
         crowd.fill_books(world)
         return crowd

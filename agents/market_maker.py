@@ -18,7 +18,7 @@ from pydantic import Field
 
 from agents.kernels.market_maker import MAKER, decide, reservation_and_half_spread
 from market.errors import InputError
-from market.instruments import Asset, Instrument, quanta
+from market.instruments import Asset, Instrument
 from market.kernels.records import LIQUIDATABLE
 from market.parameters import (
     AnnualVolatility,
@@ -157,7 +157,7 @@ class MarketMakers:
                     f"market_maker-{symbol}-{number}", role="market_maker", flags=LIQUIDATABLE
                 )
                 record["book"] = book
-                record["initial_base"] = _fund(record, maker, world, assets=assets, instrument=instrument)
+                record["initial_base"] = _fund(record, maker, world, instrument=instrument)
                 records.append(record)
         return Makers(world, np.array(records, MAKER))
 
@@ -219,17 +219,16 @@ def _fund(
     maker: MarketMaker,
     world: World,
     *,
-    assets: Mapping[str, Asset],
     instrument: Instrument,
 ) -> int:
     """Deposit the maker's capital; return the base quanta it starts with."""
     account = int(record["account"])
     world.ledger.accounts[account]["only_instrument"] = int(record["book"])
-    quote = assets[instrument.quote]
-    world.ledger.deposit(account, world.asset(instrument.quote), quanta(maker.capital_usd / quote.price_usd, quote))
+    world.ledger.deposit(
+        account, world.asset(instrument.quote), world.quanta_worth(maker.capital_usd, world.asset(instrument.quote))
+    )
     if instrument.kind != "spot":
         return 0
-    base = assets[instrument.base]
-    amount = quanta(maker.capital_usd / base.price_usd, base)
+    amount = world.quanta_worth(maker.capital_usd, world.asset(instrument.base))
     world.ledger.deposit(account, world.asset(instrument.base), amount)
     return amount

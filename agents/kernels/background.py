@@ -15,7 +15,10 @@ FLOW = np.dtype(
         ("from_opposite", i4),  # 1: distances count from the opposite best price; 0: from the middle
         ("most_limits", i4),  # per tick
         ("most_markets", i4),
-        ("uniform_at", i4),  # first column of its uniforms: five for counts and choices, one per limit, one per market order
+        (
+            "uniform_at",
+            i4,
+        ),  # first column of its uniforms: five for counts and choices, one per limit, one per market order
         ("normal_at", i4),  # first column of its normals: one per limit order, one per market order
         ("limits", f8),  # mean number per tick
         ("markets", f8),
