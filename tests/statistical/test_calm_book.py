@@ -89,7 +89,8 @@ def record_run(seed: int) -> Record:
     world = small.world
     equity = world.ledger.assess(world.instruments, world.assets, world.tiers)[7:10, 1] / 1e6
     small.run(END - CALM, observe=note)
-    return Record(*np.array(rows, float).T, np.array(depth), equity, small)
+    bid, ask, reference, messages, at_work = np.array(rows, float).T
+    return Record(bid, ask, reference, messages, at_work, np.array(depth), equity, small)
 
 
 @pytest.fixture(scope="module")

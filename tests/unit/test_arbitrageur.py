@@ -124,6 +124,8 @@ def test_a_spot_arbitrageur_returns_to_its_inventory() -> None:
     small.world.ledger.deposit(CROWD_ACCOUNT, 1, 10**12)
     row = account(small)
     start = small.world.ledger.cash[row].copy()
+    # Two million in each: 33.33 BTC at 60,000, a quantum being 1e-8.
+    assert start.tolist() == [2 * 10**12, 3_333_333_333]
     small.run(2)
     assert int(small.world.ledger.cash[row, 1] - start[1]) == 500 * 20_000
     small.run(1)

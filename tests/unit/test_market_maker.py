@@ -227,6 +227,7 @@ def test_a_spot_maker_sells_what_it_owns_and_no_more() -> None:
     small.run(3)
     bids, asks = resting(small)
     cash = small.world.ledger.cash[int(maker_of(small)["account"])]
+    assert cash.tolist() == [10**12, 1_666_666_667]
     assert 0 < sum(lots for _, lots in asks) * 20_000 <= cash[1]
     assert 0 < sum(price * lots for price, lots in bids) * 100 <= cash[0]
     assert small.world.books.counters[4] == 0  # nothing was refused
