@@ -165,7 +165,7 @@ def _affordable(
 
 
 def _initial_margin(world: World, notional: Floats, books: Integers) -> Floats:
-    """USD: notional x the highest average rate up to it, so that a part of the notional needs no more than that part."""
+    """USD: notional x the highest average rate up to it, so that any part of it needs no more than that part."""
     needed = np.zeros_like(notional)
     for book in np.unique(books):
         first, count = world.instruments["first_tier"][book], world.instruments["n_tiers"][book]

@@ -21,7 +21,7 @@ def quanta_of(usd: Floats, assets: Integers, world: World) -> Integers:
     """int64: whole quanta of `assets` (rows) worth at most `usd` at the venue's prices."""
     record = world.assets[assets]
     unit = record["price"].astype(np.float64) * record["multiplier"]
-    return np.floor(usd * USD_QUANTA * record["divisor"] / unit).astype(np.int64)
+    return np.asarray(np.floor(usd * USD_QUANTA * record["divisor"] / unit).astype(np.int64))
 
 
 def lot_usd(world: World) -> Floats:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.population import Floats, Integers, deposit, take_positions
-from market.instruments import Asset, Instrument
+from market.errors import InputError
+from market.instruments import LARGEST_MONEY, Asset, Instrument
 from market.world import Inbox, World
 
 
@@ -44,7 +45,10 @@ class RecordedAccounts:
         return len(self.names)
 
     def join(self, world: World, *, assets: Mapping[str, Asset], instruments: Mapping[str, Instrument]) -> Holders:
-        """Open all accounts, fund them and give them their positions."""
+        """Open all accounts, fund them and give them their positions.
+
+        InputError when a position's value does not fit into 64 bits.
+        """
         del assets, instruments
         first = len(world.ledger.names)
         for name in self.names:
@@ -57,13 +61,18 @@ class RecordedAccounts:
         )
         records = world.instruments[self.position_books]
         ticks = np.rint(self.entry_prices / records["tick_size"])
-        ticks = np.where(np.isnan(ticks), records["mark"], np.maximum(ticks, 1.0)).astype(np.int64)
+        ticks = np.where(np.isnan(ticks), records["mark"], np.maximum(ticks, 1.0))
+        too_large = np.flatnonzero(np.abs(self.position_lots) * ticks * records["tick_value"] > LARGEST_MONEY)
+        if len(too_large):
+            account = self.names[self.position_accounts[too_large[0]]]
+            symbol = world.instrument_symbols[self.position_books[too_large[0]]]
+            raise InputError(f"account {account}: quantity x entry price of {symbol} does not fit into 64 bits")
         take_positions(
             world,
             accounts=first + self.position_accounts,
             books=self.position_books,
             lots=self.position_lots,
-            prices=ticks,
+            prices=ticks.astype(np.int64),
         )
         return Holders()
 

@@ -9,6 +9,7 @@ Top-ups are the one booking a cohort makes itself: a ledger transfer at the begi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Annotated, Literal
@@ -280,7 +281,7 @@ class TraderCohort:
         self.traders = cast.traders
         self.stops = cast.stops
         rules = _rules(parameters, len(self.traders), world)
-        self.most_messages = len(self.stops) + int(rules["wakes"][0] * rules["most_alarm"][0]) + 1
+        self.most_messages = len(self.stops) + int(rules["most_wakes"][0])
         self._stream = world.streams.stream("traders", width=2)
         ledger, watch = world.ledger, world.watch
         self._arrays = (
@@ -301,6 +302,8 @@ def _rules(parameters: Traders, n_traders: int, world: World) -> NDArray[np.void
     rules["delay"] = world.ticks(parameters.top_up_delay_seconds)
     rules["wakes"] = parameters.attention_per_hour / 3_600.0 * world.tick_seconds * n_traders
     rules["alarm"], rules["most_alarm"] = parameters.alarm, parameters.most_alarm
+    most = float(rules["wakes"][0]) * parameters.most_alarm
+    rules["most_wakes"] = math.ceil(most + 6.0 * math.sqrt(most)) + 10
     rules["weight"] = 1.0 - 0.5 ** (world.tick_seconds / parameters.slow_halflife_seconds)
     rules["called"], rules["restored"] = parameters.margin_call_ratio, parameters.top_up_ratio
     rules["top_up"], rules["reduce"] = parameters.top_up_probability, parameters.reduce_probability

@@ -95,17 +95,13 @@ def _load(path: Path) -> pd.DataFrame:
 
 def _check_columns(columns: list[str], path: Path) -> None:
     """Everything needed is there, and nothing is a misspelling of what could be."""
-    present = {"account", "quantity"}.difference(columns)
-    if not any(name in columns for name in SYMBOL_COLUMNS):
-        present.add("asset or instrument")
-    for name in (name for name in ("account", "asset or instrument", "quantity") if name in present):
-        near = difflib.get_close_matches(name, columns, n=1, cutoff=0.6)
-        hint = f" ({near[0]!r} is not it)" if near else ""
-        raise InputError(file=path, where=f"column {name}", what=f"is missing{hint}", valid=_VALID_COLUMNS)
-    for name in columns:
-        near = difflib.get_close_matches(name, COLUMNS, n=1, cutoff=0.8)
-        if name not in COLUMNS and near:
-            raise InputError(file=path, where=f"column {name}", what="is unknown", valid=f"{near[0]!r}?")
+    for found in columns:
+        near = difflib.get_close_matches(found, COLUMNS, n=1, cutoff=0.8)
+        if found not in COLUMNS and near:
+            raise InputError(file=path, where=f"column {found}", what="is unknown", valid=near[0])
+    for needed in (("account",), SYMBOL_COLUMNS, ("quantity",)):
+        if not set(needed).intersection(columns):
+            raise InputError(file=path, where=f"column {' or '.join(needed)}", what="is missing", valid=_VALID_COLUMNS)
 
 
 def _numbers(table: pd.DataFrame, path: Path, name: str) -> pd.Series:
@@ -170,8 +166,9 @@ def _whole(table: pd.DataFrame, path: Path, unit: Mapping[str, float]) -> tuple[
     whole = np.where(close, nearest, np.trunc(exact))
     large = np.abs(whole) > LARGEST_MONEY
     if large.any():
-        what = f"is {table['quantity'][large].iloc[0]:g}: beyond 64 bits"
-        raise _row_error(table[large], path, column="quantity", what=what, valid=f"at most 2^60 x {unit}")
+        row = table[large].iloc[0]
+        most = f"at most {LARGEST_MONEY * unit[row['symbol']]:.3g} of {row['symbol']}"
+        raise _row_error(table[large], path, column="quantity", what=f"is {row['quantity']:g}", valid=most)
     return whole.astype(np.int64), int((~close).sum())
 
 

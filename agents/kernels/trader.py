@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from agents.kernels.draws import seed_of, uniform
+from agents.kernels.orders import poisson, put_order
 from market.kernels.arithmetic import multiply_divide
 from market.kernels.jit import kernel
 from market.kernels.ledger import transfer
@@ -38,6 +39,7 @@ STOP = np.dtype([("price", "<i4"), ("trader", "<i4")])
 RULES = np.dtype(
     [
         ("delay", "<i8"),  # ticks from the decision to top up to the arrival of the money
+        ("most_wakes", "<i8"),  # that fit into the messages
         ("wakes", "<f8"),  # traders that look at their account in a calm tick
         ("alarm", "<f8"),  # extra attention per unit of |mark / slow average - 1|
         ("most_alarm", "<f8"),
@@ -55,23 +57,7 @@ RULES = np.dtype(
 )
 
 QUEUE_FIRST, QUEUE_LENGTH, STOP_GROUPS = 0, 1, 2
-"""Slots of `state`; from STOP_GROUPS on, per instrument and side (longs' stops, shorts'): next stop, end of its stops."""
-
-
-@kernel
-def _send(messages, count, op, book, side, lots, price, account, flags):
-    """Append an order; return the new count."""
-    message = messages[count]
-    message.op = op
-    message.book = book
-    message.side = side
-    message.lots = lots
-    message.price = price
-    message.account = account
-    message.flags = flags
-    message.tag = 0
-    message.target = 0
-    return count + 1
+"""Slots of `state`. From STOP_GROUPS on, per instrument, longs' stops before shorts': the next one, their end."""
 
 
 @kernel
@@ -79,7 +65,7 @@ def _close(messages, count, account, book, lots, positions):
     """Send a market order that closes up to `lots` of a position."""
     held = positions[account, book].lots
     side = SELL if held > 0 else BUY
-    return _send(messages, count, MARKET, book, side, min(lots, abs(held)), 0, account, REDUCE_ONLY)
+    return put_order(messages, count, MARKET, book, side, 0, min(lots, abs(held)), account, REDUCE_ONLY, 0)
 
 
 @kernel
@@ -89,7 +75,7 @@ def _take(messages, count, account, book, lots, slippage, instruments):
     side = BUY if lots > 0 else SELL
     price = int(instrument.mark * (1.0 + slippage if lots > 0 else 1.0 - slippage))
     price = min(max(price, 1), instrument.n_levels - 2)
-    return _send(messages, count, IOC, book, side, abs(lots), price, account, 0)
+    return put_order(messages, count, IOC, book, side, price, abs(lots), account, 0, 0)
 
 
 @kernel
@@ -118,7 +104,7 @@ def _funds(trader, cash):
 
 @kernel
 def _top_up(trader, rule, instruments, assets, tiers, positions, cash, touched, touched_mark, counters):
-    """Bring in what lifts the margin ratio back, as far as the owner's means go; nothing if cured, closed or insolvent."""
+    """Bring in what lifts the margin ratio back, as far as the owner's means go; nothing if cured or insolvent."""
     account = trader.account
     margin_equity, net_equity = equities(account, instruments, assets, positions, cash)
     maintenance = maintenance_of(account, instruments, assets, tiers, positions)
@@ -275,8 +261,8 @@ def decide(
 ):  # fmt: skip
     """Everything the cohort does in a tick; return the new number of messages.
 
-    `row` float64[2]: the fraction of a trader that wakes, and the salt of the tick's draws. Who wakes is drawn in
-    proportion to attention, so each trader's wake-ups come as good as independently of the others'.
+    `row` float64[2]: one draw for the number of traders that wake, and the salt of the tick's other draws. Who wakes
+    is drawn in proportion to attention, so each trader's wake-ups are a Poisson process of its own.
     """
     rule = rules[0]
     _pay_top_ups(
@@ -286,7 +272,7 @@ def decide(
     count = _fire_stops(messages, count, traders, stops, state, instruments, positions)
     seed = seed_of(row[1])
     n = traders.shape[0]
-    for number in range(int(rule.wakes * attention + row[0])):
+    for number in range(poisson(row[0], rule.wakes * attention, rule.most_wakes)):
         drawn = uniform(seed, 2 * number)
         k = traders[int(drawn * n)].guide
         while traders[k].upto <= drawn and k < n - 1:
