@@ -124,7 +124,7 @@ def _equities(traders: Traders, normal: Floats, uniform: Floats) -> Floats:
     """float64[n] USD: lognormal, with a Pareto tail that continues it."""
     equity = traders.equity_usd * np.exp(traders.equity_sigma * normal)
     if traders.tail_share > 0.0:
-        cut = NormalDist().inv_cdf(1.0 - traders.tail_share)
+        cut = -NormalDist().inv_cdf(traders.tail_share)
         start = traders.equity_usd * np.exp(traders.equity_sigma * cut)
         equity = np.where(normal > cut, start * (1.0 - uniform) ** (-1.0 / traders.tail_exponent), equity)
     return np.minimum(equity, traders.largest_equity_usd)

@@ -60,7 +60,7 @@ def _notes(path: Path, *, n_accounts: int, n_positions: int, cut: tuple[int, int
     notes = [f"{path.name}: {n_accounts:,} accounts with {n_positions:,} positions"]
     for count, what, unit in zip(cut, ("balances", "positions"), ("quanta", "lots"), strict=True):
         if count:
-            notes.append(f"{path.name}: {count:,} {what} cut toward zero to whole {unit}")
+            notes.append(f"{path.name}: {what} cut toward zero to whole {unit}: {count:,}")
     return tuple(notes)
 
 
@@ -109,7 +109,7 @@ def _numbers(table: pd.DataFrame, path: Path, name: str) -> pd.Series:
     bad = values.isna() & (table[name].notna() | (name == "quantity")) | np.isinf(values)
     if bad.any():
         written = table[name][bad].iloc[0]
-        what = "is empty" if pd.isna(written) else f"is {written}"
+        what = "is empty or NaN" if pd.isna(written) else f"is {written}"
         raise _row_error(table[bad], path, column=name, what=what, valid="a finite number")
     return values
 
