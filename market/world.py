@@ -26,6 +26,7 @@ from market.kernels.records import (
     MESSAGE,
 )
 from market.kernels.watch import RINGS
+from market.instruments import USD_QUANTA
 from market.ledger import Ledger
 from market.streams import Stream, Streams
 
@@ -203,6 +204,12 @@ class World:
     def instrument(self, symbol: str) -> int:
         """Row of an instrument."""
         return self.instrument_symbols.index(symbol)
+
+    def quanta_worth(self, usd: float, asset: int) -> int:
+        """Whole quanta of an asset worth about `usd` at the venue's price now."""
+        record = self.assets[asset]
+        per_quantum = float(record["price"]) * float(record["multiplier"]) / float(record["divisor"]) / USD_QUANTA
+        return round(usd / per_quantum)
 
     def make_room(self, *, messages: int, events: int, losses: int) -> None:
         """Grow the buffers so that so many messages, events and losses fit."""

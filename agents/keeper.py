@@ -1,0 +1,135 @@
+"""Keepers: they see accounts below maintenance with latency and bid for the block space to close them.
+
+A keeper calls only if the reward, reckoned against the book as it stands, exceeds its cost; it needs capital in
+proportion to what it closes, and makes so many calls a second. It offers a share of the expected profit; the highest
+bids fill the block, and every served bid is paid (`market/kernels/liquidation.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.kernels.keeper import OUTAGE, TRAITS, bid
+from market.instruments import USD_QUANTA, Asset, Instrument, quanta
+from market.kernels.records import KEEPER, PPM
+from market.parameters import Count, PositiveSeconds, PositiveUsd, Ratio, Seconds, Share, Usd, parameters
+from market.world import MOST_BIDS, World
+
+_SHORTLIST_BLOCKS = 3
+"""Blocks of claims that keepers look at beyond the one they bid for: several may want the same ones."""
+
+
+@parameters
+class KeeperOutage:
+    """A time in which keepers are offline: a congested chain, a failed cloud region."""
+
+    start_seconds: Seconds
+    """First moment, from the start of the run."""
+    end_seconds: PositiveSeconds
+    """Moment at which it is over."""
+    share: Share = 1.0
+    """Part of the keepers that it hits, the fastest first."""
+
+    def __post_init__(self) -> None:
+        if self.end_seconds <= self.start_seconds:
+            raise ValueError(f"ends at {self.end_seconds:g} s, not after its start at {self.start_seconds:g} s")
+
+
+@parameters
+class Keepers:
+    """Those who close accounts below maintenance, for a reward."""
+
+    count: Count = 20
+    """How many there are."""
+    latency_seconds: Seconds = 0.5
+    """Median time from the opening of a claim until a keeper can bid for it; rounded up to ticks."""
+    latency_sigma: Ratio = 0.5
+    """Spread of latencies: standard deviation of the logarithm."""
+    capital_usd: PositiveUsd = 250_000.0
+    """Median capital, in the first settlement asset."""
+    capital_sigma: Ratio = 1.0
+    """Spread of capitals: standard deviation of the logarithm."""
+    carry: Share = 0.05
+    """Part of the notional closed in a tick that must stand as capital."""
+    calls_per_second: Ratio = 2.0
+    """Liquidation calls each can make."""
+    cost_usd: Usd = 0.5
+    """Cost of a call, whatever it earns."""
+    min_profit_usd: Usd = 0.0
+    """Least expected profit after cost for which a keeper calls."""
+    bid_share: Share = 0.5
+    """Mean part of the expected profit offered for block space."""
+    bid_spread: Share = 0.1
+    """Standard deviation of that part among keepers."""
+    attention: Share = 0.98
+    """Chance that a keeper is online in a tick."""
+    outages: tuple[KeeperOutage, ...] = ()
+    """When many are offline at once."""
+
+    def __post_init__(self) -> None:
+        if self.count > MOST_BIDS:
+            raise ValueError(f"count is {self.count}; at most {MOST_BIDS} keepers can bid in a round")
+
+    def accounts_needed(self, *, instruments: Mapping[str, Instrument]) -> int:
+        """One for each keeper."""
+        del instruments
+        return self.count
+
+    def join(self, world: World, *, assets: Mapping[str, Asset], instruments: Mapping[str, Instrument]) -> KeeperCohort:
+        """Open and fund the keepers' accounts, the fastest first."""
+        del instruments
+        draws = world.streams.generator("keepers").standard_normal((self.count, 3))
+        latency = self.latency_seconds * np.exp(self.latency_sigma * draws[:, 0])
+        capital = self.capital_usd * np.exp(self.capital_sigma * draws[:, 1])
+        share = np.clip(self.bid_share + self.bid_spread * draws[:, 2], 0.0, 1.0)
+        order = np.argsort(latency, kind="stable")
+        records = np.zeros(self.count, KEEPER)
+        records["latency"] = [world.ticks(seconds) for seconds in latency[order]]
+        records["carry"] = round(self.carry * PPM)
+        records["cost"] = round(self.cost_usd * USD_QUANTA)
+        records["bid_share"] = np.floor(share[order] * PPM)
+        symbol = next(symbol for symbol, asset in assets.items() if asset.settlement)
+        for rank, drawn in enumerate(order):
+            row = world.ledger.open(f"keeper-{rank + 1:02d}", role="keeper")
+            world.ledger.deposit(row, world.asset(symbol), quanta(float(capital[drawn]), assets[symbol]))
+            records["account"][rank] = row
+        return KeeperCohort(self, records, world)
+
+
+class KeeperCohort:
+    """All keepers of a run. `records` KEEPER[n], the fastest first."""
+
+    def __init__(self, parameters: Keepers, records: NDArray[np.void], world: World) -> None:
+        count = len(records)
+        self.records = records
+        traits = np.zeros(count, TRAITS)
+        traits["calls_per_tick"] = parameters.calls_per_second * world.tick_seconds
+        traits["least_profit"] = round(parameters.min_profit_usd * USD_QUANTA)
+        traits["attention"] = parameters.attention
+        outages = np.zeros(len(parameters.outages), OUTAGE)
+        for record, outage in zip(outages, parameters.outages, strict=True):
+            record["keepers"] = round(outage.share * count)
+            record["start"], record["end"] = world.ticks(outage.start_seconds), world.ticks(outage.end_seconds)
+        wanted = _SHORTLIST_BLOCKS * int(world.policy["capacity"][0])
+        shortlist = np.zeros(max(1, min(wanted, len(world.bids) // max(1, count))), np.int64)
+        profits = np.zeros(len(world.claims), np.int64)
+        self._stream = world.streams.stream("keepers", width=count)
+        self._own = (records, traits, outages, shortlist, profits, world.claims)
+        self._market = (
+            world.bids, world.policy, world.instruments, world.assets, world.ledger.positions, world.ledger.cash,
+            world.books.levels, world.books.occupied,
+        )  # fmt: skip
+        self._tick = -1
+
+    def bid(self, world: World, *, clock: int) -> int:
+        """Write the keepers' offers of this round into `world.bids`; return how many."""
+        tick = world.tick
+        new_tick = tick != self._tick
+        self._tick = tick
+        count: int = bid(
+            tick, clock, new_tick, self._stream.row(tick), *self._own, world.n_claims, *self._market
+        )  # fmt: skip
+        return count

@@ -1,0 +1,169 @@
+"""Keepers: which claims they see, what closing one would earn against the book, and what they offer for block space."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from market.kernels.arithmetic import part, part_up
+from market.kernels.jit import kernel
+from market.kernels.liquidation import slippage_of
+from market.kernels.margin import notional_of, value_of
+from market.kernels.records import CLOSE_FACTOR, INSURANCE_FUND
+
+TRAITS = np.dtype(
+    [
+        ("calls_per_tick", "<f8"),
+        ("least_profit", "<i8"),  # USD quanta
+        ("attention", "<f8"),  # chance of being online in a tick
+    ]
+)
+"""What a keeper's KEEPER record does not say."""
+
+OUTAGE = np.dtype([("keepers", "<i4"), ("start", "<i4"), ("end", "<i4")])
+"""The first `keepers` rows are offline while start <= tick < end."""
+
+
+@kernel
+def _begin_tick(tick, row, keepers, traits, outages):
+    """Clear last tick's use; set calls per tick (whole ones, the fraction is carried over time) and who is online."""
+    n = keepers.shape[0]
+    for k in range(n):
+        keeper = keepers[k]
+        keeper.used = 0
+        keeper.carried = 0
+        rate = traits[k].calls_per_tick
+        phase = k / n
+        keeper.throughput = int(np.floor(rate * (tick + 1) + phase)) - int(np.floor(rate * tick + phase))
+        keeper.online = 1 if row[k] < traits[k].attention else 0
+    for outage in outages:
+        if outage.start <= tick < outage.end:
+            for k in range(min(outage.keepers, n)):
+                keepers[k].online = 0
+
+
+@kernel
+def _ahead(claims, a, b):
+    """Whether claim `a` is wanted more than `b`: more reward, then older, then the lower account."""
+    if claims[a].reward != claims[b].reward:
+        return claims[a].reward > claims[b].reward
+    if claims[a].tick != claims[b].tick:
+        return claims[a].tick < claims[b].tick
+    if claims[a].round != claims[b].round:
+        return claims[a].round < claims[b].round
+    return claims[a].account < claims[b].account
+
+
+@kernel
+def _see(claims, first, n_claims, newest, clock, shortlist, listed):
+    """Add the claims opened up to tick `newest` to the shortlist of the most wanted; return (next claim, length)."""
+    at = first
+    while at < n_claims and claims[at].tick <= newest:
+        if claims[at].next_try <= clock:
+            place = listed
+            if listed == shortlist.shape[0]:
+                place = listed - 1
+            if listed < shortlist.shape[0] or _ahead(claims, at, shortlist[place]):
+                while place > 0 and _ahead(claims, at, shortlist[place - 1]):
+                    shortlist[place] = shortlist[place - 1]
+                    place -= 1
+                shortlist[place] = at
+                listed = min(listed + 1, shortlist.shape[0])
+        at += 1
+    return at, listed
+
+
+@kernel
+def expected_profit(claim, policy, instruments, assets, positions, cash, levels, occupied):
+    """USD quanta a call would earn before its cost: the keeper's share of the fee, at least the floor.
+
+    0 when the book would fill nothing. The fee is charged on what the book would take, and only while the account is
+    worth something after the slippage.
+    """
+    account = claim.account
+    closed, slippage = 0, 0
+    quote = -1
+    for book in range(instruments.shape[0]):
+        lots = abs(positions[account, book].lots)
+        if lots == 0:
+            continue
+        if policy.sizing == CLOSE_FACTOR:
+            lots = part_up(lots, policy.close_factor)
+        filled, lost = slippage_of(account, book, lots, policy, instruments, levels, occupied, positions, assets)
+        closed += notional_of(book, filled, instruments, assets)
+        slippage += lost
+        quote = instruments[book].quote
+    if quote < 0:
+        return claim.reward
+    if closed == 0:
+        return 0
+    fee = min(part_up(closed, policy.fee), max(claim.net_equity - slippage, 0))
+    fund = value_of(assets[quote], max(cash[INSURANCE_FUND, quote], 0))
+    share = part(fee, policy.keeper_share)
+    return max(share, min(policy.keeper_floor, share + fund))
+
+
+@kernel
+def _capital(account, assets, cash):
+    """USD quanta of the keeper's settlement balances."""
+    total = 0
+    for asset in range(assets.shape[0]):
+        if assets[asset].is_settlement:
+            total += value_of(assets[asset], cash[account, asset])
+    return total
+
+
+@kernel
+def _offer(k, claims, shortlist, listed, profits, bids, n_bids, keepers, traits, assets, cash):
+    """Bid, from the end of `bids` on, for the shortlisted claims that pay and that its capital can carry at once."""
+    keeper = keepers[k]
+    capital = _capital(keeper.account, assets, cash)
+    carried = keeper.carried
+    for place in range(listed):
+        at = shortlist[place]
+        profit = profits[at] - keeper.cost
+        notional = claims[at].notional
+        if profit <= 0 or profit < traits[k].least_profit or part_up(carried + notional, keeper.carry) > capital:
+            continue
+        carried += notional
+        bid = bids[bids.shape[0] - 1 - n_bids]
+        bid.amount = part(profit, keeper.bid_share)
+        bid.notional = notional
+        bid.claim = at
+        bid.keeper = k
+        n_bids += 1
+    return n_bids
+
+
+@kernel
+def bid(
+    tick, clock, new_tick, row, keepers, traits, outages, shortlist, profits, claims, n_claims, bids, policies,
+    instruments, assets, positions, cash, levels, occupied,
+):  # fmt: skip
+    """Write every keeper's offers for the open claims into `bids`; return how many.
+
+    Keepers stand in order of latency, the fastest first, and so do their bids: that decides ties. Claims stand in the
+    order they opened, so what a slower keeper sees is the beginning of what a faster one sees; one pass over the claims
+    keeps the shortlist, which keepers read from the slowest to the fastest. `shortlist` int64[n] with n x keepers no
+    more than `bids` holds, and `profits` int64[n_accounts], are working space.
+    """
+    if new_tick:
+        _begin_tick(tick, row, keepers, traits, outages)
+    policy = policies[0]
+    n_bids = seen = listed = 0
+    profits[:n_claims] = -1
+    for k in range(keepers.shape[0] - 1, -1, -1):
+        keeper = keepers[k]
+        if not keeper.online or keeper.used >= keeper.throughput:
+            continue
+        seen, listed = _see(claims, seen, n_claims, tick - keeper.latency, clock, shortlist, listed)
+        for place in range(listed):
+            at = shortlist[place]
+            if profits[at] < 0:
+                profits[at] = expected_profit(
+                    claims[at], policy, instruments, assets, positions, cash, levels, occupied
+                )
+        n_bids = _offer(k, claims, shortlist, listed, profits, bids, n_bids, keepers, traits, assets, cash)
+    start = bids.shape[0] - n_bids
+    for at in range(n_bids):
+        bids[at] = bids[start + at]
+    return n_bids

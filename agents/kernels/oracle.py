@@ -1,0 +1,130 @@
+"""Oracles: what their sources say, the median, and when a new price is published."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from market.kernels.jit import kernel
+from market.kernels.marks import book_price
+from market.kernels.records import NONE
+
+REFERENCE_SOURCE, VENUE_SOURCE = 0, 1
+"""What a source reads: the outside world's price, or this venue's own book."""
+
+OUTAGE, STALE, BAD_PRINT, WICK = range(4)
+"""Kinds of fault."""
+
+SOURCE = np.dtype(
+    [
+        ("asset", "<i4"),
+        ("kind", "<i4"),
+        ("latency", "<i4"),  # ticks
+        ("book", "<i4"),  # instrument a VENUE_SOURCE reads
+        ("noise", "<f8"),  # relative standard deviation
+        ("value", "<f8"),  # what it says now, USD ticks of the asset; 0 when it says nothing
+    ]
+)
+
+FEED = np.dtype(
+    [
+        ("asset", "<i4"),
+        ("first", "<i4"),  # rows of its sources
+        ("n_sources", "<i4"),
+        ("heartbeat", "<i4"),  # ticks
+        ("latency", "<i4"),  # ticks from decision to publication
+        ("sent_tick", "<i4"),  # when a price was last sent off
+        ("deviation", "<f8"),  # relative
+        ("sent", "<f8"),  # the price sent off last
+    ]
+)
+
+FAULT = np.dtype(
+    [
+        ("first", "<i4"),  # sources it hits
+        ("last", "<i4"),
+        ("kind", "<i4"),
+        ("start", "<i4"),  # ticks, start <= tick < end
+        ("end", "<i4"),
+        ("unused", "<i4"),
+        ("factor", "<f8"),
+    ]
+)
+
+
+@kernel
+def _observe(source, assets, instruments):
+    """What the source's market says at this moment, in USD ticks of the asset."""
+    asset = assets[source.asset]
+    if source.kind == REFERENCE_SOURCE or source.book == NONE:
+        return float(asset.reference)
+    instrument = instruments[source.book]
+    quote = assets[instrument.quote]
+    return book_price(instrument) * instrument.tick_size * quote.price * quote.price_tick / asset.price_tick
+
+
+@kernel
+def _read_sources(tick, noise, sources, faults, history, assets, instruments):
+    """Set every source's value: its market `latency` ticks ago, with noise, then the faults in force."""
+    slots = history.shape[1]
+    for row in range(sources.shape[0]):
+        source = sources[row]
+        history[row, tick % slots] = _observe(source, assets, instruments)
+        before = source.value
+        seen = history[row, max(tick - source.latency, 0) % slots]
+        source.value = seen * max(1.0 + source.noise * noise[row], 0.0)
+        for fault in faults:
+            if row < fault.first or row > fault.last or tick < fault.start or tick >= fault.end:
+                continue
+            if fault.kind == OUTAGE:
+                source.value = 0.0
+            elif fault.kind == STALE:
+                source.value = before
+            elif fault.kind == BAD_PRINT:
+                source.value *= fault.factor
+            else:
+                # A tent over the window: nothing at its edges, the whole factor in its middle.
+                progress = (tick + 0.5 - fault.start) / (fault.end - fault.start)
+                source.value *= 1.0 + (fault.factor - 1.0) * (1.0 - abs(2.0 * progress - 1.0))
+
+
+@kernel
+def _median(sources, first, n, sorted_values):
+    """Median of the sources that say something, the mean of the middle two if they are even in number; 0 for none."""
+    live = 0
+    for row in range(first, first + n):
+        value = sources[row].value
+        if value <= 0.0:
+            continue
+        place = live
+        while place > 0 and sorted_values[place - 1] > value:
+            sorted_values[place] = sorted_values[place - 1]
+            place -= 1
+        sorted_values[place] = value
+        live += 1
+    if live == 0:
+        return 0.0
+    return 0.5 * (sorted_values[(live - 1) // 2] + sorted_values[live // 2])
+
+
+@kernel
+def publish(tick, noise, feeds, sources, faults, history, pending, sorted_values, assets, instruments):
+    """Read all sources, send off new prices where a deviation or heartbeat calls for it, publish those that are due.
+
+    `history` float64[n_sources, slots] holds what each source's market said, `pending` float64[n_feeds, slots] the
+    prices on their way by the tick they are due at (0: none); both are rings over ticks.
+    """
+    _read_sources(tick, noise, sources, faults, history, assets, instruments)
+    slots = pending.shape[1]
+    for row in range(feeds.shape[0]):
+        feed = feeds[row]
+        price = _median(sources, feed.first, feed.n_sources, sorted_values)
+        if price > 0.0 and (
+            tick - feed.sent_tick >= feed.heartbeat or abs(price - feed.sent) >= feed.deviation * feed.sent
+        ):
+            feed.sent = price
+            feed.sent_tick = tick
+            pending[row, (tick + feed.latency) % slots] = price
+        due = pending[row, tick % slots]
+        if due > 0.0:
+            assets[feed.asset].price = max(1, int(np.floor(due + 0.5)))
+            pending[row, tick % slots] = 0.0

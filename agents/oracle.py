@@ -1,0 +1,197 @@
+"""Oracles: they read sources, take the median, and publish the prices at which the venue values assets.
+
+A price is sent off when the median has moved by the deviation threshold since the last one sent, or when the heartbeat
+is over, and stands `latency_seconds` later (Chainlink's rule). Sources read the outside world or this venue's own
+books, late and with noise, and can fail on schedule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.kernels.oracle import (
+    BAD_PRINT,
+    FAULT,
+    FEED,
+    OUTAGE,
+    REFERENCE_SOURCE,
+    SOURCE,
+    STALE,
+    VENUE_SOURCE,
+    WICK,
+    publish,
+)
+from market.errors import InputError
+from market.instruments import Asset, Instrument
+from market.kernels.records import NONE
+from market.parameters import Bps, Count, Positive, PositiveSeconds, Seconds, parameters
+from market.world import World
+
+_NEVER = 1 << 30
+_FAULT_KINDS = {"outage": OUTAGE, "stale": STALE, "bad_print": BAD_PRINT, "wick": WICK}
+
+
+@parameters
+class OracleSource:
+    """One market that an oracle reads."""
+
+    kind: Literal["reference", "venue"] = "reference"
+    """The outside world's price, or the middle of this venue's own book (spot if there is one, else the perpetual)."""
+    latency_seconds: Seconds = 1.0
+    """Age of what it says."""
+    noise_bps: Bps = 1.0
+    """Standard deviation of its error, drawn anew every tick."""
+
+
+@parameters
+class OracleFeed:
+    """How the price of one asset is made."""
+
+    sources: tuple[OracleSource, ...] = (
+        OracleSource(latency_seconds=1.0),
+        OracleSource(latency_seconds=1.0),
+        OracleSource(latency_seconds=2.0, noise_bps=2.0),
+    )
+    """Markets it reads; the median of those that answer counts."""
+    deviation_bps: Bps = 10.0
+    """A price is sent off when the median differs so much from the one sent before."""
+    heartbeat_seconds: PositiveSeconds = 60.0
+    """A price is sent off at least so often."""
+    latency_seconds: Seconds = 1.0
+    """From sending off to publication."""
+
+
+@parameters
+class OracleFault:
+    """Something that goes wrong with sources, at a set time."""
+
+    asset: str
+    """Asset whose sources fail."""
+    kind: Literal["outage", "stale", "bad_print", "wick"]
+    """No answer; the last answer repeated; the answer times `factor`; a tent that rises to `factor` and falls back."""
+    start_seconds: Seconds
+    """First moment, from the start of the run."""
+    end_seconds: PositiveSeconds
+    """Moment at which it is over."""
+    source: Count | None = None
+    """Which source, counted from 0; all of them when left out."""
+    factor: Positive = 1.0
+    """Multiple of the true price that a bad print or the top of a wick shows."""
+
+    def __post_init__(self) -> None:
+        if self.end_seconds <= self.start_seconds:
+            raise ValueError(f"ends at {self.end_seconds:g} s, not after its start at {self.start_seconds:g} s")
+
+
+@parameters
+class Oracles:
+    """The venue's oracles, one feed for each asset that is not valued at a constant."""
+
+    feed: OracleFeed = OracleFeed()
+    """How prices are made."""
+    feeds: dict[str, OracleFeed] = field(default_factory=dict)
+    """Assets whose price is made differently; what is left out there has a feed's own default."""
+    faults: tuple[OracleFault, ...] = ()
+    """What goes wrong, and when."""
+
+    def accounts_needed(self, *, instruments: Mapping[str, Instrument]) -> int:
+        """None: oracles own nothing."""
+        del instruments
+        return 0
+
+    def join(self, world: World, *, assets: Mapping[str, Asset], instruments: Mapping[str, Instrument]) -> OracleCohort:
+        """The running oracles. InputError for a feed or fault of an unknown asset or source."""
+        del instruments
+        for name in [*self.feeds, *(fault.asset for fault in self.faults)]:
+            if name not in assets:
+                raise InputError(f"oracles: no asset {name!r}; assets are {', '.join(assets)}")
+        return OracleCohort(self, world)
+
+
+class OracleCohort:
+    """All feeds of a run; publishes into `world.assets["price"]`."""
+
+    def __init__(self, parameters: Oracles, world: World) -> None:
+        moving = [symbol for row, symbol in enumerate(world.asset_symbols) if not world.assets["fixed"][row]]
+        choices = {symbol: parameters.feeds.get(symbol, parameters.feed) for symbol in moving}
+        self.feeds = np.zeros(len(choices), FEED)
+        """FEED[number of assets that are not fixed]"""
+        self.sources = np.concatenate([_sources(feed, world, symbol) for symbol, feed in choices.items()] or [_none()])
+        """SOURCE[number of sources], feed by feed"""
+        first = 0
+        for record, (symbol, feed) in zip(self.feeds, choices.items(), strict=True):
+            row = world.asset(symbol)
+            record["asset"], record["first"], record["n_sources"] = row, first, len(feed.sources)
+            record["heartbeat"] = max(1, min(world.ticks(feed.heartbeat_seconds), _NEVER))
+            record["latency"] = world.ticks(feed.latency_seconds)
+            record["deviation"] = feed.deviation_bps / 10_000
+            record["sent"], record["sent_tick"] = world.assets["price"][row], world.tick
+            first += len(feed.sources)
+        self._noise = world.streams.stream("oracles", width=len(self.sources), kind="normal")
+        reach = 1 + int(self.sources["latency"].max(initial=0))
+        starting = world.assets["reference"][self.sources["asset"]].astype(np.float64)
+        waiting = 1 + int(self.feeds["latency"].max(initial=0))
+        self._state = (
+            self.feeds,
+            self.sources,
+            _faults(parameters.faults, self.feeds, world),
+            np.repeat(starting[:, None], reach, axis=1),
+            np.zeros((len(self.feeds), waiting)),
+            np.zeros(int(self.feeds["n_sources"].max(initial=0))),
+            world.assets,
+            world.instruments,
+        )
+
+    def publish(self, world: World) -> None:
+        """Read all sources and publish the prices that are due."""
+        publish(world.tick, self._noise.row(world.tick), *self._state)
+
+
+def _none() -> NDArray[np.void]:
+    return np.zeros(0, SOURCE)
+
+
+def _sources(feed: OracleFeed, world: World, symbol: str) -> NDArray[np.void]:
+    """SOURCE[n] of one feed; before anything was heard a source says the starting price."""
+    asset = world.asset(symbol)
+    books = np.flatnonzero(world.instruments["base"] == asset)
+    book = int(world.assets["spot_book"][asset])
+    if book == NONE and len(books):
+        book = int(books[0])
+    records = np.zeros(len(feed.sources), SOURCE)
+    for record, source in zip(records, feed.sources, strict=True):
+        if source.kind == "venue" and book == NONE:
+            raise InputError(
+                f"oracles: {symbol} has a source on this venue, but nothing with base {symbol} trades here"
+            )
+        record["asset"] = asset
+        record["kind"] = VENUE_SOURCE if source.kind == "venue" else REFERENCE_SOURCE
+        record["latency"] = world.ticks(source.latency_seconds)
+        record["book"] = book
+        record["noise"] = source.noise_bps / 10_000
+        record["value"] = world.assets["reference"][asset]
+    return records
+
+
+def _faults(faults: tuple[OracleFault, ...], feeds: NDArray[np.void], world: World) -> NDArray[np.void]:
+    """FAULT[n], in the order of the list: several in force at once act one after the other."""
+    records = np.zeros(len(faults), FAULT)
+    for number, (record, fault) in enumerate(zip(records, faults, strict=True)):
+        place = f"oracles.faults[{number}]"
+        feed = feeds[feeds["asset"] == world.asset(fault.asset)]
+        if len(feed) == 0:
+            raise InputError(f"{place}: {fault.asset} is valued at a constant; it has no sources")
+        n_sources, first = int(feed["n_sources"][0]), int(feed["first"][0])
+        if fault.source is not None and fault.source >= n_sources:
+            raise InputError(f"{place}: no source {fault.source}; {fault.asset} has 0 to {n_sources - 1}")
+        record["first"] = first + (fault.source or 0)
+        record["last"] = first + (n_sources - 1 if fault.source is None else fault.source)
+        record["kind"] = _FAULT_KINDS[fault.kind]
+        record["start"], record["end"] = world.ticks(fault.start_seconds), world.ticks(fault.end_seconds)
+        record["factor"] = fault.factor
+    return records
