@@ -17,6 +17,9 @@ from experiments.report.words import Clock, count, money, span
 MOST_DOTS = 400
 """Forced trades of one side drawn as dots of their own; more are summed over short intervals."""
 
+AROUND = 0.5
+"""What a close view shows on either side of the cascade, as a share of its length."""
+
 DOTS = {
     "forced sales": ("@vermillion", "triangle-down"),
     "forced purchases": ("@sky", "triangle-up"),
@@ -74,7 +77,31 @@ def market_figure(
         "data": [*traces, *dots, *areas],
         "layout": _layout(clock, decimals, height),
         "times": times,
+        "views": _views(seconds[rows], {name: path[rows] for name, path in paths.items()}, window, clock),
     }
+
+
+def _views(
+    seconds: NDArray[np.float64], paths: dict[str, NDArray[np.float64]], window: Window | None, clock: Clock
+) -> dict[str, dict[str, list[float]]]:
+    """Axis ranges: the whole run and, where it is much shorter, the time around the cascade."""
+    views = {"whole run": (float(seconds[0]), float(seconds[-1]))}
+    if window is not None:
+        margin = max(AROUND * window.seconds, 60.0)
+        start, end = max(seconds[0], window.start - margin), min(seconds[-1], window.end + margin)
+        if end - start < 0.5 * (seconds[-1] - seconds[0]):
+            views["around the cascade"] = (float(start), float(end))
+    made = {}
+    for name, (start, end) in views.items():
+        inside = (seconds >= start) & (seconds <= end)
+        low = min(float(path[inside].min()) for path in paths.values())
+        high = max(float(path[inside].max()) for path in paths.values())
+        pad = 0.06 * (high - low) or 1.0
+        made[name] = {
+            "xaxis": [clock.origin_ms + 1000.0 * start, clock.origin_ms + 1000.0 * end],
+            "yaxis": [low - pad, high + pad],
+        }
+    return made
 
 
 def _layout(clock: Clock, decimals: int, height: float) -> dict[str, Any]:
@@ -198,17 +225,16 @@ def _ticks(height: float) -> list[float]:
     return [step * k for k in range(4) if step * k <= height * 1.001]
 
 
-def market_caption(fills: pd.DataFrame, window: Window | None) -> str:
-    """What the marks mean, with units."""
+def market_caption(fills: pd.DataFrame, *, twin: bool) -> str:
+    """What lines, marks and areas mean; `fills` of all instruments."""
+    text = "Below the prices: orders resting within 10, 50 and 100 bps of the mark, asks up and bids down."
+    if twin:
+        text = f"The dashed line is the same run on the same random numbers with forced trades switched off. {text}"
     forced = fills[fills["kind"] != "adl"]
-    text = (
-        "Prices in quote units; the dashed line is the same run on the same random numbers with forced trades switched "
-        "off. Below: orders resting within 10, 50 and 100 bps of the mark, in USD, asks up and bids down."
-    )
     if forced.empty:
-        return f"No forced trade on this instrument. {text}"
-    interval = max(interval_of(group) for _, group in forced.groupby("side"))
-    per = f" (one mark sums {span(interval)})" if interval else ""
-    largest = max(float(summed_fills(group)["usd"].max()) for _, group in forced.groupby("side"))
-    where = f" {money(float(forced['notional_usd'].sum()))} in all." if window else ""
-    return f"Marks are forced trades, area by notional{per}; the largest is {money(largest)},{where} {text}"
+        return f"There was no forced trade. {text}"
+    groups = [group for _, group in forced.groupby(["instrument", "side"], observed=True)]
+    interval = max(interval_of(group) for group in groups)
+    largest = max(float(summed_fills(group)["usd"].max()) for group in groups)
+    sums = f"; where they are dense, one mark sums {span(interval)}" if interval else ""
+    return f"Marks are forced trades, area by notional, the largest {money(largest)}{sums}. {text}"

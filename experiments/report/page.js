@@ -3,7 +3,7 @@
   const figures = JSON.parse(document.getElementById("figures").textContent);
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const narrow = matchMedia("(max-width: 760px)");
-  const chosen = {};
+  const chosen = { choice: {}, view: {} };
 
   /** "@blue/0.3" -> that colour of page.css, in the scheme of now. */
   const colour = (name) => {
@@ -29,10 +29,15 @@
     return Float64Array.from(whole, (value) => value + packed.origin);
   };
 
+  const named = (name, kind) =>
+    Object.keys(kind === "choice" ? figures[name] : figures[name][current(name, "choice")].views ?? {});
+  const current = (name, kind) => {
+    const names = named(name, kind);
+    return names.includes(chosen[kind][name]) ? chosen[kind][name] : names[0];
+  };
+
   const draw = (name) => {
-    const choices = figures[name];
-    const choice = chosen[name] ?? Object.keys(choices)[0];
-    const figure = choices[choice];
+    const figure = figures[name][current(name, "choice")];
     const times = Object.fromEntries(Object.entries(figure.times).map(([key, packed]) => [key, moments(packed)]));
     const data = figure.data.map((trace) => {
       const made = coloured(trace);
@@ -40,6 +45,7 @@
       return made;
     });
     const layout = coloured(figure.layout);
+    for (const [axis, range] of Object.entries(figure.views?.[current(name, "view")] ?? {})) layout[axis].range = range;
     layout.dragmode = narrow.matches ? false : "zoom";
     if (narrow.matches) {
       layout.margin = { ...layout.margin, l: 44, r: 6 };
@@ -49,15 +55,18 @@
       responsive: true, displaylogo: false, displayModeBar: narrow.matches ? false : "hover",
       modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"], scrollZoom: false,
     });
-    document.querySelectorAll(`button[data-chart="${name}"]`).forEach((button) => {
-      button.setAttribute("aria-pressed", String(button.dataset.choice === choice));
-    });
+    for (const button of document.querySelectorAll(`button[data-chart="${name}"]`)) {
+      const kind = kindOf(button);
+      button.setAttribute("aria-pressed", String(button.dataset[kind] === current(name, kind)));
+    }
   };
 
+  const kindOf = (button) => ("view" in button.dataset ? "view" : "choice");
   const drawAll = () => Object.keys(figures).forEach(draw);
   document.querySelectorAll("button[data-chart]").forEach((button) => {
     button.addEventListener("click", () => {
-      chosen[button.dataset.chart] = button.dataset.choice;
+      const kind = kindOf(button);
+      chosen[kind][button.dataset.chart] = button.dataset[kind];
       draw(button.dataset.chart);
     });
   });

@@ -65,15 +65,10 @@ class Page:
     def chart(self, name: str, figures: Mapping[str, Figure], *, height: int, label: str) -> str:
         """HTML of a chart; several figures get a row of buttons. `label` says what it shows to those who cannot see."""
         self._figures[name] = dict(figures)
-        buttons = ""
-        if len(figures) > 1:
-            choices = "".join(
-                f'<button type="button" data-chart="{name}" data-choice="{escape(choice)}">{escape(choice)}</button>'
-                for choice in figures
-            )
-            buttons = f'<div class="choices" role="group" aria-label="{escape(label)}">{choices}</div>'
+        views = list(dict.fromkeys(view for figure in figures.values() for view in figure.get("views", ())))
+        buttons = _buttons(name, "choice", list(figures)) + _buttons(name, "view", views)
         return (
-            f'{buttons}<div class="chart" id="chart-{name}" style="height:{height}px" role="img" '
+            f'<div class="choices">{buttons}</div><div class="chart" id="chart-{name}" style="height:{height}px" role="img" '
             f'aria-label="{escape(label)}"></div>'
         )
 
@@ -120,9 +115,31 @@ _TEMPLATE = """<!DOCTYPE html>
 """
 
 
+def _buttons(chart: str, kind: str, names: Sequence[str]) -> str:
+    """A group of buttons, one of which is pressed; none for a single name."""
+    if len(names) < 2:
+        return ""
+    inner = "".join(
+        f'<button type="button" data-chart="{chart}" data-{kind}="{escape(name)}">{escape(name)}</button>'
+        for name in names
+    )
+    return f'<span role="group">{inner}</span>'
+
+
 def paragraph(text: str, kind: str = "") -> str:
     """A paragraph of plain text."""
-    return f"<p{f' class={kind!r}' if kind else ''}>{escape(text)}</p>"
+    class_ = f' class="{kind}"' if kind else ""
+    return f"<p{class_}>{escape(text)}</p>"
+
+
+def heading(text: str) -> str:
+    """The one line on top."""
+    return f"<h1>{escape(text)}</h1>"
+
+
+def subheading(text: str) -> str:
+    """A line above a part of a section."""
+    return f"<h3>{escape(text)}</h3>"
 
 
 def bullets(lines: Sequence[str]) -> str:
