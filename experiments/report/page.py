@@ -38,7 +38,9 @@ class Table:
         classes = [f' class="{mark}"' if mark else "" for mark in marks]
         head = "".join(f"<th{mark}>{escape(name)}</th>" for mark, name in zip(classes, self.columns, strict=True))
         lines = [
-            "<tr>" + "".join(f"<td{mark}>{escape(cell)}</td>" for mark, cell in zip(classes, row, strict=True)) + "</tr>"
+            "<tr>"
+            + "".join(f"<td{mark}>{escape(cell)}</td>" for mark, cell in zip(classes, row, strict=True))
+            + "</tr>"
             for row in self.rows
         ]
         body = "\n".join(lines)
