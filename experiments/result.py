@@ -54,6 +54,11 @@ class Result:
         return frames.prices_frame(self.main)
 
     @cached_property
+    def twin_prices(self) -> pd.DataFrame | None:
+        """The same of the twin run without liquidations; None when there was none."""
+        return frames.prices_frame(self.twin) if self.twin else None
+
+    @cached_property
     def depth(self) -> pd.DataFrame:
         """One row per sample, instrument and side."""
         return frames.depth_frame(self.main)

@@ -1,0 +1,109 @@
+"""The last part of the page: what was assumed, what the words mean, and how to run it again."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from experiments import contagion
+from experiments.config import resolved_toml
+from experiments.fields import Leaf, leaves, plain
+from experiments.report import page
+from experiments.report.page import Table
+from experiments.report.rerun import command
+from experiments.report.words import percent, span
+
+if TYPE_CHECKING:
+    from experiments.result import Result
+
+_REFERENCES = {
+    "replay": "Reference prices are recorded ones, bridged to ticks inside each bar's high and low. They contain their own "
+    "crash, forced trades of that day included: falls are measured against the reference, not against a quiet world.",
+    "anchors": "Reference prices follow a path through published points. It contains its own crash, forced trades of that "
+    "day included: falls are measured against the reference, not against a quiet world.",
+    "model": "Reference prices come from a model: correlated, with changing volatility, jumps and a crash regime.",
+}
+
+
+def parts(result: Result) -> list[str]:
+    """Assumptions, the venue's rules, and how the less obvious figures are defined."""
+    scenario = result.scenario
+    assumed = [
+        _REFERENCES.get(scenario.reference.kind, ""),
+        f"Time runs in ticks of {scenario.tick_seconds:g} s; a liquidation round takes "
+        f"{scenario.venue.liquidation.round_seconds:g} s. Orders of one tick see one snapshot, cancellations go first.",
+        "Amounts in USD use reference prices; the venue's own valuation follows its oracle.",
+        "The twin is the same scenario with the same random numbers and forced trades switched off: it shares every "
+        "shock and every draw, so what differs is what liquidations did.",
+        f"Causes: an account's loss is the fall of its margin excess since it last had a buffer of "
+        f"{percent(contagion.SAFE_BUFFER)} of maintenance, within {span(contagion.LOOKBACK_SECONDS)}. An earlier forced "
+        "fill explains the part that its displacement made: its share of the mark's move, fading with a half-life of "
+        f"{span(contagion.FADE_SECONDS)}, and the lasting move of the reference. A liquidation is the child of the one that "
+        f"explains most of it when forced trades explain at least {percent(contagion.CHILD_SHARE)}.",
+        "Depth, open interest and the fund are sampled every "
+        f"{span(scenario.recording.sample_seconds)}, margin ratios every {span(scenario.recording.margin_seconds)}; long "
+        "series are thinned for this page with every peak and trough kept.",
+    ]
+    rules = [leaf for leaf in leaves(scenario) if leaf.path.startswith("venue.")]
+    return [
+        page.bullets([line for line in assumed if line]),
+        page.folded("The venue's rules, value by value", _rules(rules)),
+    ]
+
+
+def _rules(rules: list[Leaf]) -> str:
+    rows = [
+        (
+            leaf.path.removeprefix("venue."),
+            _literal(leaf.value),
+            leaf.unit if leaf.unit != "1" else "",
+            _first(leaf.help),
+        )
+        for leaf in rules
+    ]
+    return Table(columns=("rule", "value", "unit", "meaning"), rows=rows, right=(1,), minor=(3,)).html()
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return "none" if value is None else json.dumps(plain(value), ensure_ascii=False)
+
+
+def _first(text: str) -> str:
+    return text.split("\n\n")[0].replace("\n", " ")
+
+
+def provenance(result: Result) -> list[str]:
+    """Seed, hash, versions that decide the result, notes, and the command; nothing that differs between two runs."""
+    made = result.provenance()
+    rows = [
+        ("seed", str(result.seed)),
+        ("scenario hash", str(made["scenario_hash"])),
+        ("commit", str(made["git_commit"] or "unknown: not run from a checkout")),
+        ("program", f"cascade-lab {_own_version()}"),
+    ]
+    short = command(result.scenario, seed=result.seed)
+    how = [page.code(short)] if short else []
+    how.append(
+        page.paragraph(
+            f"{'The same from' if short else 'Save the scenario below as'} a file: cascade run scenario.toml --seed "
+            f"{result.seed}. Two runs with this hash, seed and commit give the same files on one machine, run.json apart: "
+            "versions of libraries, machine and wall time are there."
+        )
+    )
+    notes = [page.subheading("Notes"), page.bullets(result.notes)] if result.notes else []
+    return [
+        *how,
+        page.folded("scenario.toml, every value written out", page.code(resolved_toml(result.scenario))),
+        Table(columns=("", ""), rows=rows).html(),
+        *notes,
+    ]
+
+
+def _own_version() -> str:
+    try:
+        return version("cascade-lab")
+    except PackageNotFoundError:
+        return "(not installed)"

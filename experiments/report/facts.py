@@ -1,0 +1,185 @@
+"""What the page says in words, as plain numbers measured on a result: who failed, why, who paid."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from experiments.measures import largest_fall, largest_swing
+
+if TYPE_CHECKING:
+    from experiments.result import Result
+
+MOST_OF_IT = 0.9
+"""Share of the forced notional that the window of a cascade holds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """A stretch of simulated time, seconds since the start."""
+
+    start: float
+    end: float
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """The largest swing of the main instrument's mark, as shares of the price it began at: a fall is negative."""
+
+    mark: float
+    twin: float | None
+    """The twin's, the same way in the same window; None without a twin."""
+    window: Window
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """Counts, USD, shares and seconds; None where there is nothing to measure or to compare with."""
+
+    hours: float
+    population: dict[str, int]
+    """Accounts by role, of those that can be liquidated."""
+    failed: dict[str, int]
+    """Accounts closed by force, by role."""
+    breached: int
+    """Accounts found below maintenance at least once."""
+    broken_anyway: int | None
+    """Of the accounts closed by force, those that fall below maintenance in the twin too."""
+    sold_usd: float
+    bought_usd: float
+    main_sold_usd: float
+    """Forced sales of the main instrument."""
+    main_bought_usd: float
+    busiest: Window | None
+    """The shortest window with `MOST_OF_IT` of the forced notional."""
+    own_loss_usd: float
+    """Net equity lost by the accounts closed by force, as far as they had any."""
+    main: str
+    move: Move
+    amplification: float | None
+    forced_loss_share: float | None
+    """Share of the losses behind all liquidations that earlier forced fills explain."""
+    largest_cascade: int
+    deepest_generation: int
+    bad_debt_usd: float
+    paid_usd: dict[str, float]
+    """Bad debt by who bore it: fund, adl, socialised, uncovered, still_open."""
+    depth_before_usd: float | None
+    """Bids within 50 bps of the mark on the main instrument."""
+    depth_trough_usd: float | None
+
+    @property
+    def n_failed(self) -> int:
+        """Accounts closed by force."""
+        return sum(self.failed.values())
+
+
+def facts(result: Result) -> Facts:
+    """Measure a result."""
+    kpis = result.kpis
+    fills = result.liquidations[result.liquidations["kind"] != "adl"]
+    failed = result.accounts[result.accounts["forced_notional_usd"] > 0.0]
+    failed = failed[failed["account"].isin(set(fills["account"]))]
+    names = ("fund", "adl", "socialised", "uncovered", "still_open")
+    causes = result.causes
+    loss = float(causes.loss_usd.sum())
+    main = str(kpis["main_instrument"])
+    before, after = failed["net_equity_before_usd"], failed["net_equity_after_usd"]
+    traded = fills.groupby(["side", "instrument"], observed=True)["notional_usd"].sum()
+    return Facts(
+        hours=result.scenario.ticks * result.scenario.tick_seconds / 3600.0,
+        population=_by_role(_liquidatable(result)),
+        failed=_by_role(failed),
+        breached=int(number(kpis.get("breached_account_count")) or 0),
+        broken_anyway=_broken_anyway(result, failed),
+        sold_usd=float(traded.get("sell", pd.Series(dtype=float)).sum()),
+        bought_usd=float(traded.get("buy", pd.Series(dtype=float)).sum()),
+        main_sold_usd=float(traded.get(("sell", main), 0.0)),
+        main_bought_usd=float(traded.get(("buy", main), 0.0)),
+        busiest=busiest(fills["seconds"].to_numpy(np.float64), fills["notional_usd"].to_numpy(np.float64)),
+        own_loss_usd=float((before.clip(lower=0.0) - after.clip(lower=0.0)).sum()),
+        main=main,
+        move=_move(result, main),
+        amplification=number(kpis.get("amplification")),
+        forced_loss_share=float((causes.loss_usd * causes.forced_share).sum() / loss) if loss > 0.0 else None,
+        largest_cascade=int(number(kpis.get("largest_cascade_count")) or 0),
+        deepest_generation=int(number(kpis.get("cascade_depth_generations")) or 0),
+        bad_debt_usd=number(kpis.get("bad_debt_usd")) or 0.0,
+        paid_usd={name: number(kpis.get(f"bad_debt_{name}_usd")) or 0.0 for name in names},
+        depth_before_usd=number(kpis.get("bid_depth_50bps_before_usd")),
+        depth_trough_usd=number(kpis.get("bid_depth_50bps_trough_usd")),
+    )
+
+
+def number(value: Any) -> float | None:
+    """A KPI as a finite number, or None."""
+    if value is None or isinstance(value, str) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def busiest(seconds: NDArray[np.float64], notional: NDArray[np.float64]) -> Window | None:
+    """The shortest window that holds `MOST_OF_IT` of the notional; `seconds` do not fall. None without any."""
+    total = float(notional.sum())
+    if total <= 0.0:
+        return None
+    summed = np.cumsum(notional)
+    before = summed - notional
+    # For each first fill, the fill at which enough has been closed.
+    last = np.searchsorted(summed, before + MOST_OF_IT * total * (1.0 - 1e-12), side="left")
+    starts = np.flatnonzero(last < len(seconds))
+    lengths = seconds[last[starts]] - seconds[starts]
+    best = int(np.argmin(lengths))
+    return Window(start=float(seconds[starts[best]]), end=float(seconds[last[starts[best]]]))
+
+
+def _liquidatable(result: Result) -> pd.DataFrame:
+    customers: pd.DataFrame = result.accounts[result.accounts["customer"]]
+    return customers
+
+
+def _by_role(accounts: pd.DataFrame) -> dict[str, int]:
+    counts = accounts["role"].value_counts()
+    return {str(role): int(n) for role, n in sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))}
+
+
+def _broken_anyway(result: Result, failed: pd.DataFrame) -> int | None:
+    if result.twin is None:
+        return None
+    world = result.twin.built.world
+    in_twin = {int(row) for row in np.unique(world.breaches["account"][: world.n_breaches])}
+    return sum(int(row) in in_twin for row in failed.index)
+
+
+def _move(result: Result, instrument: str) -> Move:
+    """Swing of the mark and of the twin's mark, as amplification measures them."""
+    mark, tick = _marks(result.prices, instrument), result.scenario.tick_seconds
+    swing = largest_swing(mark)
+    twin = None
+    if result.twin_prices is not None:
+        other = _marks(result.twin_prices, instrument)[swing.start : swing.end + 1]
+        twin = float(np.expm1(largest_fall(other).log_move if swing.log_move < 0.0 else _rise(other)))
+    return Move(
+        mark=float(np.expm1(swing.log_move)),
+        twin=twin,
+        window=Window(start=(swing.start + 1) * tick, end=(swing.end + 1) * tick),
+    )
+
+
+def _rise(path: NDArray[np.float64]) -> float:
+    return -largest_fall(1.0 / path).log_move
+
+
+def _marks(prices: pd.DataFrame, instrument: str) -> NDArray[np.float64]:
+    marks: NDArray[np.float64] = prices.loc[prices["instrument"] == instrument, "mark"].to_numpy(np.float64)
+    return marks

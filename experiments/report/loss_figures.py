@@ -1,0 +1,136 @@
+"""Who paid for bad debt, and how close accounts stood to liquidation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.report.theme import Figure, axis, layout, note
+from experiments.report.words import count, money, percent
+
+PAYERS = {
+    "fund": ("insurance fund", "@blue"),
+    "adl": ("winning traders (ADL)", "@orange"),
+    "socialised": ("all customers (socialised loss)", "@purple"),
+    "uncovered": ("nobody (uncovered)", "@vermillion"),
+    "still_open": ("accounts still open", "@muted"),
+}
+"""Label and colour, in the order of the waterfall."""
+
+
+def waterfall_figure(bad_debt_usd: float, paid_usd: Mapping[str, float]) -> Figure:
+    """Gross bad debt, and below it, step by step, who bore it until nothing is left."""
+    labels, lengths, bases, colours, texts = ["bad debt, gross"], [bad_debt_usd], [0.0], ["@ink"], [money(bad_debt_usd)]
+    left = bad_debt_usd
+    for name, (label, colour) in PAYERS.items():
+        usd = paid_usd.get(name, 0.0)
+        left -= usd
+        labels.append(label)
+        lengths.append(usd)
+        bases.append(max(left, 0.0))
+        colours.append(f"{colour}/0.85")
+        texts.append(f"{money(usd)} ({percent(usd / bad_debt_usd)})" if usd > 0.0 else "0")
+    beyond = [base + length for base, length in zip(bases, lengths, strict=True)]
+    inside = [end > 0.6 * bad_debt_usd for end in beyond]
+    notes = [
+        note(
+            text,
+            x=base if is_inside else end,
+            y=label,
+            xanchor="right" if is_inside and base > 0.0 else "left",
+            xshift=-6 if is_inside and base > 0.0 else 6,
+            font={"size": 12, "color": "@paper" if is_inside and base <= 0.0 else "@ink"},
+        )
+        for text, base, end, label, is_inside in zip(texts, bases, beyond, labels, inside, strict=True)
+    ]
+    bars = {
+        "type": "bar",
+        "orientation": "h",
+        "y": labels,
+        "x": lengths,
+        "base": bases,
+        "marker": {"color": colours},
+        "customdata": texts,
+        "hovertemplate": "%{y}: %{customdata}<extra></extra>",
+    }
+    return {
+        "data": [bars],
+        "layout": layout(
+            bargap=0.35,
+            xaxis=axis("USD", tickformat="~s", rangemode="tozero"),
+            yaxis=axis(autorange="reversed", showgrid=False, tickfont={"size": 12, "color": "@ink"}),
+            annotations=notes,
+        ),
+        "times": {},
+    }
+
+
+def margin_figure(edges: NDArray[np.float64], counts: Sequence[NDArray[np.int64]], titles: Sequence[str]) -> Figure:
+    """Accounts by margin ratio at several moments, one below the other.
+
+    `edges` are the upper edges of the bins; each of `counts` has two more entries: beyond the last edge, and no
+    margin equity left.
+    """
+    width = float(edges[0])
+    centres = [*(edges - width / 2).tolist(), float(edges[-1]) + width, float(edges[-1]) + 2.5 * width]
+    ranges = [
+        *(f"{percent(edge - width)} to {percent(edge)}" for edge in edges.tolist()),
+        f"over {percent(float(edges[-1]))}: below maintenance",
+        "no margin equity left",
+    ]
+    colours = ["@blue/0.8"] * len(edges) + ["@vermillion", "@purple"]
+    n = len(counts)
+    height = 1.0 / n
+    top = max((int(found.max()) for found in counts), default=0)
+    data, notes = [], []
+    plot = layout(bargap=0.0)
+    for row, (found, title) in enumerate(zip(counts, titles, strict=True)):
+        name = "" if row == 0 else str(row + 1)
+        low = 1.0 - (row + 1) * height
+        data.append(
+            {
+                "type": "bar",
+                "x": centres,
+                "y": found.tolist(),
+                "width": [width * 0.9] * len(centres),
+                "yaxis": f"y{name}",
+                "marker": {"color": colours},
+                "customdata": ranges,
+                "hovertemplate": f"{title}<br>margin ratio %{{customdata}}: %{{y:,}} accounts<extra></extra>",
+            }
+        )
+        plot[f"yaxis{name}"] = axis(
+            "accounts" if row == n // 2 else "", domain=[low, low + 0.82 * height], range=[0, top * 1.08 + 1], nticks=4
+        )
+        below = int(found[len(edges) :].sum())
+        notes.append(
+            note(
+                f"<b>{title}</b> · {count(int(found.sum()), 'account')} with positions, {below:,} below maintenance",
+                xref="paper",
+                yref="paper",
+                x=0,
+                y=low + 0.83 * height,
+                xanchor="left",
+                yanchor="bottom",
+                font={"size": 12, "color": "@ink"},
+            )
+        )
+    shown = [0.0, 0.25, 0.5, 0.75, 1.0, centres[-1]]
+    words = ["0%", "25%", "50%", "75%", "100%", "insolvent"]
+    plot["xaxis"] = axis(
+        "margin ratio = maintenance ÷ margin equity; above 100% an account may be liquidated",
+        tickvals=shown,
+        ticktext=words,
+        range=[-0.01, centres[-1] + width],
+        anchor=f"y{n}" if n > 1 else "y",
+    )
+    plot["annotations"] = notes
+    plot["shapes"] = [
+        {
+            "type": "line", "xref": "x", "yref": "paper", "x0": 1.0, "x1": 1.0, "y0": 0.0, "y1": 1.0,
+            "line": {"color": "@vermillion", "width": 1, "dash": "dot"},
+        }
+    ]  # fmt: skip
+    return {"data": data, "layout": plot, "times": {}}

@@ -1,0 +1,249 @@
+"""Prices of one instrument with its forced trades, and the depth of its book below on the same time axis."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from experiments.report.facts import Window
+from experiments.report.series import bucket_edges, extreme_rows, milliseconds, packed
+from experiments.report.theme import Figure, axis, layout, note, time_axis
+from experiments.report.words import Clock, count, money, span
+
+MOST_DOTS = 400
+"""Forced trades of one side drawn as dots of their own; more are summed over short intervals."""
+
+AROUND = 0.5
+"""What a close view shows on either side of the cascade, as a share of its length."""
+
+DOTS = {
+    "forced sales": ("@vermillion", "triangle-down"),
+    "forced purchases": ("@sky", "triangle-up"),
+    "auto-deleveraging": ("@purple", "diamond"),
+}
+LINES = (
+    ("index", "index price", {"color": "@purple", "width": 1, "dash": "dot"}),
+    ("reference", "reference price", {"color": "@muted", "width": 1.2}),
+    ("twin", "mark without forced trades", {"color": "@blue", "width": 1.4, "dash": "dash"}),
+    ("mark", "mark price", {"color": "@ink", "width": 1.6}),
+)
+DISTANCES = ("100", "50", "10")
+"""Basis points from the mark, the widest first: it is drawn at the back."""
+STRENGTH = {"100": "0.22", "50": "0.35", "10": "0.8"}
+SIDE_COLOUR = {"ask": "@orange", "bid": "@blue"}
+SIDE_AXIS = {"ask": "y2", "bid": "y3"}
+
+
+def market_figure(
+    *,
+    prices: pd.DataFrame,
+    twin: pd.DataFrame | None,
+    depth: pd.DataFrame,
+    fills: pd.DataFrame,
+    clock: Clock,
+    window: Window | None,
+    decimals: int,
+) -> Figure:
+    """All tables hold one instrument only; `decimals` are those of its price."""
+    seconds = prices["seconds"].to_numpy(np.float64)
+    paths = {name: prices[name].to_numpy(np.float64) for name in ("mark", "reference", "index")}
+    if twin is not None:
+        paths["twin"] = twin["mark"].to_numpy(np.float64)
+    edges = bucket_edges(seconds, window)
+    rows = extreme_rows([paths[name] for name in ("mark", "reference", "twin") if name in paths], edges)
+    times = {"prices": milliseconds(seconds[rows], clock.origin_ms)}
+    traces: list[dict[str, Any]] = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": label,
+            "x": "prices",
+            "y": packed(paths[name][rows]),
+            "line": line,
+            "hovertemplate": f"%{{y:,.{decimals}f}}",
+        }
+        for name, label, line in LINES
+        if name in paths
+    ]
+    dots, moments = _dots(fills, decimals)
+    times |= {name: milliseconds(found, clock.origin_ms) for name, found in moments.items()}
+    areas, sampled, height = _depth(depth, window)
+    times["depth"] = milliseconds(sampled, clock.origin_ms)
+    return {
+        "data": [*traces, *dots, *areas],
+        "layout": _layout(clock, decimals, height),
+        "times": times,
+        "views": _views(seconds[rows], {name: path[rows] for name, path in paths.items()}, window, clock),
+    }
+
+
+def _views(
+    seconds: NDArray[np.float64], paths: dict[str, NDArray[np.float64]], window: Window | None, clock: Clock
+) -> dict[str, dict[str, list[float]]]:
+    """Axis ranges: the whole run and, where it is much shorter, the time around the cascade."""
+    views = {"whole run": (float(seconds[0]), float(seconds[-1]))}
+    if window is not None:
+        margin = max(AROUND * window.seconds, 60.0)
+        start, end = max(seconds[0], window.start - margin), min(seconds[-1], window.end + margin)
+        if end - start < 0.5 * (seconds[-1] - seconds[0]):
+            views["around the cascade"] = (float(start), float(end))
+    made = {}
+    for name, (start, end) in views.items():
+        inside = (seconds >= start) & (seconds <= end)
+        low = min(float(path[inside].min()) for path in paths.values())
+        high = max(float(path[inside].max()) for path in paths.values())
+        pad = 0.06 * (high - low) or 1.0
+        made[name] = {
+            "xaxis": [clock.origin_ms + 1000.0 * start, clock.origin_ms + 1000.0 * end],
+            "yaxis": [low - pad, high + pad],
+        }
+    return made
+
+
+def _layout(clock: Clock, decimals: int, height: float) -> dict[str, Any]:
+    below = {"xref": "paper", "yref": "y2 domain", "x": 0.004, "xanchor": "left"}
+    reach = 1.05 * height or 1.0
+    ticks = _ticks(height)
+    return layout(
+        showlegend=True,
+        hovermode="x unified",
+        xaxis=time_axis(clock.title, dated=clock.start is not None, anchor="y2"),
+        yaxis=axis("price, quote units", domain=[0.37, 1.0], tickformat=f",.{decimals}~f"),
+        yaxis2=axis("depth, USD", domain=[0.0, 0.31], range=[-reach, reach], tickvals=ticks, tickformat="~s"),
+        yaxis3=axis(overlaying="y2", range=[reach, -reach], tickvals=ticks[1:], tickformat="~s", showgrid=True),
+        annotations=[
+            note("asks", y=0.98, yanchor="top", **below),
+            note("bids", y=0.02, yanchor="bottom", **below),
+        ],
+    )
+
+
+def _dots(fills: pd.DataFrame, decimals: int) -> tuple[list[dict[str, Any]], dict[str, NDArray[np.float64]]]:
+    adl = fills["kind"] == "adl"
+    groups = {
+        "forced sales": fills[~adl & (fills["side"] == "sell")],
+        "forced purchases": fills[~adl & (fills["side"] == "buy")],
+        "auto-deleveraging": fills[adl],
+    }
+    summed = {name: summed_fills(group) for name, group in groups.items() if len(group)}
+    largest = max((float(found["usd"].max()) for found in summed.values()), default=1.0)
+    traces, moments = [], {}
+    for name, found in summed.items():
+        colour, symbol = DOTS[name]
+        usd = found["usd"].to_numpy(np.float64)
+        moments[name] = found["seconds"].to_numpy(np.float64)
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": name,
+                "x": name,
+                "y": packed(found["price"].to_numpy(np.float64)),
+                "text": [
+                    f"{money(value)} in {count(n, 'trade')}"
+                    for value, n in zip(usd.tolist(), found["n"].tolist(), strict=True)
+                ],
+                "hovertemplate": f"%{{text}} at %{{y:,.{decimals}f}}",
+                "marker": {
+                    "symbol": symbol,
+                    "color": f"{colour}/0.55",
+                    "line": {"color": colour, "width": 1},
+                    "size": packed(5.0 + 23.0 * np.sqrt(np.maximum(usd, 0.0) / max(largest, 1e-9))),
+                },
+            }
+        )
+    return traces, moments
+
+
+def interval_of(fills: pd.DataFrame) -> float:
+    """Seconds over which dots are summed; 0 when every fill has its own."""
+    if len(fills) <= MOST_DOTS:
+        return 0.0
+    seconds = fills["seconds"].to_numpy(np.float64)
+    return max(1.0, math.ceil(float(seconds[-1] - seconds[0]) / MOST_DOTS))
+
+
+def summed_fills(fills: pd.DataFrame) -> pd.DataFrame:
+    """Fills in order of time, neighbours in one interval summed: seconds, mean price, USD, n."""
+    interval = interval_of(fills)
+    seconds = fills["seconds"].to_numpy(np.float64)
+    key = np.floor((seconds - seconds[0]) / interval) if interval else np.arange(len(fills))
+    usd = fills["notional_usd"].to_numpy(np.float64)
+    weight = np.maximum(usd, 1e-9)
+    table = pd.DataFrame(
+        {
+            "key": key,
+            "usd": usd,
+            "weight": weight,
+            "at": weight * seconds,
+            "paid": weight * fills["price"].to_numpy(np.float64),
+        }
+    )
+    found = table.groupby("key", sort=True).agg(
+        usd=("usd", "sum"), weight=("weight", "sum"), at=("at", "sum"), paid=("paid", "sum"), n=("usd", "size")
+    )
+    return pd.DataFrame(
+        {
+            "seconds": found["at"] / found["weight"],
+            "price": found["paid"] / found["weight"],
+            "usd": found["usd"],
+            "n": found["n"],
+        }
+    ).reset_index(drop=True)
+
+
+def _depth(depth: pd.DataFrame, window: Window | None) -> tuple[list[dict[str, Any]], NDArray[np.float64], float]:
+    """Areas for asks and for bids (on an axis that points down), their times, and the largest depth."""
+    sides = {side: depth[depth["side"] == side] for side in ("ask", "bid")}
+    seconds = sides["ask"]["seconds"].to_numpy(np.float64)
+    usd = {
+        (side, distance): part[f"depth_{distance}bps_usd"].to_numpy(np.float64)
+        for side, part in sides.items()
+        for distance in DISTANCES
+    }
+    rows = extreme_rows([usd["ask", "50"], usd["bid", "50"]], bucket_edges(seconds, window))
+    traces = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": f"{side}s within {distance} bps",
+            "x": "depth",
+            "y": packed(values[rows]),
+            "yaxis": SIDE_AXIS[side],
+            "line": {"width": 0, "shape": "hv"},
+            "fill": "tozeroy",
+            "fillcolor": f"{SIDE_COLOUR[side]}/{STRENGTH[distance]}",
+            "showlegend": False,
+            "hovertemplate": "%{y:,.3s} USD",
+        }
+        for (side, distance), values in usd.items()
+    ]
+    return traces, seconds[rows], max(float(values.max(initial=0.0)) for values in usd.values())
+
+
+def _ticks(height: float) -> list[float]:
+    """Round values from 0 to `height`, two or three steps."""
+    if height <= 0.0:
+        return [0.0]
+    scale = 10.0 ** math.floor(math.log10(height / 2.0))
+    step = max(factor for factor in (1.0, 2.0, 2.5, 5.0) if factor * scale <= height / 2.0 * (1.0 + 1e-9)) * scale
+    return [step * k for k in range(4) if step * k <= height * 1.001]
+
+
+def market_caption(fills: pd.DataFrame, *, twin: bool) -> str:
+    """What lines, marks and areas mean; `fills` of all instruments."""
+    text = "Below the prices: orders resting within 10, 50 and 100 bps of the mark, asks up and bids down."
+    if twin:
+        text = f"The dashed line is the same run on the same random numbers with forced trades switched off. {text}"
+    forced = fills[fills["kind"] != "adl"]
+    if forced.empty:
+        return f"There was no forced trade. {text}"
+    groups = [group for _, group in forced.groupby(["instrument", "side"], observed=True)]
+    interval = max(interval_of(group) for group in groups)
+    largest = max(float(summed_fills(group)["usd"].max()) for group in groups)
+    sums = f"; where they are dense, one mark sums {span(interval)}" if interval else ""
+    return f"Marks are forced trades, area by notional, the largest {money(largest)}{sums}. {text}"

@@ -1,0 +1,144 @@
+"""The page's opening in words: a headline, and who failed, why, and who paid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from experiments.report.facts import MOST_OF_IT, Facts
+from experiments.report.words import count, listed, money, percent, sentence, span
+
+PAYERS = {
+    "fund": "the insurance fund",
+    "adl": "winning traders, through auto-deleveraging (ADL)",
+    "socialised": "all customers, as socialised loss",
+    "uncovered": "nobody: it is left uncovered",
+    "still_open": "nobody yet: accounts still open below zero",
+}
+"""Who bears bad debt, in the order of the waterfall."""
+
+NOTICEABLE = 0.02
+"""Amplification further than this from 1 is spoken of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Story:
+    """Sentences, each complete."""
+
+    headline: str
+    failed: list[str]
+    why: list[str]
+    paid: list[str]
+
+
+def story(facts: Facts) -> Story:
+    """Tell what was measured."""
+    if facts.n_failed == 0:
+        return Story(headline=_quiet(facts), failed=_nobody(facts), why=[_market(facts)], paid=_paid(facts))
+    return Story(headline=_headline(facts), failed=_failed(facts), why=_why(facts), paid=_paid(facts))
+
+
+def _quiet(facts: Facts) -> str:
+    return sentence(
+        f"nobody was liquidated: {_population(facts)} came through {_swing_words(facts)} in {span(facts.hours * 3600)}"
+    )
+
+
+def _nobody(facts: Facts) -> list[str]:
+    if facts.breached == 0:
+        return ["No account fell below its maintenance margin."]
+    return [sentence(f"{count(facts.breached, 'account')} fell below maintenance margin, and none was closed by force")]
+
+
+def _market(facts: Facts) -> str:
+    return sentence(f"the largest move was {_swing_words(facts)}")
+
+
+def _headline(facts: Facts) -> str:
+    window = facts.busiest
+    when = ""
+    if window is not None and window.seconds > 0.0 and facts.n_failed > 1:
+        when = f", {percent(MOST_OF_IT)} of the volume within {span(window.seconds)}"
+    return sentence(
+        f"{facts.n_failed:,} of {_population(facts)} {'was' if facts.n_failed == 1 else 'were'} liquidated{when}; "
+        f"{_effect(facts)}"
+    )
+
+
+def _population(facts: Facts) -> str:
+    return count(sum(facts.population.values()), "account")
+
+
+def _failed(facts: Facts) -> list[str]:
+    said = []
+    roles = [count(number, role.replace("_", " ")) for role, number in facts.failed.items()]
+    forced = facts.sold_usd + facts.bought_usd
+    longs = percent(facts.sold_usd / forced) if forced > 0.0 else ""
+    said.append(f"{listed(roles)} of {_population(facts)} had positions worth {money(forced)} closed by force")
+    said[0] += f", {longs} of it by selling." if longs else "."
+    if facts.own_loss_usd > 0.0:
+        said.append(f"They lost {money(facts.own_loss_usd)} of their own equity.")
+    if facts.largest_cascade > 1:
+        said.append(
+            f"The largest cascade took down {facts.largest_cascade:,} in a chain of "
+            f"{count(facts.deepest_generation + 1, 'generation')}."
+        )
+    return said
+
+
+def _why(facts: Facts) -> list[str]:
+    said = []
+    if facts.broken_anyway is not None:
+        dragged = facts.n_failed - facts.broken_anyway
+        said.append(
+            f"On the same prices without forced trades {facts.broken_anyway:,} of the {facts.n_failed:,} fall below "
+            f"maintenance too; the other {dragged:,} were dragged down."
+        )
+    if facts.forced_loss_share is not None:
+        said.append(
+            f"Earlier forced trades explain {percent(facts.forced_loss_share)} of the losses that broke accounts; the "
+            "rest is the outside market, ordinary trading and the withdrawal of liquidity."
+        )
+    before, trough = facts.depth_before_usd, facts.depth_trough_usd
+    if before and trough is not None:
+        said.append(
+            f"Bids within 50 bps of the {facts.main} mark went from {money(before)} at the start to {money(trough)} at "
+            "the trough."
+        )
+    return said
+
+
+def _effect(facts: Facts) -> str:
+    """What forced trades did to the main instrument."""
+    falls = facts.move.mark < 0.0
+    side, traded = ("sales", facts.main_sold_usd) if falls else ("purchases", facts.main_bought_usd)
+    what = f"forced {side} of {money(traded)} of {facts.main}"
+    word = "fall" if falls else "rise"
+    here = percent(abs(facts.move.mark), 1)
+    if facts.move.twin is None:
+        return f"{what} came with a {word} of {here}"
+    there = percent(abs(facts.move.twin), 1)
+    if facts.amplification is None:
+        return f"{what} came with a {word} of {here}, {there} without them"
+    figure = f"(amplification {facts.amplification:.2g})" if facts.amplification < 10 else "(amplification over 10)"
+    if facts.amplification > 1.0 + NOTICEABLE:
+        return f"{what} {'deepened its' if falls else 'stretched its'} {word} from {there} to {here} {figure}"
+    if facts.amplification < 1.0 - NOTICEABLE:
+        return f"with {what} its {word} was {here}, {there} without them {figure}"
+    return f"{what} left its {word} of {here} as it was {figure}"
+
+
+def _swing_words(facts: Facts) -> str:
+    return f"a {facts.main} {'fall' if facts.move.mark < 0.0 else 'rise'} of {percent(abs(facts.move.mark), 1)}"
+
+
+def _paid(facts: Facts) -> list[str]:
+    if facts.bad_debt_usd <= 0.0:
+        if facts.n_failed == 0:
+            return ["There was nothing to pay."]
+        return ["There was no bad debt: those who failed paid for their losses themselves."]
+    parts = {name: usd for name, usd in facts.paid_usd.items() if usd > 0.0}
+    shares = [f"{PAYERS[name]} ({percent(usd / facts.bad_debt_usd)})" for name, usd in parts.items()]
+    said = [f"Accounts closed below zero left bad debt of {money(facts.bad_debt_usd)}."]
+    if shares:
+        said.append(f"It was borne by {listed(shares)}.")
+    return said

@@ -1,0 +1,56 @@
+"""What all figures share. Colours are names ("@blue", "@blue/0.3") that page.js looks up in page.css, light or dark."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Figure = dict[str, Any]
+"""A plotly figure as plain data: `data`, `layout`, `times` that traces name in `x`, and `views`: axis ranges by name."""
+
+CASCADE_COLOURS = ("@vermillion", "@blue", "@green", "@orange", "@purple", "@sky")
+"""Colours told apart by everybody (Okabe and Ito 2008); everything else is "@muted"."""
+
+
+def axis(title: str = "", **more: Any) -> dict[str, Any]:
+    """A calm axis."""
+    return {
+        "title": {"text": title, "font": {"size": 12, "color": "@muted"}, "standoff": 8},
+        "gridcolor": "@grid",
+        "linecolor": "@line",
+        "zeroline": False,
+        "tickfont": {"size": 11, "color": "@muted"},
+        "automargin": True,
+        **more,
+    }
+
+
+def time_axis(title: str, *, dated: bool, **more: Any) -> dict[str, Any]:
+    """Simulated time; page.js turns milliseconds into dates, so that labels follow the zoom."""
+    day = "%-d %b %H:%M" if dated else "%-H:%M"
+    stops = [
+        {"dtickrange": [None, 30_000], "value": "%-H:%M:%S"},
+        {"dtickrange": [30_000, 86_400_000], "value": "%-H:%M"},
+        {"dtickrange": [86_400_000, None], "value": day},
+    ]
+    hover = "%-d %b %H:%M:%S" if dated else "%-H:%M:%S"
+    return axis(title, type="date", tickformatstops=stops, hoverformat=hover, **more)
+
+
+def layout(**more: Any) -> dict[str, Any]:
+    """Transparent ground, the page's own letters, legend above."""
+    return {
+        "autosize": True,
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": "@font", "color": "@ink", "size": 12},
+        "margin": {"l": 56, "r": 12, "t": 12, "b": 44},
+        "hoverlabel": {"bgcolor": "@panel", "bordercolor": "@line", "font": {"color": "@ink", "size": 12}},
+        "legend": {"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom", "font": {"size": 12}},
+        "showlegend": False,
+        **more,
+    }
+
+
+def note(text: str, **more: Any) -> dict[str, Any]:
+    """Small words inside a figure."""
+    return {"text": text, "showarrow": False, "font": {"size": 11, "color": "@muted"}, **more}
