@@ -147,9 +147,9 @@ def _accounts(made: Page, result: Result, found: Facts, clock: Clock) -> None:
     if recorder.n_margins:
         seconds = (recorder.margins_at[: recorder.n_margins] + 1) * result.scenario.tick_seconds
         trough = found.move.window.end
-        moments = {"at the start": 0, "nearest the trough": int(np.argmin(np.abs(seconds - trough)))}
+        moments = {"at the start": 0, "near the trough": int(np.argmin(np.abs(seconds - trough)))}
         if found.move.mark >= 0.0:
-            moments = {"at the start": 0, "nearest the peak": moments["nearest the trough"]}
+            moments = {"at the start": 0, "near the peak": moments["near the trough"]}
         moments["at the end"] = recorder.n_margins - 1
         titles = [f"{words}, {clock.text(float(seconds[row]))}" for words, row in moments.items()]
         figure = margin_figure(MARGIN_RATIO_EDGES, [recorder.margin_counts[row] for row in moments.values()], titles)
@@ -157,7 +157,10 @@ def _accounts(made: Page, result: Result, found: Facts, clock: Clock) -> None:
     failing = tables.failing_accounts(result.accounts, result.causes, clock=clock)
     if failing.rows:
         parts += [page.subheading("Accounts that failed worst"), failing.html()]
-    caption = "How close accounts with positions stood to liquidation."
+    caption = (
+        "How close accounts with positions stood to liquidation: the margin ratio is maintenance margin over margin equity, "
+        "and above 100% an account may be liquidated."
+    )
     made.section("accounts", "Accounts", page.paragraph(caption, "caption"), *parts)
 
 

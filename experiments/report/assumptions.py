@@ -57,7 +57,7 @@ def _rules(rules: list[Leaf]) -> str:
         (leaf.path.removeprefix("venue."), _literal(leaf.value), leaf.unit if leaf.unit != "1" else "", _first(leaf.help))
         for leaf in rules
     ]
-    return Table(columns=("rule", "value", "unit", "meaning"), rows=rows, right=(1,), minor=(3,)).html()
+    return Table(columns=("rule", "value", "unit", "meaning"), rows=rows, right=(1,), minor=(3,), wide=(3,)).html()
 
 
 def _literal(value: Any) -> str:

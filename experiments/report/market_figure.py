@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,8 @@ AROUND = 0.5
 """What a close view shows on either side of the cascade, as a share of its length."""
 
 DOTS = {
-    "forced sales": ("@vermillion", "triangle-down"),
-    "forced purchases": ("@sky", "triangle-up"),
+    "forced sales": ("@vermillion", "circle"),
+    "forced purchases": ("@sky", "circle"),
     "auto-deleveraging": ("@purple", "diamond"),
 }
 LINES = (
@@ -77,12 +78,16 @@ def market_figure(
         "data": [*traces, *dots, *areas],
         "layout": _layout(clock, decimals, height),
         "times": times,
-        "views": _views(seconds[rows], {name: path[rows] for name, path in paths.items()}, window, clock),
+        "views": _views(seconds, [*paths.values()], fills, window, clock),
     }
 
 
 def _views(
-    seconds: NDArray[np.float64], paths: dict[str, NDArray[np.float64]], window: Window | None, clock: Clock
+    seconds: NDArray[np.float64],
+    paths: Sequence[NDArray[np.float64]],
+    fills: pd.DataFrame,
+    window: Window | None,
+    clock: Clock,
 ) -> dict[str, dict[str, list[float]]]:
     """Axis ranges: the whole run and, where it is much shorter, the time around the cascade."""
     views = {"whole run": (float(seconds[0]), float(seconds[-1]))}
@@ -94,9 +99,10 @@ def _views(
     made = {}
     for name, (start, end) in views.items():
         inside = (seconds >= start) & (seconds <= end)
-        low = min(float(path[inside].min()) for path in paths.values())
-        high = max(float(path[inside].max()) for path in paths.values())
-        pad = 0.06 * (high - low) or 1.0
+        traded = fills.loc[fills["seconds"].between(start, end), "price"].to_numpy(np.float64)
+        shown = np.concatenate([*(path[inside] for path in paths), traded])
+        low, high = float(shown.min()), float(shown.max())
+        pad = 0.06 * (high - low) or 0.01 * high
         made[name] = {
             "xaxis": [clock.origin_ms + 1000.0 * start, clock.origin_ms + 1000.0 * end],
             "yaxis": [low - pad, high + pad],
@@ -150,9 +156,9 @@ def _dots(fills: pd.DataFrame, decimals: int) -> tuple[list[dict[str, Any]], dic
                 "hovertemplate": f"%{{text}} at %{{y:,.{decimals}f}}",
                 "marker": {
                     "symbol": symbol,
-                    "color": f"{colour}/0.55",
-                    "line": {"color": colour, "width": 1},
-                    "size": packed(5.0 + 23.0 * np.sqrt(np.maximum(usd, 0.0) / max(largest, 1e-9))),
+                    "color": f"{colour}/0.45",
+                    "line": {"color": colour, "width": 0.8},
+                    "size": packed(4.0 + 18.0 * np.sqrt(np.maximum(usd, 0.0) / max(largest, 1e-9))),
                 },
             }
         )

@@ -16,6 +16,7 @@ from experiments.report.page import Table
 from experiments.report.words import MISSING, Clock, known, percent, span
 
 MOST_ROWS = 15
+MOST_CASCADES = 10
 
 Kpi = float | int | str | None
 
@@ -91,7 +92,7 @@ def cascade_table(causes: Contagion, names: Sequence[str], *, tick_seconds: floa
     """The largest cascades: where each began, how large, how long and how deep it was."""
     ranks = cascade_ranks(causes)
     rows = []
-    for root, rank in sorted(ranks.items(), key=lambda item: item[1])[:MOST_ROWS]:
+    for root, rank in sorted(ranks.items(), key=lambda item: item[1])[:MOST_CASCADES]:
         members = causes.root == root
         ticks = causes.tick[members]
         length = float(ticks.max() - ticks.min()) * tick_seconds
@@ -133,7 +134,7 @@ def failing_accounts(accounts: pd.DataFrame, causes: Contagion, *, clock: Clock)
         for row, account in ((row, _plain(found)) for row, found in worst.iterrows())
     ]
     columns = ("account", "role", "first below at", "equity before, USD", "closed, USD", "bad debt, USD", "main cause")
-    return Table(columns=columns, rows=rows, right=(3, 4, 5), minor=(1,))
+    return Table(columns=columns, rows=rows, right=(3, 4, 5), minor=(1,), wide=(6,))
 
 
 def _plain(row: Any) -> dict[str, Any]:

@@ -39,10 +39,12 @@ def _three_digits(value: float) -> str:
 
 
 def percent(share: float | None, decimals: int = 0) -> str:
-    """A share in percent; what would round to nothing is "under 1%"."""
+    """A share in percent; what would round to nothing is "under 1%", to all "over 99%"."""
     if share is None or not math.isfinite(share):
         return MISSING
     smallest = 10.0**-decimals
+    if 100.0 - smallest / 2 < 100.0 * share < 100.0:
+        return f"over {100.0 - smallest:.{decimals}f}%"
     if 0.0 < 100.0 * share < smallest / 2:
         return f"under {smallest:.{decimals}f}%"
     return f"{100.0 * share:.{decimals}f}%".replace("-", "−")
