@@ -122,7 +122,9 @@ def _contagion(made: Page, result: Result, clock: Clock) -> None:
 
 def _losses(made: Page, found: Facts) -> None:
     if found.bad_debt_usd <= 0.0:
-        made.section("paid", "Who paid", page.paragraph("No account ended below zero, so the waterfall was not needed."))
+        made.section(
+            "paid", "Who paid", page.paragraph("No account ended below zero, so the waterfall was not needed.")
+        )
         return
     made.section(
         "paid",
@@ -174,4 +176,3 @@ def _figures(made: Page, result: Result) -> None:
     for title, table in tables.kpi_tables(result.kpis):
         parts += [page.subheading(title), f'<div class="figures">{table.html()}</div>']
     made.section("figures", "All figures", *parts)
-

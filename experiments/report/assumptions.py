@@ -54,7 +54,12 @@ def parts(result: Result) -> list[str]:
 
 def _rules(rules: list[Leaf]) -> str:
     rows = [
-        (leaf.path.removeprefix("venue."), _literal(leaf.value), leaf.unit if leaf.unit != "1" else "", _first(leaf.help))
+        (
+            leaf.path.removeprefix("venue."),
+            _literal(leaf.value),
+            leaf.unit if leaf.unit != "1" else "",
+            _first(leaf.help),
+        )
         for leaf in rules
     ]
     return Table(columns=("rule", "value", "unit", "meaning"), rows=rows, right=(1,), minor=(3,), wide=(3,)).html()
@@ -102,4 +107,3 @@ def _own_version() -> str:
         return version("cascade-lab")
     except PackageNotFoundError:
         return "(not installed)"
-

@@ -21,7 +21,9 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "liquidated_account_count": Entry("accounts liquidated", "with at least one forced fill"),
         "liquidated_notional_usd": Entry("notional liquidated", "value of all forced fills, ADL left out"),
         "forced_fill_count": Entry("forced fills", "forced orders that traded, of positions and of collateral"),
-        "breached_account_count": Entry("accounts below maintenance", "at least once; not all are closed before they recover"),
+        "breached_account_count": Entry(
+            "accounts below maintenance", "at least once; not all are closed before they recover"
+        ),
         "time_under_water_account_seconds": Entry("time under water", "account-seconds with an open claim"),
         "keeper_profit_usd": Entry("keeper profit", "change of all keepers' balances"),
     },
@@ -41,7 +43,8 @@ GROUPS: dict[str, dict[str, Entry]] = {
     },
     "Losses and who bore them": {
         "bad_debt_usd": Entry(
-            "bad debt, gross", "negative net equity at close-out or ADL, before the waterfall, plus that still open at the end"
+            "bad debt, gross",
+            "negative net equity at close-out or ADL, before the waterfall, plus that still open at the end",
         ),
         "bad_debt_fund_usd": Entry("borne by the insurance fund", ""),
         "bad_debt_adl_usd": Entry("borne by ADL", "size × |mark − bankruptcy price| of deleveraged winners"),
@@ -63,7 +66,9 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "bid_depth_100bps_trough_usd": Entry("bids within 100 bps, trough", ""),
         "open_interest_before_usd": Entry("open interest, start", "long positions at the mark, all instruments"),
         "open_interest_after_usd": Entry("open interest, end", ""),
-        "capital_used_ratio": Entry("leverage in use", "notional of customers per dollar of their net equity, at the start"),
+        "capital_used_ratio": Entry(
+            "leverage in use", "notional of customers per dollar of their net equity, at the start"
+        ),
         "capital_efficiency_ratio": Entry(
             "capital efficiency", "notional that margin equity supports at initial margin, per dollar of net equity"
         ),

@@ -68,9 +68,7 @@ def waterfall_figure(bad_debt_usd: float, paid_usd: Mapping[str, float]) -> Figu
     }
 
 
-def margin_figure(
-    edges: NDArray[np.float64], counts: Sequence[NDArray[np.int64]], titles: Sequence[str]
-) -> Figure:
+def margin_figure(edges: NDArray[np.float64], counts: Sequence[NDArray[np.int64]], titles: Sequence[str]) -> Figure:
     """Accounts by margin ratio at several moments, one below the other.
 
     `edges` are the upper edges of the bins; each of `counts` has two more entries: beyond the last edge, and no

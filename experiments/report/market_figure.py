@@ -181,19 +181,28 @@ def summed_fills(fills: pd.DataFrame) -> pd.DataFrame:
     usd = fills["notional_usd"].to_numpy(np.float64)
     weight = np.maximum(usd, 1e-9)
     table = pd.DataFrame(
-        {"key": key, "usd": usd, "weight": weight, "at": weight * seconds, "paid": weight * fills["price"].to_numpy(np.float64)}
+        {
+            "key": key,
+            "usd": usd,
+            "weight": weight,
+            "at": weight * seconds,
+            "paid": weight * fills["price"].to_numpy(np.float64),
+        }
     )
     found = table.groupby("key", sort=True).agg(
         usd=("usd", "sum"), weight=("weight", "sum"), at=("at", "sum"), paid=("paid", "sum"), n=("usd", "size")
     )
     return pd.DataFrame(
-        {"seconds": found["at"] / found["weight"], "price": found["paid"] / found["weight"], "usd": found["usd"], "n": found["n"]}
+        {
+            "seconds": found["at"] / found["weight"],
+            "price": found["paid"] / found["weight"],
+            "usd": found["usd"],
+            "n": found["n"],
+        }
     ).reset_index(drop=True)
 
 
-def _depth(
-    depth: pd.DataFrame, window: Window | None
-) -> tuple[list[dict[str, Any]], NDArray[np.float64], float]:
+def _depth(depth: pd.DataFrame, window: Window | None) -> tuple[list[dict[str, Any]], NDArray[np.float64], float]:
     """Areas for asks and for bids (on an axis that points down), their times, and the largest depth."""
     sides = {side: depth[depth["side"] == side] for side in ("ask", "bid")}
     seconds = sides["ask"]["seconds"].to_numpy(np.float64)

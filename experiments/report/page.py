@@ -34,15 +34,14 @@ class Table:
     def html(self) -> str:
         """The table inside a box that scrolls sideways where it must."""
         kinds = {"num": self.right, "minor": self.minor, "wide": self.wide}
-        marks = [
-            " ".join(name for name, columns in kinds.items() if i in columns)
-            for i in range(len(self.columns))
-        ]
+        marks = [" ".join(name for name, columns in kinds.items() if i in columns) for i in range(len(self.columns))]
         classes = [f' class="{mark}"' if mark else "" for mark in marks]
         head = "".join(f"<th{mark}>{escape(name)}</th>" for mark, name in zip(classes, self.columns, strict=True))
         head = f"<thead><tr>{head}</tr></thead>" if any(self.columns) else ""
         lines = [
-            "<tr>" + "".join(f"<td{mark}>{escape(cell)}</td>" for mark, cell in zip(classes, row, strict=True)) + "</tr>"
+            "<tr>"
+            + "".join(f"<td{mark}>{escape(cell)}</td>" for mark, cell in zip(classes, row, strict=True))
+            + "</tr>"
             for row in self.rows
         ]
         body = "\n".join(lines)
