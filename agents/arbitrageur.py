@@ -80,7 +80,7 @@ class Arbitrageurs:
         world.ledger.deposit(account, world.asset(instrument.quote), amount)
         if instrument.kind != "spot":
             return 0
-            amount = world.quanta_worth(self.capital_usd, world.asset(instrument.base))
+        amount = world.quanta_worth(self.capital_usd, world.asset(instrument.base))
         world.ledger.deposit(account, world.asset(instrument.base), amount)
         return amount
 

@@ -2,6 +2,8 @@
 
 Limit orders arrive at a rate, every resting order is cancelled at a hazard, market orders take (Daniels, Farmer,
 Gillemot, Iori and Smith 2003; Cont, Stoikov and Talreja 2010). The depth that comes to rest is rate x size / hazard.
+Two things the crowd does know, since a venue's customers see prices elsewhere: orders that the reference has run
+through are soon withdrawn, and after a move fewer orders come and more go, so that depth thins in a crash.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from agents.kernels.background import FLOW, decide, fill_book
+from agents.kernels.background import FLOW, FROM_FAIR, FROM_MID, FROM_OPPOSITE, decide, fill_book
 from market.errors import InputError
 from market.instruments import LARGEST_MONEY, Asset, Instrument
 from market.kernels.records import CROWD_ACCOUNT
@@ -47,8 +49,9 @@ class BookFlow:
     """Tail exponent of the distance: the share of orders further away than d falls like d to minus this power."""
     largest_distance_bps: Annotated[float, Field(gt=0.0, le=9_000.0, json_schema_extra={"unit": "bps"})] = 1_000.0
     """No order is placed further away."""
-    measured_from: Literal["mid", "opposite_best"] = "mid"
-    """Where distances count from: the middle of the book, or the best price of the other side."""
+    measured_from: Literal["fair", "mid", "opposite_best"] = "fair"
+    """Where distances count from: the price inside the spread nearest to the reference, the middle of the book, or the
+    best price of the other side."""
     market_rate: PerSecond = 2.0
     """Market orders per second, both sides together, each side as likely."""
     market_size_usd: PositiveUsd = 8_000.0
@@ -82,7 +85,7 @@ class BookFlow:
 
 
 def _odds(flow: BookFlow, distance_bps: float) -> float:
-    power = (min(distance_bps, flow.largest_distance_bps) / flow.median_distance_bps) ** flow.distance_tail
+    power: float = (min(distance_bps, flow.largest_distance_bps) / flow.median_distance_bps) ** flow.distance_tail
     return power / (1.0 + power)
 
 
@@ -124,7 +127,7 @@ class BackgroundFlow:
 class Crowd:
     """The background flow of all books. See `BookFlow` for the law, `agents/kernels/background.py` for the draws.
 
-    The numbers of a tick are cut off six standard deviations and five above their mean.
+    The numbers of a tick are cut off five standard deviations and four above their mean (once in 10 million ticks).
     """
 
     def __init__(self, world: World, flows: list[BookFlow]) -> None:
@@ -168,7 +171,7 @@ class Crowd:
 
 def _most(mean: float) -> int:
     """Where a Poisson number is cut off."""
-    return math.ceil(mean + 6.0 * math.sqrt(mean)) + 5
+    return math.ceil(mean + 5.0 * math.sqrt(mean)) + 4
 
 
 def _record(flow: BookFlow, *, symbol: str, tick_seconds: float) -> NDArray[np.void]:
@@ -178,11 +181,11 @@ def _record(flow: BookFlow, *, symbol: str, tick_seconds: float) -> NDArray[np.v
     markets = flow.market_rate * tick_seconds
     if max(limits, markets) > MOST_PER_TICK:
         raise InputError(
-            f"agents.background: {max(limits, markets):,.0f} orders per tick on {symbol}; at most {MOST_PER_TICK:,.0f}: "
-            "shorten tick_seconds, or send fewer and larger orders"
+            f"agents.background: {max(limits, markets):,.0f} orders per tick on {symbol}, the most is "
+            f"{MOST_PER_TICK:,.0f}; shorten tick_seconds, or send fewer and larger orders"
         )
     record = np.zeros((), FLOW)
-    record["from_opposite"] = flow.measured_from == "opposite_best"
+    record["centre"] = {"fair": FROM_FAIR, "mid": FROM_MID, "opposite_best": FROM_OPPOSITE}[flow.measured_from]
     record["limits"], record["most_limits"] = limits, _most(limits)
     record["markets"], record["most_markets"] = markets, _most(markets)
     record["hazard"] = flow.hazard * tick_seconds

@@ -214,21 +214,14 @@ def _record(maker: MarketMaker, draws: NDArray[np.float64], world: World) -> NDA
     return record
 
 
-def _fund(
-    record: NDArray[np.void],
-    maker: MarketMaker,
-    world: World,
-    *,
-    instrument: Instrument,
-) -> int:
+def _fund(record: NDArray[np.void], maker: MarketMaker, world: World, *, instrument: Instrument) -> int:
     """Deposit the maker's capital; return the base quanta it starts with."""
     account = int(record["account"])
     world.ledger.accounts[account]["only_instrument"] = int(record["book"])
-    world.ledger.deposit(
-        account, world.asset(instrument.quote), world.quanta_worth(maker.capital_usd, world.asset(instrument.quote))
-    )
+    quote, base = world.asset(instrument.quote), world.asset(instrument.base)
+    world.ledger.deposit(account, quote, world.quanta_worth(maker.capital_usd, quote))
     if instrument.kind != "spot":
         return 0
-    amount = world.quanta_worth(maker.capital_usd, world.asset(instrument.base))
-    world.ledger.deposit(account, world.asset(instrument.base), amount)
+    amount = world.quanta_worth(maker.capital_usd, base)
+    world.ledger.deposit(account, base, amount)
     return amount

@@ -17,6 +17,7 @@ from market.errors import InputError
 from market.instruments import (
     LARGEST_MONEY,
     USD_QUANTA,
+    Asset,
     asset_records,
     instrument_records,
     quanta,
@@ -46,13 +47,20 @@ class Built:
 class WholePath:
     """Prices of all assets of a scenario: those of a reference path, and constants for the rest."""
 
-    def __init__(self, path: ReferencePath, symbols: Mapping[str, float]) -> None:
-        missing = [symbol for symbol in path.symbols if symbol not in symbols]
-        if missing:
-            raise InputError(f"reference: no asset {missing[0]!r} in the scenario; assets are {', '.join(symbols)}")
+    def __init__(self, path: ReferencePath, assets: Mapping[str, Asset]) -> None:
         self.path = path
-        self._columns = np.array([list(symbols).index(symbol) for symbol in path.symbols])
-        self._prices = np.array(list(symbols.values()))
+        self._prices = np.ones(len(assets))
+        for row, (symbol, asset) in enumerate(assets.items()):
+            if asset.price_usd is None and asset.valuation != "one" and symbol not in path.symbols:
+                raise InputError(
+                    f"assets.{symbol}: the reference has no price for it; it has {', '.join(path.symbols)}. "
+                    "Add it there, or give a constant price_usd"
+                )
+            self._prices[row] = asset.price_usd or 1.0
+        missing = [symbol for symbol in path.symbols if symbol not in assets]
+        if missing:
+            raise InputError(f"reference: no asset {missing[0]!r} in the scenario; assets are {', '.join(assets)}")
+        self._columns = np.array([list(assets).index(symbol) for symbol in path.symbols])
 
     def row(self, tick: int) -> NDArray[np.float64]:
         """float64[n_assets], USD; the same array at every call."""
@@ -92,7 +100,7 @@ def build(scenario: Scenario, *, seed: int) -> Built:
         policy=policy_record(scenario.venue),
         ledger=ledger,
         books=Books(instruments=records, positions=ledger.positions, accounts=ledger.accounts),
-        reference=WholePath(path, {symbol: asset.price_usd for symbol, asset in assets.items()}),
+        reference=WholePath(path, assets),
         streams=streams,
         impact_per_quanta=_impact(scenario),
     )
@@ -120,7 +128,7 @@ def _streams(seed: int) -> Streams:
 
 def _reference(scenario: Scenario, streams: Streams, notes: list[str]) -> tuple[ReferencePath, dict[str, float]]:
     """The reference path, and the highest price of every asset it can reach without this venue's impact."""
-    highest = {symbol: asset.price_usd for symbol, asset in scenario.assets.items()}
+    highest = {symbol: asset.price_usd or 1.0 for symbol, asset in scenario.assets.items()}
     model = scenario.reference
     path: ReferencePath
     try:

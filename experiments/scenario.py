@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
+from pydantic import Field
+
 from agents.arbitrageur import Arbitrageurs
 from agents.background import BackgroundFlow
 from agents.keeper import Keepers
 from agents.market_maker import MarketMakers
 from agents.oracle import Oracles
 from agents.trader import Traders
-from pydantic import Field
-
 from experiments import config, library
 from experiments.config import Override
 from market.instruments import Asset, Instrument

@@ -28,8 +28,8 @@ LARGEST_MONEY = 1 << 60
 class Asset:
     """Something accounts own."""
 
-    price_usd: PositiveUsd = 1.0
-    """Reference price of an asset that the reference model does not move."""
+    price_usd: PositiveUsd | None = None
+    """Constant reference price of an asset that the reference model leaves out; 1 when valued at one dollar."""
     price_tick_usd: PositiveUsd = 0.01
     """Step in which the venue values it."""
     quantum: Positive = 1e-8
@@ -105,7 +105,7 @@ def asset_records(assets: Mapping[str, Asset], instruments: Mapping[str, Instrum
                 f"assets.{symbol}: quantum x price_tick_usd x 1,000,000 is {scale}; it must be a whole number or one "
                 "over a whole number (powers of ten always are)"
             )
-        price = 1.0 if asset.valuation == "one" else asset.price_usd
+        price = asset.price_usd or 1.0
         record["price_tick"] = asset.price_tick_usd
         record["price"] = record["reference"] = max(1, round(_exact(price) / _exact(asset.price_tick_usd)))
         record["multiplier"], record["divisor"] = scale.numerator, scale.denominator

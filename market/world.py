@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.book import Books
+from market.instruments import USD_QUANTA
 from market.kernels.records import (
     BID,
     BREACH,
@@ -26,7 +27,6 @@ from market.kernels.records import (
     MESSAGE,
 )
 from market.kernels.watch import RINGS
-from market.instruments import USD_QUANTA
 from market.ledger import Ledger
 from market.streams import Stream, Streams
 

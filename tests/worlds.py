@@ -90,9 +90,7 @@ def small_world(
     highest = dict(zip(assets, prices.table.max(axis=0).tolist(), strict=True))
     records = instrument_records(assets, instruments, highest)
     needed = sum(member.accounts_needed(instruments=instruments) for member in agents)
-    ledger = Ledger.with_room(
-        n_accounts=needed + extra_accounts, n_assets=len(assets), n_instruments=len(instruments)
-    )
+    ledger = Ledger.with_room(n_accounts=needed + extra_accounts, n_assets=len(assets), n_instruments=len(instruments))
     world = World(
         tick_seconds=tick_seconds,
         asset_symbols=tuple(assets),

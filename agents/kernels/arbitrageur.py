@@ -39,7 +39,7 @@ def _inventory(arbitrageur, instrument, positions, cash):
 
 @kernel
 def hedge(arbitrageur, unit, instruments, positions, cash, touched, touched_mark, counters):
-    """Pass inventory to the outside world at the reference price, worse by the cost and rounded against the arbitrageur."""
+    """Pass inventory to the outside world at the reference price less the cost, rounded against the arbitrageur."""
     instrument = instruments[arbitrageur.book]
     held = _inventory(arbitrageur, instrument, positions, cash)
     if held == 0:
@@ -61,7 +61,7 @@ def hedge(arbitrageur, unit, instruments, positions, cash, touched, touched_mark
 
 @kernel
 def _equity(arbitrageur, held, unit, instruments, assets, positions, cash):
-    """USD that its inventory limit is a multiple of: settlement balance, open profit, spot inventory at the reference."""
+    """USD that its inventory limit is a multiple of: settlement balance, open profit, spot inventory."""
     instrument = instruments[arbitrageur.book]
     quote = assets[instrument.quote]
     balance = cash[arbitrageur.account, instrument.quote]

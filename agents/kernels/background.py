@@ -9,17 +9,16 @@ from market.kernels.book import rest
 from market.kernels.jit import inline, kernel
 from market.kernels.records import BUY, CROWD_ACCOUNT, LIMIT, MARKET, NONE, SELL, f8, i4, i8
 
+FROM_FAIR, FROM_MID, FROM_OPPOSITE = range(3)
+
 FLOW = np.dtype(
     [
         ("book", i4),
-        ("from_opposite", i4),  # 1: distances count from the opposite best price; 0: from the middle
+        ("centre", i4),  # where distances count from: FROM_FAIR, FROM_MID, FROM_OPPOSITE
         ("most_limits", i4),  # per tick
         ("most_markets", i4),
-        (
-            "uniform_at",
-            i4,
-        ),  # first column of its uniforms: five for counts and choices, one per limit, one per market order
-        ("normal_at", i4),  # first column of its normals: one per limit order, one per market order
+        ("uniform_at", i4),  # first column of its uniforms: five for counts and choices, one per order
+        ("normal_at", i4),  # first column of its normals: one per order
         ("limits", f8),  # mean number per tick
         ("markets", f8),
         ("hazard", f8),  # of a resting order, per tick
@@ -53,11 +52,19 @@ def _hash(value):
 
 
 @inline
-def _middle(instrument):
-    """Middle of the best prices in ticks; the mark when a side is empty."""
-    if instrument.best_bid > 0 and instrument.best_ask < instrument.n_levels - 1:
-        return 0.5 * (instrument.best_bid + instrument.best_ask)
-    return float(instrument.mark)
+def _fair(instrument):
+    """The price nearest to the reference at which somebody would trade: in a wide spread the middle is noise."""
+    return float(max(instrument.best_bid, min(instrument.reference, instrument.best_ask)))
+
+
+@inline
+def _middle(instrument, centre):
+    """Where the crowd believes the market to be, in ticks; the mark when a side is empty."""
+    if instrument.best_bid == 0 or instrument.best_ask == instrument.n_levels - 1:
+        return float(instrument.mark)
+    if centre == FROM_FAIR:
+        return _fair(instrument)
+    return 0.5 * (instrument.best_bid + instrument.best_ask)
 
 
 @inline
@@ -71,20 +78,17 @@ def _distance(uniform, scale, inverse_tail, cap_odds):
 
 
 @inline
-def _price(side, distance, from_opposite, instrument, middle):
-    """Price in ticks at a relative distance, never beyond the middle nor at an invalid price.
-
-    Counted from the opposite best price an order may lie inside the spread, but never reaches the other side.
-    """
-    centre = middle
-    if from_opposite and side == BUY and instrument.best_ask < instrument.n_levels - 1:
-        centre = float(instrument.best_ask)
-    elif from_opposite and side == SELL and instrument.best_bid > 0:
-        centre = float(instrument.best_bid)
+def _price(side, distance, centre, instrument, middle):
+    """Valid price in ticks at a relative distance, never through the point it counts from."""
+    start = middle
+    if centre == FROM_OPPOSITE and side == BUY and instrument.best_ask < instrument.n_levels - 1:
+        start = float(instrument.best_ask)
+    elif centre == FROM_OPPOSITE and side == SELL and instrument.best_bid > 0:
+        start = float(instrument.best_bid)
     if side == BUY:
-        price = int(np.ceil(centre * (1.0 - distance))) - 1
+        price = int(np.ceil(start * (1.0 - distance))) - 1
     else:
-        price = int(np.floor(centre * (1.0 + distance))) + 1
+        price = int(np.floor(start * (1.0 + distance))) + 1
     return min(max(price, 1), instrument.n_levels - 2)
 
 
@@ -107,11 +111,8 @@ def collect(messages, handles, first, count, flows, own):
 
 @inline
 def _remember(flow, instrument):
-    """Follow the price; return the factor by which orders come slower and go faster.
-
-    The price is the one nearest to the reference at which somebody would trade: the middle of a wide spread is noise.
-    """
-    now = np.log(float(max(instrument.best_bid, min(instrument.reference, instrument.best_ask))))
+    """Follow the price; return the factor by which orders come slower and go faster."""
+    now = np.log(_fair(instrument))
     if flow.slow == 0.0:
         flow.slow = now
     flow.stress = max(abs(now - flow.slow), flow.stress * flow.calming)
@@ -194,7 +195,7 @@ def decide(
         flow = flows[at]
         book = flow.book
         instrument = instruments[book]
-        middle = _middle(instrument)
+        middle = _middle(instrument, flow.centre)
         factor = _remember(flow, instrument)
         draw = flow.uniform_at
 
@@ -208,7 +209,7 @@ def decide(
             uniform = 2.0 * uniforms[draw + 5 + k]
             side = BUY if uniform < 1.0 else SELL
             distance = _distance(uniform - side, flow.scale, flow.inverse_tail, flow.cap_odds)
-            price = _price(side, distance, flow.from_opposite, instrument, middle)
+            price = _price(side, distance, flow.centre, instrument, middle)
             lots = _lots(normals[flow.normal_at + k], flow.limit_mean_log, flow.limit_sigma, unit)
             n = put_order(messages, n, LIMIT, book, side, price, lots, CROWD_ACCOUNT, 0, at)
 
@@ -248,7 +249,7 @@ def fill_book(
         uniform = 2.0 * uniforms[k]
         side = BUY if uniform < 1.0 else SELL
         distance = _distance(uniform - side, flow.scale, flow.inverse_tail, flow.cap_odds)
-        price = _price(side, distance, 0, instrument, middle)
+        price = _price(side, distance, FROM_MID, instrument, middle)
         lots = _lots(normals[k], flow.limit_mean_log, flow.limit_sigma, unit)
         handle = rest(
             flow.book,

@@ -1,0 +1,27 @@
+"""Booking a whole population at once, through the ledger's own two functions."""
+
+from __future__ import annotations
+
+from market.kernels.jit import kernel
+from market.kernels.ledger import settle_trade, transfer
+from market.kernels.records import OUTSIDE
+
+
+@kernel
+def deposit_all(accounts, assets, amounts, cash):
+    """Bring `amounts[i]` quanta of `assets[i]` in from the outside world for `accounts[i]`."""
+    for at in range(len(accounts)):
+        transfer(cash, assets[at], OUTSIDE, accounts[at], amounts[at])
+
+
+@kernel
+def open_positions(accounts, books, lots, prices, instruments, positions, cash):
+    """Give `accounts[i]` signed `lots[i]` of `books[i]` entered at `prices[i]` ticks; the outside world is opposite."""
+    for at in range(len(accounts)):
+        book = books[at]
+        size = abs(lots[at])
+        value = size * prices[at] * instruments[book].tick_value
+        if lots[at] > 0:
+            settle_trade(book, accounts[at], OUTSIDE, size, value, instruments, positions, cash)
+        elif size > 0:
+            settle_trade(book, OUTSIDE, accounts[at], size, value, instruments, positions, cash)
