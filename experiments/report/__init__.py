@@ -122,16 +122,14 @@ def _contagion(made: Page, result: Result, clock: Clock) -> None:
 
 def _losses(made: Page, found: Facts) -> None:
     if found.bad_debt_usd <= 0.0:
-        made.section(
-            "paid", "Who paid", page.paragraph("No account ended below zero, so the waterfall was not needed.")
-        )
+        made.section("paid", "Who paid", page.paragraph("No account ended below zero: there was nothing to bear."))
         return
     made.section(
         "paid",
         "Who paid",
         page.paragraph(
-            "Bad debt is what accounts closed below zero could not pay. It is borne in this order; the parts add up to it "
-            "exactly.",
+            "Bad debt is what accounts that ended below zero could not pay. It is borne in this order, and the parts "
+            "add up to it exactly.",
             "caption",
         ),
         made.chart(
@@ -160,8 +158,8 @@ def _accounts(made: Page, result: Result, found: Facts, clock: Clock) -> None:
     if failing.rows:
         parts += [page.subheading("Accounts that failed worst"), failing.html()]
     caption = (
-        "How close accounts with positions stood to liquidation: the margin ratio is maintenance margin over margin equity, "
-        "and above 100% an account may be liquidated."
+        "How close accounts with positions stood to liquidation: the margin ratio is maintenance margin over margin "
+        "equity, and above 100% an account may be liquidated."
     )
     made.section("accounts", "Accounts", page.paragraph(caption, "caption"), *parts)
 

@@ -180,18 +180,9 @@ def summed_fills(fills: pd.DataFrame) -> pd.DataFrame:
     key = np.floor((seconds - seconds[0]) / interval) if interval else np.arange(len(fills))
     usd = fills["notional_usd"].to_numpy(np.float64)
     weight = np.maximum(usd, 1e-9)
-    table = pd.DataFrame(
-        {
-            "key": key,
-            "usd": usd,
-            "weight": weight,
-            "at": weight * seconds,
-            "paid": weight * fills["price"].to_numpy(np.float64),
-        }
-    )
-    found = table.groupby("key", sort=True).agg(
-        usd=("usd", "sum"), weight=("weight", "sum"), at=("at", "sum"), paid=("paid", "sum"), n=("usd", "size")
-    )
+    price = fills["price"].to_numpy(np.float64)
+    table = pd.DataFrame({"usd": usd, "weight": weight, "at": weight * seconds, "paid": weight * price, "n": 1})
+    found = table.groupby(key, sort=True).sum()
     return pd.DataFrame(
         {
             "seconds": found["at"] / found["weight"],
@@ -199,7 +190,7 @@ def summed_fills(fills: pd.DataFrame) -> pd.DataFrame:
             "usd": found["usd"],
             "n": found["n"],
         }
-    ).reset_index(drop=True)
+    )
 
 
 def _depth(depth: pd.DataFrame, window: Window | None) -> tuple[list[dict[str, Any]], NDArray[np.float64], float]:

@@ -22,8 +22,10 @@ _HERE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Rows of text under a header (none when all names are empty); columns in `right` hold numbers, those in `minor` are left out on a phone,
-    those in `wide` hold sentences."""
+    """Rows of text under a header (none when all names are empty).
+
+    Columns in `right` hold numbers, those in `minor` are left out on a phone, those in `wide` hold sentences.
+    """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -71,7 +73,8 @@ class Page:
         views = list(dict.fromkeys(view for figure in figures.values() for view in figure.get("views", ())))
         buttons = _buttons(name, "choice", list(figures)) + _buttons(name, "view", views)
         return (
-            f'<div class="choices">{buttons}</div><div class="chart" id="chart-{name}" style="height:{height}px" role="img" '
+            f'<div class="choices">{buttons}</div>'
+            f'<div class="chart" id="chart-{name}" style="height:{height}px" role="img" '
             f'aria-label="{escape(label)}"></div>'
         )
 

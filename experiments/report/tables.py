@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -131,14 +130,10 @@ def failing_accounts(accounts: pd.DataFrame, causes: Contagion, *, clock: Clock)
             f"{account['bad_debt_usd']:,.0f}",
             _main_cause(causes, main.get(int(row)), names),
         )
-        for row, account in ((row, _plain(found)) for row, found in worst.iterrows())
+        for row, account in zip(worst.index.tolist(), worst.to_dict("records"), strict=True)
     ]
     columns = ("account", "role", "first below at", "equity before, USD", "closed, USD", "bad debt, USD", "main cause")
     return Table(columns=columns, rows=rows, right=(3, 4, 5), minor=(1,), wide=(6,))
-
-
-def _plain(row: Any) -> dict[str, Any]:
-    return dict(row)
 
 
 def _largest_liquidation(causes: Contagion) -> dict[int, int]:

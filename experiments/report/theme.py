@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 Figure = dict[str, Any]
-"""A plotly figure as plain data: `data`, `layout`, `times` that traces name in `x`, and `views`: axis ranges by name."""
+"""A plotly figure as plain data: `data`, `layout`, `times` named by the traces' `x`, and `views`: axis ranges."""
 
 CASCADE_COLOURS = ("@vermillion", "@blue", "@green", "@orange", "@purple", "@sky")
 """Colours told apart by everybody (Okabe and Ito 2008); everything else is "@muted"."""

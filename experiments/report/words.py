@@ -82,7 +82,7 @@ def sentence(text: str) -> str:
 
 @dataclass(frozen=True)
 class Clock:
-    """Simulated time as people read it: UTC when the prices were recorded at a known time, else time since the start."""
+    """Simulated time as people read it: UTC when the prices were recorded at a known time, else since the start."""
 
     start: datetime | None = None
 
