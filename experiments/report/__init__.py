@@ -57,14 +57,17 @@ def _opening(made: Page, result: Result, found: Facts) -> None:
 
 def _tiles(found: Facts) -> list[tuple[str, str, str]]:
     population = sum(found.population.values())
-    borne = found.paid_usd["fund"] / found.bad_debt_usd if found.bad_debt_usd > 0.0 else 0.0
+    borne = (
+        f"{percent(found.paid_usd['fund'] / found.bad_debt_usd)} borne by the fund" if found.bad_debt_usd > 0.0 else ""
+    )
     ratio = MISSING if found.amplification is None else f"{found.amplification:.2f}×"
+    deep = f"{count(found.deepest_generation + 1, 'generation')} deep" if found.largest_cascade else ""
     return [
         ("Accounts liquidated", f"{found.n_failed:,}", f"of {population:,}"),
         ("Notional liquidated", money(found.sold_usd + found.bought_usd), f"{money(found.bought_usd)} of it purchases"),
-        (f"{found.main} amplification", ratio, "fall with ÷ without forced trades"),
-        ("Largest cascade", f"{found.largest_cascade:,}", count(found.deepest_generation + 1, "generation") + " deep"),
-        ("Bad debt", money(found.bad_debt_usd), f"{percent(borne)} borne by the insurance fund"),
+        (f"{found.main} amplification", ratio, "with ÷ without forced trades"),
+        ("Largest cascade", f"{found.largest_cascade:,}", deep),
+        ("Bad debt", money(found.bad_debt_usd), borne),
     ]
 
 

@@ -21,10 +21,11 @@ MOST_DOTS = 400
 AROUND = 0.5
 """What a close view shows on either side of the cascade, as a share of its length."""
 
+ADL = "auto-deleveraging"
 DOTS = {
     "forced sales": ("@vermillion", "circle"),
     "forced purchases": ("@sky", "circle"),
-    "auto-deleveraging": ("@purple", "diamond"),
+    ADL: ("@purple", "diamond"),
 }
 LINES = (
     ("index", "index price", {"color": "@purple", "width": 1, "dash": "dot"}),
@@ -99,7 +100,8 @@ def _views(
     made = {}
     for name, (start, end) in views.items():
         inside = (seconds >= start) & (seconds <= end)
-        traded = fills.loc[fills["seconds"].between(start, end), "price"].to_numpy(np.float64)
+        near = fills["seconds"].between(start, end) & (fills["kind"] != "adl")
+        traded = fills.loc[near, "price"].to_numpy(np.float64)
         shown = np.concatenate([*(path[inside] for path in paths), traded])
         low, high = float(shown.min()), float(shown.max())
         pad = 0.06 * (high - low) or 0.01 * high
@@ -133,10 +135,11 @@ def _dots(fills: pd.DataFrame, decimals: int) -> tuple[list[dict[str, Any]], dic
     groups = {
         "forced sales": fills[~adl & (fills["side"] == "sell")],
         "forced purchases": fills[~adl & (fills["side"] == "buy")],
-        "auto-deleveraging": fills[adl],
+        # At the bankruptcy price, which may be far away, they would be out of sight.
+        ADL: fills[adl].assign(price=fills["mark_before"]),
     }
     summed = {name: summed_fills(group) for name, group in groups.items() if len(group)}
-    largest = max((float(found["usd"].max()) for found in summed.values()), default=1.0)
+    largest = max((float(found["usd"].max()) for name, found in summed.items() if name != ADL), default=1.0)
     traces, moments = [], {}
     for name, found in summed.items():
         colour, symbol = DOTS[name]
@@ -158,7 +161,7 @@ def _dots(fills: pd.DataFrame, decimals: int) -> tuple[list[dict[str, Any]], dic
                     "symbol": symbol,
                     "color": f"{colour}/0.45",
                     "line": {"color": colour, "width": 0.8},
-                    "size": packed(4.0 + 18.0 * np.sqrt(np.maximum(usd, 0.0) / max(largest, 1e-9))),
+                    "size": packed(4.0 + 18.0 * np.sqrt(np.clip(usd / max(largest, 1e-9), 0.0, 1.0))),
                 },
             }
         )
@@ -238,9 +241,9 @@ def market_caption(fills: pd.DataFrame, *, twin: bool) -> str:
         text = f"The dashed line is the same run on the same random numbers with forced trades switched off. {text}"
     forced = fills[fills["kind"] != "adl"]
     if forced.empty:
-        return f"There was no forced trade. {text}"
+        return f"There was no forced trade on any instrument. {text}"
     groups = [group for _, group in forced.groupby(["instrument", "side"], observed=True)]
     interval = max(interval_of(group) for group in groups)
     largest = max(float(summed_fills(group)["usd"].max()) for group in groups)
-    sums = f"; where they are dense, one mark sums {span(interval)}" if interval else ""
-    return f"Marks are forced trades, area by notional, the largest {money(largest)}{sums}. {text}"
+    sums = f"; where they are dense, one dot sums {span(interval)}" if interval else ""
+    return f"Dots are forced trades, area by notional, the largest {money(largest)}{sums}. {text}"

@@ -74,7 +74,7 @@ def _headline(facts: Facts) -> str:
 def _debt(facts: Facts) -> str:
     if facts.bad_debt_usd <= 0.0:
         return "; no bad debt"
-    return f"; bad debt of {money(facts.bad_debt_usd)} fell on {listed(_shares(facts, BRIEFLY))}"
+    return f"; bad debt of {money(facts.bad_debt_usd)} fell on {listed(_shares(facts, BRIEFLY, least=0.005))}"
 
 
 def _population(facts: Facts) -> str:
@@ -162,9 +162,9 @@ def _paid(facts: Facts) -> list[str]:
     ]
 
 
-def _shares(facts: Facts, names: dict[str, str]) -> list[str]:
-    """Who bore bad debt, each with the share; at least one, since the parts add up to it."""
-    parts = {name: usd for name, usd in facts.paid_usd.items() if usd > 0.0}
+def _shares(facts: Facts, names: dict[str, str], least: float = 0.0) -> list[str]:
+    """Who bore more than the share `least` of bad debt, each with that share; the parts add up to the whole."""
+    parts = {name: usd for name, usd in facts.paid_usd.items() if usd > least * facts.bad_debt_usd}
     if len(parts) == 1:
         return [names[name] for name in parts]
     return [f"{names[name]} ({percent(usd / facts.bad_debt_usd)})" for name, usd in parts.items()]

@@ -59,10 +59,10 @@ def span(seconds: float) -> str:
     """A length of time: "45 seconds", "9 minutes", "3.5 hours"."""
     if seconds < 120.0:
         return count(max(1, round(seconds)), "second")
-    if seconds < 7200.0:
+    if seconds < 7200.0 and seconds != 3600.0:
         return f"{_short(seconds / 60.0)} minutes"
     if seconds < 172_800.0:
-        return f"{_short(seconds / 3600.0)} hours"
+        return "1 hour" if seconds == 3600.0 else f"{_short(seconds / 3600.0)} hours"
     return f"{_short(seconds / 86_400.0)} days"
 
 
