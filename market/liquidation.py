@@ -55,7 +55,7 @@ def open_claims(world: World, *, round_: int, clock: int) -> int:
         members = state.members[RINGS]
     found: int = find_claims(
         members, count, world.claims, world.tick, round_, clock, world.policy, world.breaches, world.breach_lots,
-        world.breach_cash, world.books.counters, *common, world.ledger.cash,
+        world.breach_cash, world.books.counters, *common, world.ledger.cash, state.touched, state.touched_mark,
     )  # fmt: skip
     return found
 

@@ -43,7 +43,8 @@ def pay_funding(world: World, rule: FundingRule, *, intervals: int = 1) -> None:
     for book in range(len(world.instruments)):
         if world.instruments[book]["kind"] == PERPETUAL:
             rate = rule.rate(
-                premium=impact_premium(world, book, rule.impact_notional_usd), skew=customer_skew(world, book)
+                premium=impact_premium(world, book, rule.impact_notional_usd) if rule.uses_premium else 0.0,
+                skew=customer_skew(world, book) if rule.uses_skew else 0.0,
             )
             accrue_funding(book, rate * intervals, world.instruments, world.funding_carried)
 

@@ -96,6 +96,7 @@ class NoFunding:
     """Name of the rule."""
     interval_seconds = math.inf
     impact_notional_usd = 0.0
+    uses_premium = uses_skew = False
 
     def rate(self, *, premium: float, skew: float) -> float:
         """Zero."""
@@ -117,6 +118,7 @@ class PremiumFunding:
     """Largest |rate| per period."""
     impact_notional_usd: PositiveUsd = 10_000.0
     """Size whose average execution price is the impact price."""
+    uses_premium, uses_skew = True, False
 
     def rate(self, *, premium: float, skew: float) -> float:
         """Rate per interval as a share of the mark; positive: longs pay."""
@@ -137,6 +139,7 @@ class SkewFunding:
     rate_at_full_skew: Share = 0.01
     """Rate per period when all customers are on one side."""
     impact_notional_usd = 0.0
+    uses_premium, uses_skew = False, True
 
     def rate(self, *, premium: float, skew: float) -> float:
         """Rate per interval as a share of the mark; `skew` = (long - short) / (long + short) of customers."""

@@ -60,16 +60,17 @@ def _appraise(claim, instruments, assets, tiers, positions, cash, policy):
 @kernel
 def find_claims(
     members, count, claims, tick, round_, clock, policies, breaches, breach_lots, breach_cash, counters, accounts,
-    instruments, assets, tiers, positions, cash,
+    instruments, assets, tiers, positions, cash, touched, touched_mark,
 ):  # fmt: skip
     """Drop cured claims, open new ones among `members[:count]`; return how many there are.
 
-    A claim opens when margin excess is strictly negative and persists until it is cured or closed out. Claims are kept
-    in the order (tick, round, account), so nothing depends on the order in which the filter lists accounts.
+    A claim opens when margin excess is strictly negative and persists until it is cured or closed out. Old claims are
+    looked at once per tick, in its first round, and again right before they are served. Claims are kept in the order
+    (tick, round, account), so nothing depends on the order in which the filter lists accounts.
     """
     policy = policies[0]
-    kept = 0
-    for at in range(counters[CLAIM_COUNT]):
+    kept = 0 if round_ == 0 else counters[CLAIM_COUNT]
+    for at in range(counters[CLAIM_COUNT] if round_ == 0 else 0):
         claim = claims[at]
         if _appraise(claim, instruments, assets, tiers, positions, cash, policy) < 0:
             if kept != at:
@@ -77,6 +78,7 @@ def find_claims(
             kept += 1
         else:
             accounts[claim.account].claim = 0
+            touch(claim.account, touched, touched_mark, counters)
     first_new = kept
     for at in range(count):
         account = members[at]
@@ -328,7 +330,8 @@ def serve(
         )  # fmt: skip
         if paid_in != NONE:
             served += 1
-            claim.next_try = clock + 1
+            if _appraise(claim, instruments, assets, tiers, positions, cash, policy) < 0:
+                claim.next_try = clock + 1
             cost = -amount_of(assets[paid_in], -(bid.amount + keeper.cost))
             transfer(cash, paid_in, keeper.account, OUTSIDE, cost)
             touch(keeper.account, touched, touched_mark, counters)

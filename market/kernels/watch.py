@@ -59,7 +59,9 @@ def _measure(ring, members, counts, depth, base, accounts, instruments, assets, 
     population = accounts.shape[0] if ring == 0 else counts[ring]
     for at in range(population):
         account = at if ring == 0 else members[ring, at]
-        if not accounts[account].flags & LIQUIDATABLE:
+        # An account with an open claim is looked at as a claim; it comes back through `touched` when it is cured.
+        if not accounts[account].flags & LIQUIDATABLE or accounts[account].claim:
+            depth[account] = ring
             continue
         distance = safe_distance(account, instruments, assets, tiers, positions, cash, REACH[0])
         depth[account] = ring
@@ -107,7 +109,7 @@ def watch(
     for at in range(counters[TOUCHED_COUNT]):
         account = touched[at]
         touched_mark[account] = 0
-        if accounts[account].flags & LIQUIDATABLE:
+        if accounts[account].flags & LIQUIDATABLE and not accounts[account].claim:
             _admit(account, displacement, members, counts, depth, instruments, assets, tiers, positions, cash)
     counters[TOUCHED_COUNT] = 0
     return counts[RINGS]
