@@ -115,6 +115,7 @@ def test_isolated_margin_is_topped_up_from_the_wallet_as_far_as_it_goes() -> Non
         step(world, cohort)
     assert ledger.cash[wallet, 0] == 0
     assert ledger.cash[OUTSIDE, 0] == outside
+    assert set(world.watch.touched[: world.books.counters[TOUCHED_COUNT]].tolist()) == {wallet, row}
     assert margin(world, row)[0] == (7_920 + 80) * USD - world.ledger.positions["lots"][row, 0] * 7_300 * 100
 
 
@@ -220,11 +221,11 @@ def test_every_stop_fires_when_its_mark_is_reached_and_only_then() -> None:
 def test_who_wakes_is_drawn_by_attention() -> None:
     """Everybody is called and closes a lot each time: orders count wake-ups."""
     busy = replace(
-        ONE, count=50, attention_per_hour=72.0, attention_sigma=1.0, top_up_probability=0.0, reduce_probability=1.0
+        ONE, count=50, attention_per_hour=7_200.0, attention_sigma=1.0, top_up_probability=0.0, reduce_probability=1.0
     )
     world, cohort = cast(busy)
     set_mark(world, 32_700)
-    orders = np.concatenate([step(world, cohort)["account"].copy() for _ in range(4_000)])
+    orders = np.concatenate([step(world, cohort)["account"].copy() for _ in range(40)])
     assert len(orders) == pytest.approx(4_000, abs=4 * np.sqrt(4_000))
     expected = np.diff(cohort.traders["upto"], prepend=0.0) * len(orders)
     counts = np.bincount(orders, minlength=57)[7:]
