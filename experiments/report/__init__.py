@@ -57,14 +57,17 @@ def _opening(made: Page, result: Result, found: Facts) -> None:
 
 def _tiles(found: Facts) -> list[tuple[str, str, str]]:
     population = sum(found.population.values())
-    borne = found.paid_usd["fund"] / found.bad_debt_usd if found.bad_debt_usd > 0.0 else 0.0
+    borne = (
+        f"{percent(found.paid_usd['fund'] / found.bad_debt_usd)} borne by the fund" if found.bad_debt_usd > 0.0 else ""
+    )
     ratio = MISSING if found.amplification is None else f"{found.amplification:.2f}×"
+    deep = f"{count(found.deepest_generation + 1, 'generation')} deep" if found.largest_cascade else ""
     return [
         ("Accounts liquidated", f"{found.n_failed:,}", f"of {population:,}"),
         ("Notional liquidated", money(found.sold_usd + found.bought_usd), f"{money(found.bought_usd)} of it purchases"),
-        (f"{found.main} amplification", ratio, "fall with ÷ without forced trades"),
-        ("Largest cascade", f"{found.largest_cascade:,}", count(found.deepest_generation + 1, "generation") + " deep"),
-        ("Bad debt", money(found.bad_debt_usd), f"{percent(borne)} borne by the insurance fund"),
+        (f"{found.main} amplification", ratio, "with ÷ without forced trades"),
+        ("Largest cascade", f"{found.largest_cascade:,}", deep),
+        ("Bad debt", money(found.bad_debt_usd), borne),
     ]
 
 
@@ -122,16 +125,14 @@ def _contagion(made: Page, result: Result, clock: Clock) -> None:
 
 def _losses(made: Page, found: Facts) -> None:
     if found.bad_debt_usd <= 0.0:
-        made.section(
-            "paid", "Who paid", page.paragraph("No account ended below zero, so the waterfall was not needed.")
-        )
+        made.section("paid", "Who paid", page.paragraph("No account ended below zero: there was nothing to bear."))
         return
     made.section(
         "paid",
         "Who paid",
         page.paragraph(
-            "Bad debt is what accounts closed below zero could not pay. It is borne in this order; the parts add up to it "
-            "exactly.",
+            "Bad debt is what accounts that ended below zero could not pay. It is borne in this order, and the parts "
+            "add up to it exactly.",
             "caption",
         ),
         made.chart(
@@ -149,9 +150,9 @@ def _accounts(made: Page, result: Result, found: Facts, clock: Clock) -> None:
     if recorder.n_margins:
         seconds = (recorder.margins_at[: recorder.n_margins] + 1) * result.scenario.tick_seconds
         trough = found.move.window.end
-        moments = {"at the start": 0, "nearest the trough": int(np.argmin(np.abs(seconds - trough)))}
+        moments = {"at the start": 0, "near the trough": int(np.argmin(np.abs(seconds - trough)))}
         if found.move.mark >= 0.0:
-            moments = {"at the start": 0, "nearest the peak": moments["nearest the trough"]}
+            moments = {"at the start": 0, "near the peak": moments["near the trough"]}
         moments["at the end"] = recorder.n_margins - 1
         titles = [f"{words}, {clock.text(float(seconds[row]))}" for words, row in moments.items()]
         figure = margin_figure(MARGIN_RATIO_EDGES, [recorder.margin_counts[row] for row in moments.values()], titles)
@@ -159,7 +160,10 @@ def _accounts(made: Page, result: Result, found: Facts, clock: Clock) -> None:
     failing = tables.failing_accounts(result.accounts, result.causes, clock=clock)
     if failing.rows:
         parts += [page.subheading("Accounts that failed worst"), failing.html()]
-    caption = "How close accounts with positions stood to liquidation."
+    caption = (
+        "How close accounts with positions stood to liquidation: the margin ratio is maintenance margin over margin "
+        "equity, and above 100% an account may be liquidated."
+    )
     made.section("accounts", "Accounts", page.paragraph(caption, "caption"), *parts)
 
 

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from experiments.result import Result
 
 _REFERENCES = {
-    "replay": "Reference prices are recorded ones, bridged to ticks inside each bar's high and low. They contain their own "
-    "crash, forced trades of that day included: falls are measured against the reference, not against a quiet world.",
-    "anchors": "Reference prices follow a path through published points. It contains its own crash, forced trades of that "
-    "day included: falls are measured against the reference, not against a quiet world.",
+    "replay": "Reference prices are recorded ones, bridged to ticks inside each bar's high and low. They contain their "
+    "own crash, forced trades of that day included: falls are measured against the reference, not a quiet world.",
+    "anchors": "Reference prices follow a path through published points. It contains its own crash, forced trades of "
+    "that day included: falls are measured against the reference, not a quiet world.",
     "model": "Reference prices come from a model: correlated, with changing volatility, jumps and a crash regime.",
 }
 
@@ -37,13 +37,13 @@ def parts(result: Result) -> list[str]:
         "The twin is the same scenario with the same random numbers and forced trades switched off: it shares every "
         "shock and every draw, so what differs is what liquidations did.",
         f"Causes: an account's loss is the fall of its margin excess since it last had a buffer of "
-        f"{percent(contagion.SAFE_BUFFER)} of maintenance, within {span(contagion.LOOKBACK_SECONDS)}. An earlier forced "
-        "fill explains the part that its displacement made: its share of the mark's move, fading with a half-life of "
-        f"{span(contagion.FADE_SECONDS)}, and the lasting move of the reference. A liquidation is the child of the one that "
-        f"explains most of it when forced trades explain at least {percent(contagion.CHILD_SHARE)}.",
-        "Depth, open interest and the fund are sampled every "
-        f"{span(scenario.recording.sample_seconds)}, margin ratios every {span(scenario.recording.margin_seconds)}; long "
-        "series are thinned for this page with every peak and trough kept.",
+        f"{percent(contagion.SAFE_BUFFER)} of maintenance, within {span(contagion.LOOKBACK_SECONDS)}. An earlier "
+        "forced fill explains the part that its displacement made: its share of the mark's move, fading with a "
+        f"half-life of {span(contagion.FADE_SECONDS)}, and the lasting move of the reference. A liquidation is the "
+        "child of the one that explains most of it when forced trades explain at least "
+        f"{percent(contagion.CHILD_SHARE)}; else it is a root.",
+        f"Depth, open interest and the fund are sampled every {span(scenario.recording.sample_seconds)}, margin ratios "
+        f"every {span(scenario.recording.margin_seconds)}; long series are thinned here, peaks and troughs kept.",
     ]
     rules = [leaf for leaf in leaves(scenario) if leaf.path.startswith("venue.")]
     return [
@@ -57,12 +57,12 @@ def _rules(rules: list[Leaf]) -> str:
         (
             leaf.path.removeprefix("venue."),
             _literal(leaf.value),
-            leaf.unit if leaf.unit != "1" else "",
+            leaf.unit.removeprefix("1"),
             _first(leaf.help),
         )
         for leaf in rules
     ]
-    return Table(columns=("rule", "value", "unit", "meaning"), rows=rows, right=(1,), minor=(3,)).html()
+    return Table(columns=("rule", "value", "unit", "meaning"), rows=rows, right=(1,), minor=(3,), wide=(3,)).html()
 
 
 def _literal(value: Any) -> str:
@@ -85,12 +85,12 @@ def provenance(result: Result) -> list[str]:
         ("program", f"cascade-lab {_own_version()}"),
     ]
     short = command(result.scenario, seed=result.seed)
-    how = [page.code(short)] if short else []
+    how = [page.code(short or f"cascade run scenario.toml --seed {result.seed}")]
     how.append(
         page.paragraph(
-            f"{'The same from' if short else 'Save the scenario below as'} a file: cascade run scenario.toml --seed "
-            f"{result.seed}. Two runs with this hash, seed and commit give the same files on one machine, run.json apart: "
-            "versions of libraries, machine and wall time are there."
+            f"Or save the scenario below as scenario.toml and say cascade run scenario.toml --seed {result.seed}. Two "
+            "runs with this hash, seed and commit give the same files on one machine, but for run.json, which has the "
+            "versions of libraries, the machine and the wall time."
         )
     )
     notes = [page.subheading("Notes"), page.bullets(result.notes)] if result.notes else []

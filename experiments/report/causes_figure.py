@@ -39,8 +39,8 @@ def causes_figure(causes: Contagion, names: list[str], *, tick_seconds: float, c
     """(figure, what it shows and leaves out, height in pixels); `names` by ledger row."""
     rows = chosen(causes)
     usd = causes.notional_usd[rows]
-    sizes = SMALLEST + (LARGEST - SMALLEST) * np.sqrt(usd / max(float(usd.max(initial=0.0)), 1e-9))
-    seconds = (causes.tick[rows] + 1) * tick_seconds
+    sizes: NDArray[np.float64] = SMALLEST + (LARGEST - SMALLEST) * np.sqrt(usd / max(float(usd.max(initial=0.0)), 1e-9))
+    seconds = np.asarray((causes.tick[rows] + 1) * tick_seconds, np.float64)
     heights, centres, total = _places(seconds, causes.generation[rows], sizes)
     at = {int(row): place for place, row in enumerate(rows)}
     linked = [(at[int(causes.parent[row])], place) for place, row in enumerate(rows) if causes.parent[row] >= 0]

@@ -22,7 +22,7 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "liquidated_notional_usd": Entry("notional liquidated", "value of all forced fills, ADL left out"),
         "forced_fill_count": Entry("forced fills", "forced orders that traded, of positions and of collateral"),
         "breached_account_count": Entry(
-            "accounts below maintenance", "at least once; not all are closed before they recover"
+            "accounts below maintenance", "at least once; some recover before they are closed"
         ),
         "time_under_water_account_seconds": Entry("time under water", "account-seconds with an open claim"),
         "keeper_profit_usd": Entry("keeper profit", "change of all keepers' balances"),
@@ -37,8 +37,8 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "root_count": Entry("roots", "liquidations not mainly caused by earlier forced trades"),
         "amplification": Entry(
             "amplification",
-            "largest swing of the main instrument's mark, in logs, over the same in the twin run without forced trades, same "
-            "random numbers and window; not given when the twin moves less than 1%",
+            "largest swing of the main instrument's mark, in logs, over the same in the twin run without forced "
+            "trades, same random numbers and window; not given when the twin moves less than 1%",
         ),
     },
     "Losses and who bore them": {
@@ -66,9 +66,7 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "bid_depth_100bps_trough_usd": Entry("bids within 100 bps, trough", ""),
         "open_interest_before_usd": Entry("open interest, start", "long positions at the mark, all instruments"),
         "open_interest_after_usd": Entry("open interest, end", ""),
-        "capital_used_ratio": Entry(
-            "leverage in use", "notional of customers per dollar of their net equity, at the start"
-        ),
+        "capital_used_ratio": Entry("leverage in use", "notional of customers per dollar of their net equity, start"),
         "capital_efficiency_ratio": Entry(
             "capital efficiency", "notional that margin equity supports at initial margin, per dollar of net equity"
         ),

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments.report.theme import Figure, axis, layout, note
-from experiments.report.words import count, money, percent
+from experiments.report.words import money, percent
 
 PAYERS = {
     "fund": ("insurance fund", "@blue"),
-    "adl": ("winning traders (ADL)", "@orange"),
-    "socialised": ("all customers (socialised loss)", "@purple"),
-    "uncovered": ("nobody (uncovered)", "@vermillion"),
+    "adl": ("winning traders<br>(ADL)", "@orange"),
+    "socialised": ("all customers<br>(socialised loss)", "@purple"),
+    "uncovered": ("nobody<br>(uncovered)", "@vermillion"),
     "still_open": ("accounts still open", "@muted"),
 }
 """Label and colour, in the order of the waterfall."""
@@ -31,7 +32,7 @@ def waterfall_figure(bad_debt_usd: float, paid_usd: Mapping[str, float]) -> Figu
         lengths.append(usd)
         bases.append(max(left, 0.0))
         colours.append(f"{colour}/0.85")
-        texts.append(f"{money(usd)} ({percent(usd / bad_debt_usd)})" if usd > 0.0 else "0")
+        texts.append(f"{money(usd)} ({percent(usd / bad_debt_usd)})" if usd > 0.0 else "0 USD")
     beyond = [base + length for base, length in zip(bases, lengths, strict=True)]
     inside = [end > 0.6 * bad_debt_usd for end in beyond]
     notes = [
@@ -83,7 +84,7 @@ def margin_figure(edges: NDArray[np.float64], counts: Sequence[NDArray[np.int64]
     colours = ["@blue/0.8"] * len(edges) + ["@vermillion", "@purple"]
     n = len(counts)
     height = 1.0 / n
-    top = max((int(found.max()) for found in counts), default=0)
+    top = max((int(found.max()) for found in counts), default=1)
     data, notes = [], []
     plot = layout(bargap=0.0)
     for row, (found, title) in enumerate(zip(counts, titles, strict=True)):
@@ -102,25 +103,27 @@ def margin_figure(edges: NDArray[np.float64], counts: Sequence[NDArray[np.int64]
             }
         )
         plot[f"yaxis{name}"] = axis(
-            "accounts" if row == n // 2 else "", domain=[low, low + 0.82 * height], range=[0, top * 1.08 + 1], nticks=4
-        )
+            "accounts, log scale" if row == n // 2 else "", domain=[low, low + 0.76 * height], type="log",
+            range=[math.log10(0.6), math.log10(max(top, 10) * 1.5)], dtick=1, tickformat=",d",
+        )  # fmt: skip
         below = int(found[len(edges) :].sum())
         notes.append(
             note(
-                f"<b>{title}</b> · {count(int(found.sum()), 'account')} with positions, {below:,} below maintenance",
+                f"<b>{title}</b> · {below:,} of {int(found.sum()):,} over 100%",
                 xref="paper",
                 yref="paper",
                 x=0,
-                y=low + 0.83 * height,
+                y=low + 0.78 * height,
                 xanchor="left",
                 yanchor="bottom",
-                font={"size": 12, "color": "@ink"},
+                xshift=-30,
+                font={"size": 11.5, "color": "@ink"},
             )
         )
     shown = [0.0, 0.25, 0.5, 0.75, 1.0, centres[-1]]
     words = ["0%", "25%", "50%", "75%", "100%", "insolvent"]
     plot["xaxis"] = axis(
-        "margin ratio = maintenance ÷ margin equity; above 100% an account may be liquidated",
+        "margin ratio (maintenance ÷ margin equity)",
         tickvals=shown,
         ticktext=words,
         range=[-0.01, centres[-1] + width],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,11 @@ MOST_DOTS = 400
 AROUND = 0.5
 """What a close view shows on either side of the cascade, as a share of its length."""
 
+ADL = "auto-deleveraging"
 DOTS = {
-    "forced sales": ("@vermillion", "triangle-down"),
-    "forced purchases": ("@sky", "triangle-up"),
-    "auto-deleveraging": ("@purple", "diamond"),
+    "forced sales": ("@vermillion", "circle"),
+    "forced purchases": ("@sky", "circle"),
+    ADL: ("@purple", "diamond"),
 }
 LINES = (
     ("index", "index price", {"color": "@purple", "width": 1, "dash": "dot"}),
@@ -77,12 +79,16 @@ def market_figure(
         "data": [*traces, *dots, *areas],
         "layout": _layout(clock, decimals, height),
         "times": times,
-        "views": _views(seconds[rows], {name: path[rows] for name, path in paths.items()}, window, clock),
+        "views": _views(seconds, [*paths.values()], fills, window, clock),
     }
 
 
 def _views(
-    seconds: NDArray[np.float64], paths: dict[str, NDArray[np.float64]], window: Window | None, clock: Clock
+    seconds: NDArray[np.float64],
+    paths: Sequence[NDArray[np.float64]],
+    fills: pd.DataFrame,
+    window: Window | None,
+    clock: Clock,
 ) -> dict[str, dict[str, list[float]]]:
     """Axis ranges: the whole run and, where it is much shorter, the time around the cascade."""
     views = {"whole run": (float(seconds[0]), float(seconds[-1]))}
@@ -94,9 +100,11 @@ def _views(
     made = {}
     for name, (start, end) in views.items():
         inside = (seconds >= start) & (seconds <= end)
-        low = min(float(path[inside].min()) for path in paths.values())
-        high = max(float(path[inside].max()) for path in paths.values())
-        pad = 0.06 * (high - low) or 1.0
+        near = fills["seconds"].between(start, end) & (fills["kind"] != "adl")
+        traded = fills.loc[near, "price"].to_numpy(np.float64)
+        shown = np.concatenate([*(path[inside] for path in paths), traded])
+        low, high = float(shown.min()), float(shown.max())
+        pad = 0.06 * (high - low) or 0.01 * high
         made[name] = {
             "xaxis": [clock.origin_ms + 1000.0 * start, clock.origin_ms + 1000.0 * end],
             "yaxis": [low - pad, high + pad],
@@ -127,10 +135,11 @@ def _dots(fills: pd.DataFrame, decimals: int) -> tuple[list[dict[str, Any]], dic
     groups = {
         "forced sales": fills[~adl & (fills["side"] == "sell")],
         "forced purchases": fills[~adl & (fills["side"] == "buy")],
-        "auto-deleveraging": fills[adl],
+        # At the bankruptcy price, which may be far away, they would be out of sight.
+        ADL: fills[adl].assign(price=fills["mark_before"]),
     }
     summed = {name: summed_fills(group) for name, group in groups.items() if len(group)}
-    largest = max((float(found["usd"].max()) for found in summed.values()), default=1.0)
+    largest = max((float(found["usd"].max()) for name, found in summed.items() if name != ADL), default=1.0)
     traces, moments = [], {}
     for name, found in summed.items():
         colour, symbol = DOTS[name]
@@ -150,9 +159,9 @@ def _dots(fills: pd.DataFrame, decimals: int) -> tuple[list[dict[str, Any]], dic
                 "hovertemplate": f"%{{text}} at %{{y:,.{decimals}f}}",
                 "marker": {
                     "symbol": symbol,
-                    "color": f"{colour}/0.55",
-                    "line": {"color": colour, "width": 1},
-                    "size": packed(5.0 + 23.0 * np.sqrt(np.maximum(usd, 0.0) / max(largest, 1e-9))),
+                    "color": f"{colour}/0.45",
+                    "line": {"color": colour, "width": 0.8},
+                    "size": packed(4.0 + 18.0 * np.sqrt(np.clip(usd / max(largest, 1e-9), 0.0, 1.0))),
                 },
             }
         )
@@ -174,18 +183,9 @@ def summed_fills(fills: pd.DataFrame) -> pd.DataFrame:
     key = np.floor((seconds - seconds[0]) / interval) if interval else np.arange(len(fills))
     usd = fills["notional_usd"].to_numpy(np.float64)
     weight = np.maximum(usd, 1e-9)
-    table = pd.DataFrame(
-        {
-            "key": key,
-            "usd": usd,
-            "weight": weight,
-            "at": weight * seconds,
-            "paid": weight * fills["price"].to_numpy(np.float64),
-        }
-    )
-    found = table.groupby("key", sort=True).agg(
-        usd=("usd", "sum"), weight=("weight", "sum"), at=("at", "sum"), paid=("paid", "sum"), n=("usd", "size")
-    )
+    price = fills["price"].to_numpy(np.float64)
+    table = pd.DataFrame({"usd": usd, "weight": weight, "at": weight * seconds, "paid": weight * price, "n": 1})
+    found = table.groupby(key, sort=True).sum()
     return pd.DataFrame(
         {
             "seconds": found["at"] / found["weight"],
@@ -193,7 +193,7 @@ def summed_fills(fills: pd.DataFrame) -> pd.DataFrame:
             "usd": found["usd"],
             "n": found["n"],
         }
-    ).reset_index(drop=True)
+    )
 
 
 def _depth(depth: pd.DataFrame, window: Window | None) -> tuple[list[dict[str, Any]], NDArray[np.float64], float]:
@@ -241,9 +241,9 @@ def market_caption(fills: pd.DataFrame, *, twin: bool) -> str:
         text = f"The dashed line is the same run on the same random numbers with forced trades switched off. {text}"
     forced = fills[fills["kind"] != "adl"]
     if forced.empty:
-        return f"There was no forced trade. {text}"
+        return f"There was no forced trade on any instrument. {text}"
     groups = [group for _, group in forced.groupby(["instrument", "side"], observed=True)]
     interval = max(interval_of(group) for group in groups)
     largest = max(float(summed_fills(group)["usd"].max()) for group in groups)
-    sums = f"; where they are dense, one mark sums {span(interval)}" if interval else ""
-    return f"Marks are forced trades, area by notional, the largest {money(largest)}{sums}. {text}"
+    sums = f"; where they are dense, one dot sums {span(interval)}" if interval else ""
+    return f"Dots are forced trades, area by notional, the largest {money(largest)}{sums}. {text}"

@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  const figures = JSON.parse(document.getElementById("figures").textContent);
+  const figures = JSON.parse(document.getElementById("figure-data").textContent);
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const narrow = matchMedia("(max-width: 760px)");
   const chosen = { choice: {}, view: {} };
@@ -52,7 +52,7 @@
       layout.hovermode = layout.hovermode === "x unified" ? "closest" : layout.hovermode;
     }
     Plotly.react("chart-" + name, data, layout, {
-      responsive: true, displaylogo: false, displayModeBar: narrow.matches ? false : "hover",
+      responsive: true, displaylogo: false, displayModeBar: narrow.matches || !Object.keys(times).length ? false : "hover",
       modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"], scrollZoom: false,
     });
     for (const button of document.querySelectorAll(`button[data-chart="${name}"]`)) {

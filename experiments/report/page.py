@@ -22,21 +22,24 @@ _HERE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Rows of text under a header; columns in `right` hold numbers, those in `minor` are left out on a phone."""
+    """Rows of text under a header (none when all names are empty).
+
+    Columns in `right` hold numbers, those in `minor` are left out on a phone, those in `wide` hold sentences.
+    """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     right: Collection[int] = ()
     minor: Collection[int] = ()
+    wide: Collection[int] = ()
 
     def html(self) -> str:
         """The table inside a box that scrolls sideways where it must."""
-        marks = [
-            " ".join(name for name, columns in (("num", self.right), ("minor", self.minor)) if i in columns)
-            for i in range(len(self.columns))
-        ]
+        kinds = {"num": self.right, "minor": self.minor, "wide": self.wide}
+        marks = [" ".join(name for name, columns in kinds.items() if i in columns) for i in range(len(self.columns))]
         classes = [f' class="{mark}"' if mark else "" for mark in marks]
         head = "".join(f"<th{mark}>{escape(name)}</th>" for mark, name in zip(classes, self.columns, strict=True))
+        head = f"<thead><tr>{head}</tr></thead>" if any(self.columns) else ""
         lines = [
             "<tr>"
             + "".join(f"<td{mark}>{escape(cell)}</td>" for mark, cell in zip(classes, row, strict=True))
@@ -44,7 +47,7 @@ class Table:
             for row in self.rows
         ]
         body = "\n".join(lines)
-        return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
+        return f'<div class="scroll"><table>{head}<tbody>\n{body}\n</tbody></table></div>'
 
 
 @dataclass(kw_only=True)
@@ -70,7 +73,8 @@ class Page:
         views = list(dict.fromkeys(view for figure in figures.values() for view in figure.get("views", ())))
         buttons = _buttons(name, "choice", list(figures)) + _buttons(name, "view", views)
         return (
-            f'<div class="choices">{buttons}</div><div class="chart" id="chart-{name}" style="height:{height}px" role="img" '
+            f'<div class="choices">{buttons}</div>'
+            f'<div class="chart" id="chart-{name}" style="height:{height}px" role="img" '
             f'aria-label="{escape(label)}"></div>'
         )
 
@@ -108,7 +112,7 @@ _TEMPLATE = """<!DOCTYPE html>
 <main>
 %%BODY%%
 </main>
-<script id="figures" type="application/json">%%FIGURES%%</script>
+<script id="figure-data" type="application/json">%%FIGURES%%</script>
 <script>%%PLOTLY%%</script>
 <script>
 %%SCRIPT%%</script>

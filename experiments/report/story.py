@@ -15,6 +15,13 @@ PAYERS = {
     "still_open": "nobody yet: accounts still open below zero",
 }
 """Who bears bad debt, in the order of the waterfall."""
+BRIEFLY = {
+    "fund": "the insurance fund",
+    "adl": "ADL",
+    "socialised": "all customers",
+    "uncovered": "nobody",
+    "still_open": "accounts still open",
+}
 
 NOTICEABLE = 0.02
 """Amplification further than this from 1 is spoken of."""
@@ -60,8 +67,14 @@ def _headline(facts: Facts) -> str:
         when = f", {percent(MOST_OF_IT)} of the volume within {span(window.seconds)}"
     return sentence(
         f"{facts.n_failed:,} of {_population(facts)} {'was' if facts.n_failed == 1 else 'were'} liquidated{when}; "
-        f"{_effect(facts)}"
+        f"{_effect(facts)}{_debt(facts)}"
     )
+
+
+def _debt(facts: Facts) -> str:
+    if facts.bad_debt_usd <= 0.0:
+        return "; no bad debt"
+    return f"; bad debt of {money(facts.bad_debt_usd)} fell on {listed(_shares(facts, BRIEFLY, least=0.005))}"
 
 
 def _population(facts: Facts) -> str:
@@ -69,20 +82,27 @@ def _population(facts: Facts) -> str:
 
 
 def _failed(facts: Facts) -> list[str]:
-    said = []
-    roles = [count(number, role.replace("_", " ")) for role, number in facts.failed.items()]
     forced = facts.sold_usd + facts.bought_usd
-    longs = percent(facts.sold_usd / forced) if forced > 0.0 else ""
-    said.append(f"{listed(roles)} of {_population(facts)} had positions worth {money(forced)} closed by force")
-    said[0] += f", {longs} of it by selling." if longs else "."
+    said = [
+        f"{facts.n_failed:,} of {_population(facts)}{_who(facts.failed)}.",
+        f"Positions worth {money(forced)} were closed by force, {percent(facts.sold_usd / forced)} of that by selling.",
+    ]
     if facts.own_loss_usd > 0.0:
         said.append(f"They lost {money(facts.own_loss_usd)} of their own equity.")
     if facts.largest_cascade > 1:
         said.append(
-            f"The largest cascade took down {facts.largest_cascade:,} in a chain of "
+            f"The largest cascade was {facts.largest_cascade:,} liquidations in a chain of "
             f"{count(facts.deepest_generation + 1, 'generation')}."
         )
     return said
+
+
+def _who(failed: dict[str, int]) -> str:
+    """By role, the most frequent first."""
+    if len(failed) == 1:
+        role, number = next(iter(failed.items()))
+        return f", a {role.replace('_', ' ')}" if number == 1 else f", all of them {role.replace('_', ' ')}s"
+    return f": {listed([count(number, role.replace('_', ' ')) for role, number in failed.items()])}"
 
 
 def _why(facts: Facts) -> list[str]:
@@ -136,9 +156,15 @@ def _paid(facts: Facts) -> list[str]:
         if facts.n_failed == 0:
             return ["There was nothing to pay."]
         return ["There was no bad debt: those who failed paid for their losses themselves."]
-    parts = {name: usd for name, usd in facts.paid_usd.items() if usd > 0.0}
-    shares = [f"{PAYERS[name]} ({percent(usd / facts.bad_debt_usd)})" for name, usd in parts.items()]
-    said = [f"Accounts closed below zero left bad debt of {money(facts.bad_debt_usd)}."]
-    if shares:
-        said.append(f"It was borne by {listed(shares)}.")
-    return said
+    return [
+        f"Accounts that ended below zero left bad debt of {money(facts.bad_debt_usd)}.",
+        f"It was borne by {listed(_shares(facts, PAYERS))}.",
+    ]
+
+
+def _shares(facts: Facts, names: dict[str, str], least: float = 0.0) -> list[str]:
+    """Who bore more than the share `least` of bad debt, each with that share; the parts add up to the whole."""
+    parts = {name: usd for name, usd in facts.paid_usd.items() if usd > least * facts.bad_debt_usd}
+    if len(parts) == 1:
+        return [names[name] for name in parts]
+    return [f"{names[name]} ({percent(usd / facts.bad_debt_usd)})" for name, usd in parts.items()]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +15,7 @@ from experiments.report.page import Table
 from experiments.report.words import MISSING, Clock, known, percent, span
 
 MOST_ROWS = 15
+MOST_CASCADES = 10
 
 Kpi = float | int | str | None
 
@@ -91,7 +91,7 @@ def cascade_table(causes: Contagion, names: Sequence[str], *, tick_seconds: floa
     """The largest cascades: where each began, how large, how long and how deep it was."""
     ranks = cascade_ranks(causes)
     rows = []
-    for root, rank in sorted(ranks.items(), key=lambda item: item[1])[:MOST_ROWS]:
+    for root, rank in sorted(ranks.items(), key=lambda item: item[1])[:MOST_CASCADES]:
         members = causes.root == root
         ticks = causes.tick[members]
         length = float(ticks.max() - ticks.min()) * tick_seconds
@@ -130,14 +130,10 @@ def failing_accounts(accounts: pd.DataFrame, causes: Contagion, *, clock: Clock)
             f"{account['bad_debt_usd']:,.0f}",
             _main_cause(causes, main.get(int(row)), names),
         )
-        for row, account in ((row, _plain(found)) for row, found in worst.iterrows())
+        for row, account in zip(worst.index.tolist(), worst.to_dict("records"), strict=True)
     ]
     columns = ("account", "role", "first below at", "equity before, USD", "closed, USD", "bad debt, USD", "main cause")
-    return Table(columns=columns, rows=rows, right=(3, 4, 5), minor=(1,))
-
-
-def _plain(row: Any) -> dict[str, Any]:
-    return dict(row)
+    return Table(columns=columns, rows=rows, right=(3, 4, 5), minor=(1,), wide=(6,))
 
 
 def _largest_liquidation(causes: Contagion) -> dict[int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 Figure = dict[str, Any]
-"""A plotly figure as plain data: `data`, `layout`, `times` that traces name in `x`, and `views`: axis ranges by name."""
+"""A plotly figure as plain data: `data`, `layout`, `times` named by the traces' `x`, and `views`: axis ranges."""
 
 CASCADE_COLOURS = ("@vermillion", "@blue", "@green", "@orange", "@purple", "@sky")
 """Colours told apart by everybody (Okabe and Ito 2008); everything else is "@muted"."""
@@ -46,6 +46,7 @@ def layout(**more: Any) -> dict[str, Any]:
         "margin": {"l": 56, "r": 12, "t": 12, "b": 44},
         "hoverlabel": {"bgcolor": "@panel", "bordercolor": "@line", "font": {"color": "@ink", "size": 12}},
         "legend": {"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom", "font": {"size": 12}},
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "@muted/0.6", "activecolor": "@ink"},
         "showlegend": False,
         **more,
     }

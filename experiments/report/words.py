@@ -39,10 +39,12 @@ def _three_digits(value: float) -> str:
 
 
 def percent(share: float | None, decimals: int = 0) -> str:
-    """A share in percent; what would round to nothing is "under 1%"."""
+    """A share in percent; what would round to nothing is "under 1%", to all "over 99%"."""
     if share is None or not math.isfinite(share):
         return MISSING
     smallest = 10.0**-decimals
+    if 100.0 - smallest / 2 < 100.0 * share < 100.0:
+        return f"over {100.0 - smallest:.{decimals}f}%"
     if 0.0 < 100.0 * share < smallest / 2:
         return f"under {smallest:.{decimals}f}%"
     return f"{100.0 * share:.{decimals}f}%".replace("-", "−")
@@ -57,10 +59,10 @@ def span(seconds: float) -> str:
     """A length of time: "45 seconds", "9 minutes", "3.5 hours"."""
     if seconds < 120.0:
         return count(max(1, round(seconds)), "second")
-    if seconds < 7200.0:
+    if seconds < 7200.0 and seconds != 3600.0:
         return f"{_short(seconds / 60.0)} minutes"
     if seconds < 172_800.0:
-        return f"{_short(seconds / 3600.0)} hours"
+        return "1 hour" if seconds == 3600.0 else f"{_short(seconds / 3600.0)} hours"
     return f"{_short(seconds / 86_400.0)} days"
 
 
@@ -80,7 +82,7 @@ def sentence(text: str) -> str:
 
 @dataclass(frozen=True)
 class Clock:
-    """Simulated time as people read it: UTC when the prices were recorded at a known time, else time since the start."""
+    """Simulated time as people read it: UTC when the prices were recorded at a known time, else since the start."""
 
     start: datetime | None = None
 
