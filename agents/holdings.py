@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from agents.population import Floats, Integers, lot_usd, quanta_of
 from market.instruments import USD_QUANTA, Instrument
+from market.kernels.records import PPM
 from market.world import World
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def draw_holdings(traders: Traders, world: World, instruments: Mapping[str, Inst
     margin = (equity - other - wallet)[:, None] * parts
     leverage = np.maximum(traders.leverage * np.exp(traders.leverage_sigma * normals[:, 1]), 1.0)
     wanted = (leverage * (equity - wallet))[:, None] * parts
-    backing = other * (1.0 - world.assets["haircut"][asset] / 1e6)
+    backing = other * (1.0 - world.assets["haircut"][asset] / PPM)
     notional = wanted * _affordable(world, wanted, books, margin, backing, isolated)
     lots = sign[:, None] * np.floor(notional / lot_usd(world)[books]).astype(np.int64)
     entries = _entries(world, lots, books, margin, traders.entry_spread * normals[:, 2 : 2 + m])
@@ -157,7 +158,7 @@ def _affordable(
 ) -> Floats:
     """float64[n, m] in [0, 1]: part of the notional that the margin allows, one figure for a cross account."""
     quote = world.instruments["quote"][books]
-    weighted = margin * (1.0 - world.assets["haircut"][quote] / 1e6)
+    weighted = margin * (1.0 - world.assets["haircut"][quote] / PPM)
     needed = _initial_margin(world, notional, books)
     total = np.where(isolated[:, None], needed, needed.sum(axis=1, keepdims=True))
     available = np.where(isolated[:, None], weighted, (weighted.sum(axis=1) + backing)[:, None])
@@ -165,20 +166,14 @@ def _affordable(
 
 
 def _initial_margin(world: World, notional: Floats, books: Integers) -> Floats:
-    """USD: notional x the highest average rate up to it, so that any part of it needs no more than that part."""
+    """USD. Rates never fall as notional rises, so a part of the notional needs no more than that part of the margin."""
     needed = np.zeros_like(notional)
     for book in np.unique(books):
         first, count = world.instruments["first_tier"][book], world.instruments["n_tiers"][book]
         tiers = world.tiers[first : first + count]
-        floors, rates = tiers["floor"] / USD_QUANTA, tiers["initial"] / 1e6
-        deductions = tiers["initial_deduction"] / USD_QUANTA
-        at_floors = rates - deductions / np.maximum(floors, 1e-9)
-        at_floors[0] = rates[0]
         rows = books == book
-        size = notional[rows]
-        tier = np.searchsorted(floors, size, side="right") - 1
-        own = rates[tier] - deductions[tier] / np.maximum(size, 1e-9)
-        needed[rows] = size * np.maximum(np.maximum.accumulate(at_floors)[tier], own)
+        tier = tiers[np.searchsorted(tiers["floor"] / USD_QUANTA, notional[rows], side="right") - 1]
+        needed[rows] = notional[rows] * (tier["initial"] / PPM) - tier["initial_deduction"] / USD_QUANTA
     return needed
 
 

@@ -92,12 +92,14 @@ class Traders:
     """Part that buys after a rise and sells after a fall."""
     stop_loss_share: Share = 0.2
     """Part that has left stop orders; all others hold."""
-    attention_per_hour: Ratio = 0.5
+    attention_per_hour: Ratio = 0.25
     """How often people look at their account in calm times, on average."""
     attention_sigma: Ratio = 1.0
     """Spread of attention: standard deviation of the logarithm."""
-    alarm: Ratio = 200.0
-    """Extra attention per unit of distance between mark and slow average: 200: twice as much again for a percent."""
+    alarm_from: Share = 0.01
+    """Distance between mark and slow average, of any instrument, up to which times are calm."""
+    alarm: Ratio = 400.0
+    """Extra attention per unit of distance beyond that; 400: four times the calm attention more for every percent."""
     most_alarm: Annotated[float, Field(ge=1.0, le=1_000.0, json_schema_extra={"unit": "x"})] = 40.0
     """Attention at most, as a multiple of calm times."""
     slow_halflife_seconds: PositiveSeconds = 900.0
@@ -301,7 +303,8 @@ def _rules(parameters: Traders, n_traders: int, world: World) -> NDArray[np.void
     rules = np.zeros(1, RULES)
     rules["delay"] = world.ticks(parameters.top_up_delay_seconds)
     rules["wakes"] = parameters.attention_per_hour / 3_600.0 * world.tick_seconds * n_traders
-    rules["alarm"], rules["most_alarm"] = parameters.alarm, parameters.most_alarm
+    rules["alarm_from"], rules["alarm"] = parameters.alarm_from, parameters.alarm
+    rules["most_alarm"] = parameters.most_alarm
     most = float(rules["wakes"][0]) * parameters.most_alarm
     rules["most_wakes"] = math.ceil(most + 6.0 * math.sqrt(most)) + 10
     rules["weight"] = 1.0 - 0.5 ** (world.tick_seconds / parameters.slow_halflife_seconds)

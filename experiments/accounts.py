@@ -121,7 +121,8 @@ def _symbols(table: pd.DataFrame, path: Path, *, known: list[str]) -> pd.Series:
     for bad, what in ((named == 0, "names neither"), (named > 1, "names both")):
         if bad.any():
             raise _row_error(table[bad], path, column="asset|instrument", what=what, valid="an asset or an instrument")
-    symbols = given.bfill(axis=1).iloc[:, 0].astype(str).str.strip()
+    symbols = given.iloc[:, 0] if given.shape[1] == 1 else given.iloc[:, 0].fillna(given.iloc[:, 1])
+    symbols = symbols.astype(str).str.strip()
     unknown = ~symbols.isin(known)
     if unknown.any():
         symbol = symbols[unknown].iloc[0]

@@ -41,7 +41,8 @@ RULES = np.dtype(
         ("delay", "<i8"),  # ticks from the decision to top up to the arrival of the money
         ("most_wakes", "<i8"),  # that fit into the messages
         ("wakes", "<f8"),  # traders that look at their account in a calm tick
-        ("alarm", "<f8"),  # extra attention per unit of |mark / slow average - 1|
+        ("alarm_from", "<f8"),
+        ("alarm", "<f8"),  # extra attention per unit of |mark / slow average - 1| beyond alarm_from
         ("most_alarm", "<f8"),
         ("weight", "<f8"),  # of the newest mark in the slow average
         ("called", "<f8"),  # margin ratio of a margin call
@@ -165,7 +166,7 @@ def _follow(rule, slow, instruments):
         if instruments[book].kind == PERPETUAL:
             slow[book] += rule.weight * (instruments[book].mark - slow[book])
             largest = max(largest, abs(instruments[book].mark / slow[book] - 1.0))
-    return min(1.0 + rule.alarm * largest, rule.most_alarm)
+    return min(1.0 + rule.alarm * max(largest - rule.alarm_from, 0.0), rule.most_alarm)
 
 
 @kernel

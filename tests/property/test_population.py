@@ -38,12 +38,11 @@ populations = st.builds(
     stop_distance=st.floats(0.0, 5.0),
 )
 
-CONCAVE = (
-    Tier(floor_usd=0.0, initial=0.2, maintenance=0.1),
-    Tier(floor_usd=50_000.0, initial=0.05, maintenance=0.05),
-    Tier(floor_usd=900_000.0, initial=0.5, maintenance=0.02),
+STEEP = (
+    Tier(floor_usd=0.0, initial=0.02, maintenance=0.01),
+    Tier(floor_usd=50_000.0, initial=0.5, maintenance=0.05),
+    Tier(floor_usd=900_000.0, initial=1.0, maintenance=0.5),
 )
-"""Rates that fall before they rise: allowed, though no venue does it."""
 
 TWO_QUOTES = {
     **ASSETS,
@@ -53,7 +52,7 @@ TWO_QUOTES = {
 }
 MIXED = {
     **INSTRUMENTS,
-    "ETH-PERP": Instrument(base="ETH", quote="USDT", tick_size=0.1, lot_size=0.001, tiers=CONCAVE),
+    "ETH-PERP": Instrument(base="ETH", quote="USDT", tick_size=0.1, lot_size=0.001, tiers=STEEP),
 }
 
 

@@ -20,7 +20,8 @@ ONE = Traders(
     count=1, equity_usd=8_000.0, equity_sigma=0.0, tail_share=0.0, leverage=5.0, leverage_sigma=0.0, share_long=1.0,
     instruments_held=(1.0,), popularity={"BTC": 1.0}, collateral_users=0.0, isolated_share=0.0, entry_spread=0.0,
     target_leverage_share=0.0, trend_share=0.0, stop_loss_share=0.0, attention_per_hour=72_000.0, attention_sigma=0.0,
-    alarm=0.0, margin_call_ratio=0.8, top_up_ratio=0.6, top_up_probability=1.0, reduce_probability=0.0, top_up_delay_seconds=3.0, outside_wealth=100.0,
+    alarm=0.0, margin_call_ratio=0.8, top_up_ratio=0.6, top_up_probability=1.0, reduce_probability=0.0,
+    top_up_delay_seconds=3.0, outside_wealth=100.0,
 )  # fmt: skip
 """Somebody with 8,000 USD who is long 40,000 USD of BTC (one coin, 10,000 lots at 40,000) and looks 20 times a second.
 
@@ -114,6 +115,7 @@ def test_isolated_margin_is_topped_up_from_the_wallet_as_far_as_it_goes() -> Non
         step(world, cohort)
     assert ledger.cash[wallet, 0] == 0
     assert ledger.cash[OUTSIDE, 0] == outside
+    assert set(world.watch.touched[: world.books.counters[TOUCHED_COUNT]].tolist()) == {wallet, row}
     assert margin(world, row)[0] == (7_920 + 80) * USD - world.ledger.positions["lots"][row, 0] * 7_300 * 100
 
 
@@ -219,11 +221,11 @@ def test_every_stop_fires_when_its_mark_is_reached_and_only_then() -> None:
 def test_who_wakes_is_drawn_by_attention() -> None:
     """Everybody is called and closes a lot each time: orders count wake-ups."""
     busy = replace(
-        ONE, count=50, attention_per_hour=72.0, attention_sigma=1.0, top_up_probability=0.0, reduce_probability=1.0
+        ONE, count=50, attention_per_hour=7_200.0, attention_sigma=1.0, top_up_probability=0.0, reduce_probability=1.0
     )
     world, cohort = cast(busy)
     set_mark(world, 32_700)
-    orders = np.concatenate([step(world, cohort)["account"].copy() for _ in range(4_000)])
+    orders = np.concatenate([step(world, cohort)["account"].copy() for _ in range(40)])
     assert len(orders) == pytest.approx(4_000, abs=4 * np.sqrt(4_000))
     expected = np.diff(cohort.traders["upto"], prepend=0.0) * len(orders)
     counts = np.bincount(orders, minlength=57)[7:]
