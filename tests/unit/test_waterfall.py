@@ -23,7 +23,6 @@ from market.kernels.records import (
     OUTSIDE,
     SELL,
 )
-from market.kernels.waterfall import adl_score, effective_leverage
 from market.venue import Waterfall
 from market.waterfall import adl_queue
 from tests.engine_worlds import PERP, SPOT, USD, USDC, Engine, changed, engine, plain_venue
@@ -277,13 +276,6 @@ def test_queue_is_ranked_by_profit_share_times_leverage() -> None:
     assert idle not in adl_queue(world.world, 0)
     world.world.ledger.accounts["claim"][c] = 1
     assert adl_queue(world.world, 0).tolist() == [a, b, d, e]
-
-
-def test_rank_of_bitmex() -> None:
-    """Reference case BITMEX-rank: mark value 100, bankrupt value 80, profit 20 %."""
-    assert effective_leverage(100, 20) == 5.0
-    assert adl_score(20, 100, 100, 20) == pytest.approx(1.0, abs=1e-12)
-    assert adl_score(-20, 100, 100, 20) == pytest.approx(-0.2 / 5.0, abs=1e-12)
 
 
 def test_queue_closes_the_first_in_rank_and_pro_rata_all() -> None:
