@@ -40,6 +40,11 @@ Prices = Callable[[int], Sequence[float]]
 Script = Mapping[int, Sequence[Mapping[str, int]]]
 
 
+def changed(parameters: Any, **fields: Any) -> Any:
+    """The same parameters with some fields changed."""
+    return type(parameters)(**{**vars(parameters), **fields})
+
+
 def plain_venue(
     *, mark: MarkRule | None = None, waterfall: Waterfall | None = None, funding: Any = None, **liquidation: Any
 ) -> Venue:
