@@ -41,17 +41,19 @@ def adl_queue(world: World, book: int) -> NDArray[np.int64]:
 def _deleverage_bankrupt(world: World, claims: NDArray[np.int64]) -> None:
     """Ranks are taken once per tick, as they stand when the first account is deleveraged."""
     n_instruments, n_accounts = len(world.instruments), len(world.ledger.accounts)
-    queues = np.zeros((n_instruments, n_accounts), np.int64)
-    lengths = np.zeros(n_instruments, np.int64)
+    queues = np.zeros((n_instruments, 2, n_accounts), np.int64)
+    lengths, served = np.zeros((2, n_instruments, 2), np.int64)
     for book in range(n_instruments):
         queue = adl_queue(world, book)
-        queues[book, : len(queue)], lengths[book] = queue, len(queue)
+        long = world.ledger.positions["lots"][queue, book] > 0
+        for side, holders in enumerate((queue[long], queue[~long])):
+            queues[book, side, : len(holders)], lengths[book, side] = holders, len(holders)
     takers, capacities, shares = np.zeros((3, n_accounts), np.int64)
     for row in claims:
         held = world.ledger.positions["lots"][world.claims[row]["account"]] != 0
         world.make_room(messages=0, events=int(lengths[held].sum()), losses=len(world.assets))
         deleverage(
-            world.claims[row], world.tick, 0, queues, lengths, world.policy[0], takers, capacities, shares,
+            world.claims[row], world.tick, 0, queues, lengths, served, world.policy[0], takers, capacities, shares,
             world.events, world.losses, *world.books.arrays, world.ledger.cash, world.assets, world.watch.touched,
             world.watch.touched_mark,
         )  # fmt: skip

@@ -65,16 +65,25 @@ def score_queue(book, scores, instruments, assets, positions, cash, accounts):
 
 
 @kernel
-def _counterparties(account, book, owed, queue, takers, capacities, instruments, assets, positions, cash):
+def _counterparties(
+    account, book, owed, policy, queue, served, takers, capacities, instruments, assets, positions, cash
+):
     """Write who may take the account's lots, and how many, in the order of the queue; return how many takers.
 
     The other side of the instrument, but for those whom closing all they hold at the bankruptcy price would leave
-    insolvent.
+    insolvent. `served[0]` counts the head of the queue that has nothing left to take; when the queue decides, nobody
+    beyond those who are needed is looked at.
     """
     lots = positions[account, book].lots
     quote = assets[instruments[book].quote]
     n = 0
-    for other in queue:
+    found = 0
+    while served[0] < len(queue) and positions[queue[served[0]], book].lots == 0:
+        served[0] += 1
+    for at in range(served[0], len(queue)):
+        if found >= abs(lots) and policy.adl_allocation != ADL_PRO_RATA:
+            break
+        other = queue[at]
         held = positions[other, book].lots
         if other == account or held == 0 or (held > 0) == (lots > 0):
             continue
@@ -84,14 +93,15 @@ def _counterparties(account, book, owed, queue, takers, capacities, instruments,
         if net_equity > value_of(quote, paid):
             takers[n] = other
             capacities[n] = abs(held)
+            found += abs(held)
             n += 1
     return n
 
 
 @kernel
 def _deleverage_position(
-    account, book, owed, tick, round_, claim_tick, policy, queue, takers, capacities, shares, events, instruments,
-    assets, positions, cash, counters, touched, touched_mark,
+    account, book, owed, tick, round_, claim_tick, policy, queue, served, takers, capacities, shares, events,
+    instruments, assets, positions, cash, counters, touched, touched_mark,
 ):  # fmt: skip
     """Close one position against its counterparties at the bankruptcy price; return the loss passed on.
 
@@ -103,7 +113,9 @@ def _deleverage_position(
     left = abs(lots)
     due = owed
     instrument = instruments[book]
-    n = _counterparties(account, book, owed, queue, takers, capacities, instruments, assets, positions, cash)
+    n = _counterparties(
+        account, book, owed, policy, queue, served, takers, capacities, instruments, assets, positions, cash
+    )
     if policy.adl_allocation == ADL_PRO_RATA:
         allocate_pro_rata(left, capacities[:n], shares)
     else:
@@ -236,13 +248,13 @@ def _note_loss(account, tick, quote, fund, adl, losses, counters):
 
 @kernel
 def deleverage(
-    claim, tick, round_, queues, lengths, policy, takers, capacities, shares, events, losses,
+    claim, tick, round_, queues, lengths, served, policy, takers, capacities, shares, events, losses,
     orders, free, levels, occupied, instruments, counters, positions, accounts, cash, assets, touched, touched_mark,
 ):  # fmt: skip
     """Auto-deleverage a bankrupt account: collateral goes outside, the fund pays what it has, counterparties the rest.
 
-    `queues[n_instruments, n_accounts]` hold account rows in ADL order and `lengths[n_instruments]` how many. What is
-    owed is split over positions by notional, so that one common fraction moves every mark. What finds no counterparty
+    `queues[n_instruments, 2, n_accounts]` hold holders of longs and of shorts in ADL order, `lengths[n_instruments, 2]`
+    how many, `served` of the same shape how many of them have been used up. What is owed is split over positions by notional, so that one common fraction moves every mark. What finds no counterparty
     stays open and is tried again next tick; `takers`, `capacities` and `shares` int64[n_accounts] are working space.
     """
     account = claim.account
@@ -268,9 +280,10 @@ def deleverage(
             share = multiply_divide(due, own, max(total, 1))
             total -= own
             due -= share
+            other = 1 if positions[account, book].lots > 0 else 0
             passed += _deleverage_position(
-                account, book, share, tick, round_, claim.tick, policy, queues[book, : lengths[book]], takers,
-                capacities, shares, events, instruments, assets, positions, cash, counters, touched, touched_mark,
+                account, book, share, tick, round_, claim.tick, policy, queues[book, other, : lengths[book, other]],
+                served[book, other : other + 1], takers, capacities, shares, events, instruments, assets, positions, cash, counters, touched, touched_mark,
             )  # fmt: skip
         if fund + passed > 0:
             _note_loss(account, tick, quote, fund, passed, losses, counters)
