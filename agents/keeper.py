@@ -64,6 +64,8 @@ class Keepers:
     """Mean part of the expected profit offered for block space."""
     bid_spread: Share = 0.1
     """Standard deviation of that part among keepers."""
+    bid_noise: Share = 0.1
+    """Half-width of its uniform variation from tick to tick."""
     attention: Share = 0.98
     """Chance that a keeper is online in a tick."""
     outages: tuple[KeeperOutage, ...] = ()
@@ -84,31 +86,33 @@ class Keepers:
         draws = world.streams.generator("keepers").standard_normal((self.count, 3))
         latency = self.latency_seconds * np.exp(self.latency_sigma * draws[:, 0])
         capital = self.capital_usd * np.exp(self.capital_sigma * draws[:, 1])
-        share = np.clip(self.bid_share + self.bid_spread * draws[:, 2], 0.0, 1.0)
+        share = self.bid_share + self.bid_spread * draws[:, 2]
         order = np.argsort(latency, kind="stable")
         records = np.zeros(self.count, KEEPER)
         records["latency"] = [world.ticks(seconds) for seconds in latency[order]]
         records["carry"] = round(self.carry * PPM)
         records["cost"] = round(self.cost_usd * USD_QUANTA)
-        records["bid_share"] = np.floor(share[order] * PPM)
         symbol = next(symbol for symbol, asset in assets.items() if asset.settlement)
         for rank, drawn in enumerate(order):
             row = world.ledger.open(f"keeper-{rank + 1:02d}", role="keeper")
             world.ledger.deposit(row, world.asset(symbol), quanta(float(capital[drawn]), assets[symbol]))
             records["account"][rank] = row
-        return KeeperCohort(self, records, world)
+        return KeeperCohort(self, records, share[order], world)
 
 
 class KeeperCohort:
     """All keepers of a run. `records` KEEPER[n], the fastest first."""
 
-    def __init__(self, parameters: Keepers, records: NDArray[np.void], world: World) -> None:
+    def __init__(
+        self, parameters: Keepers, records: NDArray[np.void], shares: NDArray[np.float64], world: World
+    ) -> None:
         count = len(records)
         self.records = records
         traits = np.zeros(count, TRAITS)
         traits["calls_per_tick"] = parameters.calls_per_second * world.tick_seconds
         traits["least_profit"] = round(parameters.min_profit_usd * USD_QUANTA)
         traits["attention"] = parameters.attention
+        traits["bid_share"], traits["bid_noise"] = shares, parameters.bid_noise
         outages = np.zeros(len(parameters.outages), OUTAGE)
         for record, outage in zip(outages, parameters.outages, strict=True):
             record["keepers"] = round(outage.share * count)
@@ -116,7 +120,7 @@ class KeeperCohort:
         wanted = _SHORTLIST_BLOCKS * int(world.policy["capacity"][0])
         shortlist = np.zeros(max(1, min(wanted, len(world.bids) // max(1, count))), np.int64)
         profits = np.zeros(len(world.claims), np.int64)
-        self._stream = world.streams.stream("keepers", width=count)
+        self._stream = world.streams.stream("keepers", width=2 * count)
         self._own = (records, traits, outages, shortlist, profits, world.claims)
         self._market = (
             world.bids, world.policy, world.instruments, world.assets, world.ledger.positions, world.ledger.cash,

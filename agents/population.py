@@ -34,7 +34,8 @@ def lot_usd(world: World) -> Floats:
 
 def deposit(world: World, *, accounts: Integers, assets: Integers, amounts: Integers) -> None:
     """Bring quanta in from the outside world; a negative amount is a debt."""
-    deposit_all(accounts, assets, amounts, world.ledger.cash)
+    # A strided array would have the kernel compiled once more.
+    deposit_all(*map(np.ascontiguousarray, (accounts, assets, amounts)), world.ledger.cash)
 
 
 def take_positions(world: World, *, accounts: Integers, books: Integers, lots: Integers, prices: Integers) -> None:
@@ -44,7 +45,8 @@ def take_positions(world: World, *, accounts: Integers, books: Integers, lots: I
     collateral of its own.
     """
     ledger, instruments = world.ledger, world.instruments
-    open_positions(accounts, books, lots, prices, instruments, ledger.positions, ledger.cash)
+    columns = map(np.ascontiguousarray, (accounts, books, lots, prices))
+    open_positions(*columns, instruments, ledger.positions, ledger.cash)
     for book in np.unique(books).tolist():
         residual = -int(lots[books == book].sum())
         if residual:

@@ -96,19 +96,19 @@ class Traders:
     """How often people look at their account in calm times, on average."""
     attention_sigma: Ratio = 1.0
     """Spread of attention: standard deviation of the logarithm."""
-    alarm: Ratio = 100.0
-    """Extra attention per unit of distance between mark and slow average: 100 is once more for every percent."""
-    most_alarm: Annotated[float, Field(ge=1.0, le=1_000.0, json_schema_extra={"unit": "x"})] = 20.0
+    alarm: Ratio = 200.0
+    """Extra attention per unit of distance between mark and slow average: 200: twice as much again for a percent."""
+    most_alarm: Annotated[float, Field(ge=1.0, le=1_000.0, json_schema_extra={"unit": "x"})] = 40.0
     """Attention at most, as a multiple of calm times."""
     slow_halflife_seconds: PositiveSeconds = 900.0
     """Half-life of the slow average of the mark that alarm and trend compare with."""
-    margin_call_ratio: Share = 0.8
+    margin_call_ratio: Share = 0.5
     """Margin ratio above which somebody who looks feels called."""
     top_up_probability: Share = 0.4
     """Chance, at each look, that a margin call is answered with money."""
-    top_up_delay_seconds: Seconds = 120.0
+    top_up_delay_seconds: Seconds = 60.0
     """Time until the money arrives."""
-    top_up_ratio: Share = 0.6
+    top_up_ratio: Share = 0.3
     """Margin ratio that a top-up aims at."""
     outside_wealth: Ratio = 0.5
     """Mean money outside the venue that can still come in, as a multiple of equity; exponentially distributed."""

@@ -134,6 +134,8 @@ def tier_records(instruments: Mapping[str, Instrument]) -> NDArray[np.void]:
                 raise InputError(f"instruments.{symbol}.tiers[{number}]: floors must start at 0 and rise")
             if tier.maintenance > tier.initial:
                 raise InputError(f"instruments.{symbol}.tiers[{number}]: maintenance is above initial")
+            if previous and (tier.maintenance < previous.maintenance or tier.initial < previous.initial):
+                raise InputError(f"instruments.{symbol}.tiers[{number}]: rates must not fall as notional rises")
             for name in deductions:
                 rate = round(getattr(tier, name) * PPM)
                 before = round(getattr(previous, name) * PPM) if previous else rate

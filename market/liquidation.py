@@ -32,7 +32,10 @@ def liquidate(world: World, venue: Venue, keepers: Sequence[Keepers]) -> None:
         round_ = clock - first
         if open_claims(world, round_=round_, clock=clock) == 0 or not venue.liquidation.enabled:
             break
-        if not any(serve_round(world, cohort, round_=round_, clock=clock, after=after) for cohort in keepers):
+        room = int(world.policy["capacity"][0])
+        for cohort in keepers:
+            room -= serve_round(world, cohort, room=room, round_=round_, clock=clock, after=after)
+        if room == int(world.policy["capacity"][0]):
             break
     move_reference(world)
 
@@ -57,19 +60,21 @@ def open_claims(world: World, *, round_: int, clock: int) -> int:
     return found
 
 
-def serve_round(world: World, keepers: Keepers, *, round_: int, clock: int, after: int) -> int:
-    """One round's auction and forced trades; return the number of accounts that were closed in part or whole."""
+def serve_round(world: World, keepers: Keepers, *, room: int, round_: int, clock: int, after: int) -> int:
+    """One cohort's auction for `room` calls and the forced trades; return how many calls closed something.
+
+    Several cohorts of keepers are asked in their order, each for what room the ones before it left.
+    """
     n_bids = keepers.bid(world, clock=clock)
     if n_bids == 0:
         return 0
-    calls = int(world.policy["capacity"][0])
-    books = len(world.instruments) + len(world.assets)
-    world.make_room(messages=calls * books, events=calls * books, losses=0)
+    orders = room * (len(world.instruments) + 2 * len(world.assets))
+    world.make_room(messages=orders, events=orders, losses=0)
     scratch = world.scratch
     served: int = serve(
-        world.claims, world.bids, n_bids, keepers.records, world.tick, round_, clock, after, world.policy,
-        world.events, scratch["rank"], scratch["key"], scratch["amounts"], scratch["marks_before"],
-        scratch["message"], scratch["handle"], world.fills, *world.books.arrays,
+        world.claims, world.bids, n_bids, room, keepers.records, world.tick, round_, clock, after, world.policy,
+        world.events, scratch["rank"], scratch["key"], scratch["amounts"], scratch["book_marks"],
+        scratch["message"], scratch["handle"], world.forced_fills, *world.books.arrays,
         world.ledger.cash, world.assets, world.tiers, world.watch.touched, world.watch.touched_mark,
     )  # fmt: skip
     return served

@@ -25,24 +25,27 @@ def move_prices(world: World, venue: Venue, oracles: Iterable[Oracle]) -> None:
         oracle.publish(world)
     weight = basis_weight(venue.mark, world.tick_seconds)
     set_marks(world.assets, world.instruments, venue.mark.code, weight, venue.mark.cap_bps / 10_000)
-    if funding_due(world, venue.funding):
-        pay_funding(world, venue.funding)
+    intervals = funding_intervals(world, venue.funding)
+    if intervals:
+        pay_funding(world, venue.funding, intervals=intervals)
 
 
-def funding_due(world: World, rule: FundingRule) -> bool:
-    """Whether a funding interval ends with this tick."""
+def funding_intervals(world: World, rule: FundingRule) -> int:
+    """Funding intervals that ended since the tick before; a tick longer than an interval ends several at once."""
+    if world.tick == 0:
+        return 0
     before = world.seconds / rule.interval_seconds
-    return int(before + 1e-9) != int(before - world.tick_seconds / rule.interval_seconds + 1e-9) and world.tick > 0
+    return int(before + 1e-9) - int(before - world.tick_seconds / rule.interval_seconds + 1e-9)
 
 
-def pay_funding(world: World, rule: FundingRule) -> None:
-    """Move the cumulative funding index of every perpetual by one interval's rate."""
+def pay_funding(world: World, rule: FundingRule, *, intervals: int = 1) -> None:
+    """Move the cumulative funding index of every perpetual by so many intervals at the rate of now."""
     for book in range(len(world.instruments)):
         if world.instruments[book]["kind"] == PERPETUAL:
             rate = rule.rate(
                 premium=impact_premium(world, book, rule.impact_notional_usd), skew=customer_skew(world, book)
             )
-            accrue_funding(book, rate, world.instruments, world.funding_carried)
+            accrue_funding(book, rate * intervals, world.instruments, world.funding_carried)
 
 
 def impact_premium(world: World, book: int, notional_usd: float) -> float:

@@ -165,19 +165,19 @@ class CloseFactor:
     kind: Literal["close_factor"] = "close_factor"
     """Name of the rule."""
     share: Share = 0.5
-    """Largest share of the notional closed per call."""
+    """Largest share of the notional, or without positions of each debt, closed per call."""
     code = records.CLOSE_FACTOR
     buffer = 0.0
 
 
 @parameters
 class ToTarget:
-    """Close just enough to bring margin excess back to a target."""
+    """Close just enough to bring margin excess back to a target; debts without positions are repaid in full."""
 
     kind: Literal["to_target"] = "to_target"
     """Name of the rule."""
     buffer: Share = 0.2
-    """Target excess as a share of maintenance margin."""
+    """Target excess as a share of the maintenance margin that is left."""
     code = records.TO_TARGET
     share = 1.0
 
@@ -185,6 +185,7 @@ class ToTarget:
 Sizing = Annotated[CloseAll | CloseFactor | ToTarget, Field(discriminator="kind")]
 
 _ORDERINGS = ("pro_rata", "largest_first", "most_liquid_first", "most_relief_first")
+_FEE_CAPS = ("equity", "none")
 
 
 @parameters
@@ -200,7 +201,9 @@ class Liquidation:
     slippage_limit_bps: Bps = 200.0
     """Forced orders fill no further than this from the mark; the rest is retried next tick."""
     fee_bps: Bps = 100.0
-    """Liquidation fee on closed value, at most what the account is still worth."""
+    """Liquidation fee: of the value of a closed position, or of the debt that a sale of collateral repays."""
+    fee_cap: Literal["equity", "none"] = "equity"
+    """Charge at most what the account is still worth, or, as lending protocols do, all of it and leave bad debt."""
     keeper_share: Share = 0.4
     """Part of the fee that goes to the keeper; the insurance fund gets the rest."""
     keeper_floor_usd: Usd = 2.0
@@ -221,8 +224,10 @@ class Waterfall:
 
     insurance_fund_usd: Usd = 1_000_000.0
     """The fund at the start, in the first settlement asset."""
-    adl: bool = True
-    """Deleverage winners when the fund cannot cover a bankrupt account that still has positions."""
+    adl: Literal["queue", "pro_rata", "none"] = "queue"
+    """How winners are deleveraged when the fund is too small: by rank of profit x leverage, pro rata, or not at all."""
+    adl_severity: Share = 1.0
+    """Part of what the fund does not pay that winners bear; the rest goes on to socialised loss."""
     socialised_cap: Share = 1.0
     """Largest share of a customer's positive balance that socialised losses may take per event."""
 
@@ -249,6 +254,8 @@ def policy_record(venue: Venue) -> NDArray[np.void]:
     policy["ordering"] = _ORDERINGS.index(rules.ordering)
     policy["capacity"] = rules.calls_per_round
     policy["mark_rule"] = venue.mark.code
+    policy["fee_cap"] = _FEE_CAPS.index(rules.fee_cap)
+    policy["adl_allocation"] = records.ADL_PRO_RATA if venue.waterfall.adl == "pro_rata" else records.ADL_QUEUE
     policy["close_factor"] = round(rules.sizing.share * PPM)
     policy["target"] = round(rules.sizing.buffer * PPM)
     policy["slippage"] = round(rules.slippage_limit_bps * 100)
@@ -257,5 +264,6 @@ def policy_record(venue: Venue) -> NDArray[np.void]:
     policy["keeper_floor"] = round(rules.keeper_floor_usd * USD_QUANTA)
     policy["dust"] = round(rules.dust_usd * USD_QUANTA)
     policy["conversion"] = round(rules.conversion_loss_bps * 100)
+    policy["adl_severity"] = round(venue.waterfall.adl_severity * PPM)
     policy["socialised_cap"] = round(venue.waterfall.socialised_cap * PPM)
     return policy

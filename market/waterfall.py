@@ -22,7 +22,7 @@ def absorb_losses(world: World, venue: Venue) -> None:
     bankrupt = settle_losses(
         world.claims, world.tick, world.policy, world.losses, verdicts, world.books.counters, *common
     )
-    if bankrupt and venue.waterfall.adl:
+    if bankrupt and venue.waterfall.adl != "none":
         _deleverage_bankrupt(world, np.flatnonzero(verdicts[:n_claims] == 2))
     if world.losses["socialised"][before : world.n_losses].any():
         world.watch.invalidate()
@@ -46,9 +46,12 @@ def _deleverage_bankrupt(world: World, claims: NDArray[np.int64]) -> None:
     for book in range(n_instruments):
         queue = adl_queue(world, book)
         queues[book, : len(queue)], lengths[book] = queue, len(queue)
+    takers, capacities, shares = np.zeros((3, n_accounts), np.int64)
     for row in claims:
-        world.make_room(messages=0, events=n_instruments * 256, losses=1)
+        held = world.ledger.positions["lots"][world.claims[row]["account"]] != 0
+        world.make_room(messages=0, events=int(lengths[held].sum()), losses=len(world.assets))
         deleverage(
-            world.claims[row], world.tick, 0, queues, lengths, world.policy[0], world.events, world.losses,
-            *world.books.arrays, world.ledger.cash, world.assets, world.watch.touched, world.watch.touched_mark,
+            world.claims[row], world.tick, 0, queues, lengths, world.policy[0], takers, capacities, shares,
+            world.events, world.losses, *world.books.arrays, world.ledger.cash, world.assets, world.watch.touched,
+            world.watch.touched_mark,
         )  # fmt: skip

@@ -108,7 +108,10 @@ class World:
     funding_carried: NDArray[np.float64] = field(init=False)
     inboxes: tuple[Inbox, Inbox] = field(init=False)
     fills: NDArray[np.void] = field(init=False)
+    """This tick's fills of the trading phase, `n_fills` of them."""
     n_fills: int = 0
+    forced_fills: NDArray[np.void] = field(init=False)
+    """Working space of one forced order."""
     claims: NDArray[np.void] = field(init=False)
     bids: NDArray[np.void] = field(init=False)
     events: NDArray[np.void] = field(init=False)
@@ -128,6 +131,7 @@ class World:
         self.arrival_salt = self.streams.stream("arrival", width=1)
         self.funding_carried = np.zeros(n_instruments)
         self.fills = np.zeros(4096, FILL)
+        self.forced_fills = np.zeros(4096, FILL)
         self.claims = np.zeros(n_accounts, CLAIM)
         self.bids = np.zeros(MOST_BIDS, BID)
         self.events = np.zeros(4096, EVENT)
@@ -140,7 +144,7 @@ class World:
             "rank": np.zeros(n_instruments, np.int64),
             "key": np.zeros(n_instruments),
             "amounts": np.zeros(n_instruments, np.int64),
-            "marks_before": np.zeros(n_instruments, np.int64),
+            "book_marks": np.zeros(n_instruments, np.int64),
             "message": np.zeros(1, MESSAGE),
             "handle": np.zeros(1, np.int64),
             "verdicts": np.zeros(n_accounts, np.int32),
@@ -216,7 +220,8 @@ class World:
         self.books.ensure_capacity(messages + 1)
         most_fills = int(self.books.counters[LIVE_ORDERS]) + messages + 1
         if len(self.fills) < most_fills:
-            self.fills = np.zeros(2 * most_fills, FILL)
+            self.fills = _grown(self.fills, 2 * most_fills)
+            self.forced_fills = np.zeros(2 * most_fills, FILL)
         if len(self.events) < self.n_events + events:
             self.events = _grown(self.events, self.n_events + events)
         if len(self.losses) < self.n_losses + losses:

@@ -59,7 +59,7 @@ def make_world(
     venue: Venue | None = None,
 ) -> World:
     """An empty world at its starting prices, with room for so many accounts."""
-    prices = {symbol: asset.price_usd for symbol, asset in assets.items()}
+    prices = {symbol: asset.price_usd or 1.0 for symbol, asset in assets.items()}
     records = instrument_records(assets, instruments, prices)
     ledger = Ledger.with_room(n_accounts=n_accounts, n_assets=len(assets), n_instruments=len(instruments))
     world = World(

@@ -8,13 +8,15 @@ from market.kernels.arithmetic import part, part_up
 from market.kernels.jit import kernel
 from market.kernels.liquidation import slippage_of
 from market.kernels.margin import notional_of, value_of
-from market.kernels.records import CLOSE_FACTOR, INSURANCE_FUND
+from market.kernels.records import CLOSE_FACTOR, INSURANCE_FUND, PPM
 
 TRAITS = np.dtype(
     [
         ("calls_per_tick", "<f8"),
         ("least_profit", "<i8"),  # USD quanta
         ("attention", "<f8"),  # chance of being online in a tick
+        ("bid_share", "<f8"),  # mean part of the expected profit that it bids
+        ("bid_noise", "<f8"),  # half-width of that part's uniform variation over ticks
     ]
 )
 """What a keeper's KEEPER record does not say."""
@@ -25,7 +27,10 @@ OUTAGE = np.dtype([("keepers", "<i4"), ("start", "<i4"), ("end", "<i4")])
 
 @kernel
 def _begin_tick(tick, row, keepers, traits, outages):
-    """Clear last tick's use; set calls per tick (whole ones, the fraction is carried over time) and who is online."""
+    """Clear last tick's use; set calls per tick (whole ones, the fraction is carried over time), bids, who is online.
+
+    `row` float64[2 n_keepers]: uniform draws for attention, then for bids.
+    """
     n = keepers.shape[0]
     for k in range(n):
         keeper = keepers[k]
@@ -35,6 +40,8 @@ def _begin_tick(tick, row, keepers, traits, outages):
         phase = k / n
         keeper.throughput = int(np.floor(rate * (tick + 1) + phase)) - int(np.floor(rate * tick + phase))
         keeper.online = 1 if row[k] < traits[k].attention else 0
+        share = traits[k].bid_share + traits[k].bid_noise * (2.0 * row[n + k] - 1.0)
+        keeper.bid_share = int(min(max(share, 0.0), 1.0) * PPM + 0.5)
     for outage in outages:
         if outage.start <= tick < outage.end:
             for k in range(min(outage.keepers, n)):
@@ -149,7 +156,7 @@ def bid(
     if new_tick:
         _begin_tick(tick, row, keepers, traits, outages)
     policy = policies[0]
-    n_bids = seen = listed = 0
+    n_bids, seen, listed = np.int64(0), np.int64(0), np.int64(0)
     profits[:n_claims] = -1
     for k in range(keepers.shape[0] - 1, -1, -1):
         keeper = keepers[k]

@@ -18,14 +18,14 @@ HOLD, TARGET_LEVERAGE, TREND, STOP_LOSS = range(4)
 
 TRADER = np.dtype(
     [
-        ("account", "<i4"),
-        ("payer", "<i4"),  # account that top-ups come from: OUTSIDE, or the owner's wallet
-        ("behaviour", "<i4"),
-        ("book", "<i4"),  # instrument a trend follower trades
-        ("quote", "<i4"),  # asset of top-ups
-        ("due", "<i4"),  # tick of the top-up under way; NONE
-        ("queued", "<i4"),  # a place in the queue of top-ups: it holds a row of this table
-        ("guide", "<i4"),  # first row whose `upto` exceeds row / n
+        ("account", "<i8"),
+        ("payer", "<i8"),  # account that top-ups come from: OUTSIDE, or the owner's wallet
+        ("behaviour", "<i8"),
+        ("book", "<i8"),  # instrument a trend follower trades
+        ("quote", "<i8"),  # asset of top-ups
+        ("due", "<i8"),  # tick of the top-up under way; NONE
+        ("queued", "<i8"),  # a place in the queue of top-ups: it holds a row of this table
+        ("guide", "<i8"),  # first row whose `upto` exceeds row / n
         ("stopped", "<i8"),  # bit b: the stop order on instrument b has fired
         ("wealth", "<i8"),  # quanta of `quote` left outside
         ("leverage", "<f8"),  # what it aims at
@@ -33,7 +33,7 @@ TRADER = np.dtype(
     ]
 )
 
-STOP = np.dtype([("price", "<i4"), ("trader", "<i4")])
+STOP = np.dtype([("price", "<i8"), ("trader", "<i8")])
 """A stop order: mark in ticks that fires it, row of its trader."""
 
 RULES = np.dtype(

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from market.kernels.jit import kernel
 from market.kernels.records import PPM
 
 
 @kernel
 def multiply_divide(value, factor, divisor):
-    """Floor of value x factor / divisor; needs |factor| x divisor < 2^63. Floor means: against a holder."""
-    return (value // divisor) * factor + ((value % divisor) * factor) // divisor
+    """Floor of value x factor / divisor, for 0 < divisor < 2^62, |product| < 2^112 and a result that fits 64 bits.
+
+    Floor means: against a holder. The float quotient is off by less than one part in 2^50; the remainder it leaves fits
+    64 bits, so 64-bit products, which wrap, give it exactly, and it corrects the quotient.
+    """
+    quotient = np.int64(np.floor(float(value) * float(factor) / float(divisor)))
+    return quotient + (value * factor - quotient * divisor) // divisor
 
 
 @kernel

@@ -230,7 +230,7 @@ def cancel_account_book(account, book, orders, free, levels, occupied, instrumen
 
 
 @inline
-def _reaches(instrument, side, price):
+def reaches(instrument, side, price):
     """Whether an order at this price would trade now."""
     opposite = instrument.best_ask if side == BUY else instrument.best_bid
     return (price - opposite) * (1 - 2 * side) >= 0
@@ -274,7 +274,7 @@ def match(
     myself = account if accounts[account].flags & CROWD == 0 else NONE
     wanted = lots
     last = instrument.last
-    while lots > 0 and _reaches(instrument, side, limit):
+    while lots > 0 and reaches(instrument, side, limit):
         price = instrument.best_ask if side == BUY else instrument.best_bid
         level = levels[base + price]
         slot = level.head
@@ -361,7 +361,7 @@ def submit(
     instrument = instruments[book]
     if op == MARKET:
         price = instrument.n_levels - 2 if side == BUY else 1
-    if _reaches(instrument, side, price):
+    if reaches(instrument, side, price):
         if op == LIMIT and message.flags & POST_ONLY != 0:
             return n_fills
         lots, n_fills = match(
@@ -384,7 +384,7 @@ def submit(
             positions,
             accounts,
         )
-        if lots > 0 and _reaches(instrument, side, price):
+        if lots > 0 and reaches(instrument, side, price):
             counters[REJECTED] += 1
             return n_fills
     if op == LIMIT and lots > 0:
@@ -472,6 +472,22 @@ def sweep(book, side, lots, limit_price, levels, occupied, instruments):
         worst = price
         row = _next_above(row, end, occupied) if side == BUY else _next_below(row, end, occupied)
     return lots - left, notional, worst
+
+
+@inline
+def lots_to_raise(book, value, most, limit_price, levels, occupied, instruments):
+    """Fewest lots whose sale into bids at `limit_price` or above brings `value` quote quanta; `most` if too few do."""
+    instrument = instruments[book]
+    base = instrument.level_base
+    row = base + instrument.best_bid
+    lots, left = np.int64(0), np.int64(value)
+    while left > 0 and row - base >= limit_price and row != base:
+        each = (row - base) * instrument.tick_value
+        taken = min((left + each - 1) // each, levels[row].lots)
+        lots += taken
+        left -= taken * each
+        row = _next_below(row, base, occupied)
+    return min(lots, most) if left <= 0 else most
 
 
 @inline

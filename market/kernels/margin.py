@@ -17,6 +17,12 @@ def value_of(asset, amount):
 
 
 @kernel
+def amount_of(asset, usd):
+    """Quanta of the asset that `usd` USD quanta buy at the venue's price, rounded down."""
+    return multiply_divide(usd, asset.divisor, asset.price * asset.multiplier)
+
+
+@kernel
 def weighted_value(asset, amount):
     """USD quanta that margin equity counts: a balance less its haircut, a debt times its liability weight."""
     value = value_of(asset, amount)
@@ -98,11 +104,18 @@ def worst_lots(position, extra_bid, extra_ask):
 
 @kernel
 def initial_of(account, instruments, assets, tiers, positions):
-    """Initial margin over the worst case of resting orders: tiered rate x notional, summed over positions."""
+    """Initial margin over the worst case of resting orders: tiered rate x notional, summed over positions.
+
+    A resting spot bid reserves what margin equity would lose by its fill: the price paid less the weighted value.
+    """
     total = 0
     for book in range(instruments.shape[0]):
         instrument = instruments[book]
         if instrument.kind == SPOT:
+            lots = positions[account, book].open_bid
+            if lots != 0:
+                paid = value_of(assets[instrument.quote], lots * instrument.best_bid * instrument.tick_value)
+                total += max(0, paid - weighted_value(assets[instrument.base], lots * instrument.lot_quanta))
             continue
         lots = worst_lots(positions[account, book], 0, 0)
         if lots != 0:
@@ -147,12 +160,18 @@ def safe_distance(account, instruments, assets, tiers, positions, cash, reach):
     for book in range(instruments.shape[0]):
         lots = positions[account, book].lots
         if lots != 0:
+            quote = assets[instruments[book].quote]
             notional = notional_of(book, lots, instruments, assets)
             tier = tiers[tier_of(instruments[book], notional, tiers)]
             maintenance += part_up(notional, tier.maintenance) - tier.maintenance_deduction
-            steepest = tiers[tier_of(instruments[book], int(notional * (1.0 + reach)) + 1, tiers)].maintenance
+            # Where the quote asset's own price moves too, notional moves by the product of both.
+            quote_reach = 0.0 if quote.fixed else reach
+            highest = notional * (1.0 + reach) * (1.0 + quote_reach)
+            steepest = tiers[tier_of(instruments[book], int(highest) + 1, tiers)].maintenance
             # A debt created by the loss itself may weigh more than one for one.
-            weight = max(PPM, assets[instruments[book].quote].liability_weight)
+            weight = max(PPM, quote.liability_weight) * (1.0 + quote_reach)
+            if not quote.fixed:
+                steepest *= 2.0 + quote_reach
             exposure += notional * ((weight + steepest) / PPM)
     excess = margin_equity - maintenance
     if excess < 0:
@@ -172,3 +191,42 @@ def assess_all(accounts, instruments, assets, tiers, positions, cash, out):
         out[account, 1] = net_equity
         out[account, 2] = maintenance_of(account, instruments, assets, tiers, positions)
         out[account, 3] = initial_of(account, instruments, assets, tiers, positions)
+
+
+@kernel
+def _surplus_at(mark, account, book, maintained, instruments, assets, tiers, positions, cash):
+    """Margin excess, or net equity when not `maintained`, with one instrument marked at `mark`, which stays there."""
+    instruments[book].mark = mark
+    if maintained:
+        return maintenance_excess(account, instruments, assets, tiers, positions, cash)
+    _, net_equity = equities(account, instruments, assets, positions, cash)
+    return net_equity
+
+
+@kernel
+def mark_at_zero(account, book, maintained, instruments, assets, tiers, positions, cash):
+    """(tick m, surplus at m, surplus at m + 1), of which one is below zero and the other not; (-1, 0, 0) if none is.
+
+    The surplus is concave in the mark: equity bends down where a balance turns into a debt, maintenance bends up at
+    tiers. So, on the side where the position loses, it changes sign once at most, and halving finds it. Marks from 0 to
+    the top of the book are searched; `instruments` is a copy, its mark is moved.
+    """
+    now = instruments[book].mark
+    losing = 0 if positions[account, book].lots > 0 else instruments[book].n_levels - 2
+    gaining = instruments[book].n_levels - 2 - losing
+    solvent = _surplus_at(now, account, book, maintained, instruments, assets, tiers, positions, cash) >= 0
+    good, bad = (now, losing) if solvent else (gaining, now)
+    end = bad if solvent else good
+    there = _surplus_at(end, account, book, maintained, instruments, assets, tiers, positions, cash) >= 0
+    if there == solvent:
+        return -1, 0, 0
+    while abs(good - bad) > 1:
+        middle = (good + bad) // 2
+        if _surplus_at(middle, account, book, maintained, instruments, assets, tiers, positions, cash) >= 0:
+            good = middle
+        else:
+            bad = middle
+    low = min(good, bad)
+    here = _surplus_at(low, account, book, maintained, instruments, assets, tiers, positions, cash)
+    above = _surplus_at(low + 1, account, book, maintained, instruments, assets, tiers, positions, cash)
+    return low, here, above

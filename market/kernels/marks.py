@@ -16,17 +16,16 @@ def to_ticks(value, n_levels):
 
 @kernel
 def book_price(instrument):
-    """Middle of the best prices, rounded down to a tick; of a one-sided or empty book, what is there or the index."""
+    """Middle of the best prices, rounded down to a tick.
+
+    With one side empty: the last trade (before the first one, the index), but not beyond the side that is there. A book
+    whose bids have all been sold into is worth what the last of them paid, not what the asks hope for.
+    """
     bid, ask = instrument.best_bid, instrument.best_ask
-    has_bid = bid > 0
-    has_ask = ask < instrument.n_levels - 1
-    if has_bid and has_ask:
+    if bid > 0 and ask < instrument.n_levels - 1:
         return (bid + ask) // 2
-    if has_bid:
-        return bid
-    if has_ask:
-        return ask
-    return instrument.last if instrument.last > 0 else instrument.index
+    last = instrument.last if instrument.last > 0 else instrument.index
+    return max(bid, min(last, ask))
 
 
 @kernel

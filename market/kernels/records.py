@@ -196,7 +196,7 @@ CLAIM = np.dtype(
         ("excess", i8),  # margin excess now, USD quanta, < 0
         ("maintenance", i8),  # USD quanta
         ("net_equity", i8),  # USD quanta
-        ("notional", i8),  # of all positions and debts, USD quanta
+        ("notional", i8),  # of all positions, or of all debts when there is none, USD quanta
         ("reward", i8),  # what a keeper could earn before slippage, USD quanta
     ]
 )
@@ -223,6 +223,10 @@ CLOSE_ALL, CLOSE_FACTOR, TO_TARGET = range(3)
 """Sizing of a liquidation call."""
 PRO_RATA, LARGEST_FIRST, MOST_LIQUID_FIRST, MOST_RELIEF_FIRST = range(4)
 """Ordering of positions within a liquidation call."""
+FEE_WITHIN_EQUITY, FEE_UNCAPPED = range(2)
+"""Whether the liquidation fee stops at what the account is still worth."""
+ADL_QUEUE, ADL_PRO_RATA = range(2)
+"""How deleveraged lots are shared out among counterparties."""
 
 POLICY = np.dtype(
     [
@@ -230,14 +234,17 @@ POLICY = np.dtype(
         ("ordering", i4),
         ("capacity", i4),  # calls that fit in one round
         ("mark_rule", i4),
-        ("close_factor", i8),  # ppm of total notional
+        ("fee_cap", i4),  # FEE_WITHIN_EQUITY, FEE_UNCAPPED
+        ("adl_allocation", i4),  # ADL_QUEUE, ADL_PRO_RATA
+        ("close_factor", i8),  # ppm of total notional, or of a debt without positions
         ("target", i8),  # ppm of maintenance margin: excess aimed at
         ("slippage", i8),  # ppm from the mark: limit price of a forced order
-        ("fee", i8),  # ppm of closed value
+        ("fee", i8),  # ppm of a closed position's value, or of the debt that a collateral sale repays
         ("keeper_share", i8),  # ppm of the fee
-        ("keeper_floor", i8),  # least reward per call, settlement quanta; the fund adds what is missing
+        ("keeper_floor", i8),  # least reward per call, USD quanta; the fund adds what is missing
         ("dust", i8),  # USD quanta: a remainder smaller than this is closed too
         ("conversion", i8),  # ppm lost when collateral without a book is sold outside
+        ("adl_severity", i8),  # ppm of what the fund does not pay that counterparties are made to bear
         ("socialised_cap", i8),  # ppm of a balance that may be taken for socialised losses
     ]
 )
@@ -262,7 +269,7 @@ EVENT = np.dtype(
         ("touch_before", i4),  # best price on the side it took from
         ("touch_after", i4),
         ("unused", i4),
-        ("mark_move", f8),  # ticks by which it moved the mark within its round
+        ("mark_move", f8),  # ticks by which it moved the mark its rule gives for the book, whole; see liquidation.py
     ]
 )
 

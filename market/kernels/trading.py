@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from market.kernels.arithmetic import part_up
-from market.kernels.book import submit
+from market.kernels.book import reaches, submit, sweep
 from market.kernels.jit import kernel
 from market.kernels.ledger import settle_fill
 from market.kernels.margin import (
@@ -21,8 +21,8 @@ from market.kernels.records import (
     CANCEL,
     CROWD,
     FORCED,
-    IOC,
     LIMIT,
+    MARKET,
     NONE,
     REDUCE_ONLY,
     REFUSED,
@@ -32,6 +32,8 @@ from market.kernels.records import (
 )
 
 _BUCKETS = 256
+LARGEST_ORDER = 2.0**60
+"""Quote quanta, at the highest price of the book: beyond it sums could leave 64 bits."""
 
 
 @kernel
@@ -78,51 +80,66 @@ def arrange(messages, n, salt, keys, arrival):
 
 
 @kernel
-def _spot_covered(message, price, instruments, positions, cash):
+def _worst_execution(message, levels, occupied, instruments):
+    """(lots, sum of price x lots) the order can come to: what it takes from the book now, and the rest of a LIMIT."""
+    op, side = message.op, message.side
+    limit = 0 if op == MARKET else message.price
+    filled, paid = np.int64(0), np.int64(0)
+    if op != LIMIT or reaches(instruments[message.book], side, limit):
+        filled, paid, _ = sweep(message.book, side, message.lots, limit, levels, occupied, instruments)
+    if op != LIMIT:
+        return filled, paid
+    return message.lots, paid + (message.lots - filled) * message.price
+
+
+@kernel
+def _spot_covered(message, lots, value, instruments, positions, cash):
     """Whether the sender owns what the order would deliver, beside what its resting orders already promise."""
     instrument = instruments[message.book]
     position = positions[message.account, message.book]
     if message.side == BUY:
-        pledged = (position.open_bid + message.lots) * price * instrument.tick_value
-        fee = part_up(message.lots * price * instrument.tick_value, instrument.taker_fee)
+        # None of its resting bids is above the best bid.
+        pledged = value + position.open_bid * instrument.best_bid * instrument.tick_value
+        fee = part_up(pledged, max(instrument.taker_fee, instrument.maker_fee, 0))
         return cash[message.account, instrument.quote] >= pledged + fee
-    return cash[message.account, instrument.base] >= (position.open_ask + message.lots) * instrument.lot_quanta
+    return cash[message.account, instrument.base] >= (position.open_ask + lots) * instrument.lot_quanta
 
 
 @kernel
-def _order_cost(message, price, instruments, assets, tiers, positions):
+def _order_cost(message, lots, paid, instruments, assets, tiers, positions):
     """USD quanta by which the order could worsen the initial margin excess: requirement, price against mark, fee.
 
-    Negative or zero for an order that can only reduce exposure at a price no worse than the mark.
+    `lots` and `paid` are its worst execution. Zero for a derivative order that cannot raise the worst exposure so far,
+    whatever its price; may be negative for spot.
     """
     book = message.book
     instrument = instruments[book]
     quote = assets[instrument.quote]
-    value = message.lots * price * instrument.tick_value
-    fee = value_of(quote, part_up(value, max(instrument.taker_fee, 0)))
-    worse = (price - instrument.mark) * (1 - 2 * message.side)
-    against_mark = value_of(quote, message.lots * max(worse, 0) * instrument.tick_value)
+    value = value_of(quote, paid * instrument.tick_value)
+    fee = value_of(quote, part_up(paid * instrument.tick_value, max(instrument.taker_fee, 0)))
     if instrument.kind == SPOT:
-        base = assets[instrument.base]
-        amount = message.lots * instrument.lot_quanta
-        if message.side == BUY:
-            return value_of(quote, value) - weighted_value(base, amount) + fee
-        return weighted_value(base, amount) - value_of(quote, value) + fee
+        base = weighted_value(assets[instrument.base], lots * instrument.lot_quanta)
+        return (value - base) * (1 - 2 * message.side) + fee
     position = positions[message.account, book]
-    bid = message.lots if message.side == BUY else 0
+    bid = lots if message.side == BUY else 0
     before = worst_lots(position, 0, 0)
-    after = worst_lots(position, bid, message.lots - bid)
+    after = worst_lots(position, bid, lots - bid)
     if after <= before:
         return 0
+    against_mark = max(0, (paid - lots * instrument.mark) * (1 - 2 * message.side)) * instrument.tick_value
     requirement = initial_requirement(book, after, instruments, assets, tiers)
     if before != 0:
         requirement -= initial_requirement(book, before, instruments, assets, tiers)
-    return requirement + against_mark + fee
+    return requirement + value_of(quote, against_mark) + fee
 
 
 @kernel
-def admitted(message, instruments, assets, tiers, positions, cash, accounts):
-    """The gate every order passes: reduce-only is cut, isolation holds, and initial margin must be there."""
+def admitted(message, levels, occupied, instruments, assets, tiers, positions, cash, accounts):
+    """The gate every order passes: reduce-only is cut, isolation holds, and initial margin must be there.
+
+    A reduce-only order that cannot rest passes whatever the margin; one that can rest, and fill when the position is
+    gone, must be covered like any other, which costs nothing unless resting orders promise more than the position.
+    """
     book = message.book
     if message.account < 0 or message.account >= accounts.shape[0]:
         return True  # `submit` counts it as malformed
@@ -130,24 +147,25 @@ def admitted(message, instruments, assets, tiers, positions, cash, accounts):
     if book < 0 or book >= instruments.shape[0] or message.lots <= 0:
         return True  # `submit` counts it as malformed
     instrument = instruments[book]
+    if float(message.lots) * instrument.n_levels * instrument.tick_value > LARGEST_ORDER:
+        return False
     if message.flags & REDUCE_ONLY:
         held = positions[message.account, book].lots
         closing = held if message.side != BUY else -held
         if closing <= 0:
             return False
         message.lots = min(message.lots, closing)
-    if message.flags & (FORCED | REDUCE_ONLY) or account.flags & (CROWD | SYSTEM):
+        if message.op != LIMIT:
+            return True
+    if message.flags & FORCED or account.flags & (CROWD | SYSTEM):
         return True
     if account.only_instrument != NONE and account.only_instrument != book:
         return False
-    price = message.price
-    if message.op != LIMIT and message.op != IOC:
-        price = instrument.best_ask if message.side == BUY else instrument.best_bid
-    elif message.side != BUY:
-        price = max(price, instrument.best_bid) if instrument.best_bid > 0 else price
-    if instrument.kind == SPOT and not _spot_covered(message, price, instruments, positions, cash):
+    lots, paid = _worst_execution(message, levels, occupied, instruments)
+    value = paid * instrument.tick_value
+    if instrument.kind == SPOT and not _spot_covered(message, lots, value, instruments, positions, cash):
         return False
-    cost = _order_cost(message, price, instruments, assets, tiers, positions)
+    cost = _order_cost(message, lots, paid, instruments, assets, tiers, positions)
     if cost <= 0:
         return True
     margin_equity, _ = equities(message.account, instruments, assets, positions, cash)
@@ -193,7 +211,9 @@ def trade(
     for place in range(n):
         row = arrival[place]
         message = messages[row]
-        if message.op != CANCEL and not admitted(message, instruments, assets, tiers, positions, cash, accounts):
+        if message.op != CANCEL and not admitted(
+            message, levels, occupied, instruments, assets, tiers, positions, cash, accounts
+        ):
             counters[REFUSED] += 1
             continue
         before = n_fills

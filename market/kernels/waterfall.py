@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from market.kernels.arithmetic import multiply_divide, part
+from market.kernels.allocation import allocate_pro_rata, allocate_queue
+from market.kernels.arithmetic import multiply_divide, part, part_up
 from market.kernels.book import cancel_account
+from market.kernels.collateral import sell_outside
 from market.kernels.jit import kernel
 from market.kernels.ledger import settle_trade, transfer
-from market.kernels.liquidation import has_positions, sell_outside
-from market.kernels.margin import equities, notional_of, settlement_profit, unrealised
+from market.kernels.liquidation import has_positions
+from market.kernels.margin import amount_of, equities, notional_of, settlement_profit, unrealised, value_of
 from market.kernels.records import (
     ADL_ELIGIBLE,
+    ADL_PRO_RATA,
     BUY,
     CLAIM_COUNT,
     DEFICIT,
@@ -30,13 +33,19 @@ from market.kernels.trading import touch
 
 
 @kernel
+def effective_leverage(notional, net_equity):
+    """Notional per unit of net equity, both in USD quanta; net equity above 0."""
+    return notional / max(net_equity, 1)
+
+
+@kernel
 def adl_score(profit, cost, notional, net_equity):
     """Queue position for auto-deleveraging: profit share x effective leverage, profit share / leverage for losers.
 
-    `profit`, `cost` in quote quanta, `notional`, `net_equity` in USD quanta, net_equity > 0.
+    `profit`, `cost` in quote quanta, `notional`, `net_equity` in USD quanta, net_equity > 0. Source: BitMEX, Binance.
     """
     profit_share = profit / max(abs(cost), 1)
-    leverage = notional / net_equity
+    leverage = effective_leverage(notional, net_equity)
     return profit_share * leverage if profit > 0 else profit_share / max(leverage, 1e-12)
 
 
@@ -56,45 +65,67 @@ def score_queue(book, scores, instruments, assets, positions, cash, accounts):
 
 
 @kernel
+def _counterparties(account, book, owed, queue, takers, capacities, instruments, assets, positions, cash):
+    """Write who may take the account's lots, and how many, in the order of the queue; return how many takers.
+
+    The other side of the instrument, but for those whom closing all they hold at the bankruptcy price would leave
+    insolvent.
+    """
+    lots = positions[account, book].lots
+    quote = assets[instruments[book].quote]
+    n = 0
+    for other in queue:
+        held = positions[other, book].lots
+        if other == account or held == 0 or (held > 0) == (lots > 0):
+            continue
+        capacity = min(abs(held), abs(lots))
+        paid = multiply_divide(owed, capacity, abs(lots)) + 2
+        _, net_equity = equities(other, instruments, assets, positions, cash)
+        if net_equity > value_of(quote, paid):
+            takers[n] = other
+            capacities[n] = abs(held)
+            n += 1
+    return n
+
+
+@kernel
 def _deleverage_position(
-    account, book, owed, tick, round_, claim_tick, queue, n_queue, events, instruments, assets, positions, cash,
-    counters, touched, touched_mark,
+    account, book, owed, tick, round_, claim_tick, policy, queue, takers, capacities, shares, events, instruments,
+    assets, positions, cash, counters, touched, touched_mark,
 ):  # fmt: skip
-    """Close one position against the queue at the bankruptcy price; return (lots left, loss passed on).
+    """Close one position against its counterparties at the bankruptcy price; return the loss passed on.
 
     The fill value is the mark's less each counterparty's share of `owed`, cumulatively rounded, so that the shares sum
-    to `owed` exactly when every lot finds a counterparty. Whoever would become insolvent is skipped.
+    to `owed` exactly when every lot finds a counterparty.
     """
     lots = positions[account, book].lots
     side = SELL if lots > 0 else BUY
     left = abs(lots)
     due = owed
     instrument = instruments[book]
-    quote = assets[instrument.quote]
-    for at in range(n_queue):
-        other = queue[at]
-        held = positions[other, book].lots
-        if left == 0 or counters[EVENT_COUNT] >= len(events):
-            break
-        if other == account or held == 0 or (held > 0) == (lots > 0):
+    n = _counterparties(account, book, owed, queue, takers, capacities, instruments, assets, positions, cash)
+    if policy.adl_allocation == ADL_PRO_RATA:
+        allocate_pro_rata(left, capacities[:n], shares)
+    else:
+        allocate_queue(left, capacities[:n], shares)
+    for at in range(n):
+        other, traded = takers[at], shares[at]
+        if traded == 0:
             continue
-        traded = min(left, abs(held))
         paid = multiply_divide(due, traded, left)
-        _, net_equity = equities(other, instruments, assets, positions, cash)
-        if net_equity < multiply_divide(paid, quote.price * quote.multiplier, quote.divisor) + 1:
-            continue
         value = traded * instrument.mark * instrument.tick_value
+        value += paid if side == SELL else -paid
         if side == SELL:
-            settle_trade(book, other, account, traded, value + paid, instruments, positions, cash)
+            settle_trade(book, other, account, traded, value, instruments, positions, cash)
         else:
-            settle_trade(book, account, other, traded, value - paid, instruments, positions, cash)
+            settle_trade(book, account, other, traded, value, instruments, positions, cash)
         touch(other, touched, touched_mark, counters)
         event = events[counters[EVENT_COUNT]]
         counters[EVENT_COUNT] += 1
         event.tick, event.round, event.claim_tick = tick, round_, claim_tick
         event.account, event.keeper = account, other
         event.book, event.side, event.kind = book, side, FORCED_ADL
-        event.lots, event.value, event.loss = traded, value + paid if side == SELL else value - paid, paid
+        event.lots, event.value, event.loss = traded, value, paid
         event.mark = instrument.mark
         event.touch_before = instrument.mark
         event.touch_after = instrument.mark
@@ -102,7 +133,7 @@ def _deleverage_position(
         left -= traded
         due -= paid
     touch(account, touched, touched_mark, counters)
-    return left, owed - due
+    return owed - due
 
 
 @kernel
@@ -171,64 +202,78 @@ def needs_waterfall(claim, instruments, assets, positions, cash):
         fund = 0
         for quote in range(assets.shape[0]):
             if assets[quote].is_settlement:
-                fund += max(cash[INSURANCE_FUND, quote], 0)
+                fund += value_of(assets[quote], max(cash[INSURANCE_FUND, quote], 0))
         return 2 if -net_equity > fund else 0
     for asset in range(assets.shape[0]):
-        if not assets[asset].is_settlement and cash[account, asset] > 0:
+        if cash[account, asset] > 0:
             return 0
     return 1
 
 
 @kernel
-def deleverage(
-    claim, tick, round_, queues, lengths, policy, events, losses, orders, free, levels, occupied, instruments, counters,
-    positions, accounts, cash, assets, touched, touched_mark,
-):  # fmt: skip
-    """Auto-deleverage a bankrupt account: collateral goes outside, the fund pays what it has, the queue the rest.
+def _raise_cash(account, quote, policy, instruments, assets, positions, cash):
+    """Sell outside, for `quote`, whatever else a bankrupt account owns, unrealised losses in other assets kept back."""
+    for asset in range(assets.shape[0]):
+        amount = cash[account, asset]
+        if assets[asset].is_settlement:
+            amount = min(amount, amount + settlement_profit(account, asset, instruments, positions))
+        if asset != quote and amount > 0:
+            sell_outside(account, asset, quote, amount, policy, assets, cash)
 
-    `queues[n_instruments, n_accounts]` hold account rows in ADL order and `lengths[n_instruments]` how many. What finds
-    no counterparty stays open and is tried again next tick.
+
+@kernel
+def _note_loss(account, tick, quote, fund, adl, losses, counters):
+    """Book what the fund and deleveraged counterparties paid for an account."""
+    loss = losses[counters[LOSS_COUNT]]
+    counters[LOSS_COUNT] += 1
+    loss.tick, loss.account, loss.asset = tick, account, quote
+    loss.bad_debt = fund + adl
+    loss.fund = fund
+    loss.adl = adl
+    loss.socialised = 0
+    loss.uncovered = 0
+
+
+@kernel
+def deleverage(
+    claim, tick, round_, queues, lengths, policy, takers, capacities, shares, events, losses,
+    orders, free, levels, occupied, instruments, counters, positions, accounts, cash, assets, touched, touched_mark,
+):  # fmt: skip
+    """Auto-deleverage a bankrupt account: collateral goes outside, the fund pays what it has, counterparties the rest.
+
+    `queues[n_instruments, n_accounts]` hold account rows in ADL order and `lengths[n_instruments]` how many. What is
+    owed is split over positions by notional, so that one common fraction moves every mark. What finds no counterparty
+    stays open and is tried again next tick; `takers`, `capacities` and `shares` int64[n_accounts] are working space.
     """
     account = claim.account
     cancel_account(account, orders, free, levels, occupied, instruments, counters, positions, accounts)
-    quote = 0
-    for book in range(instruments.shape[0]):
-        if positions[account, book].lots != 0:
-            quote = instruments[book].quote
-            break
-    for asset in range(assets.shape[0]):
-        if not assets[asset].is_settlement and cash[account, asset] > 0:
-            sell_outside(account, asset, quote, policy, assets, cash)
-    owed = owed_by(account, quote, instruments, positions, cash)
-    fund = fund_pays(account, quote, owed, cash)
-    owed -= fund
-    total = 0.0
-    for book in range(instruments.shape[0]):
-        if positions[account, book].lots != 0 and instruments[book].quote == quote:
-            total += float(notional_of(book, positions[account, book].lots, instruments, assets))
-    passed = 0
-    due = owed
-    for book in range(instruments.shape[0]):
-        if positions[account, book].lots == 0 or instruments[book].quote != quote:
+    for quote in range(assets.shape[0]):
+        if not assets[quote].is_settlement or owed_by(account, quote, instruments, positions, cash) == 0:
             continue
-        own = float(notional_of(book, positions[account, book].lots, instruments, assets))
-        share = due if own >= total else min(due, int(due * (own / total)))
-        total -= own
-        due -= share
-        _, loss = _deleverage_position(
-            account, book, share, tick, round_, claim.tick, queues[book], lengths[book], events, instruments, assets,
-            positions, cash, counters, touched, touched_mark,
-        )  # fmt: skip
-        passed += loss
-    if fund + passed > 0:
-        loss = losses[counters[LOSS_COUNT]]
-        counters[LOSS_COUNT] += 1
-        loss.tick, loss.account, loss.asset = tick, account, quote
-        loss.bad_debt = fund + passed
-        loss.fund = fund
-        loss.adl = passed
-        loss.socialised = 0
-        loss.uncovered = 0
+        _raise_cash(account, quote, policy, instruments, assets, positions, cash)
+        _, net_equity = equities(account, instruments, assets, positions, cash)
+        # Open profit in another asset counts: closing it at the mark brings it in.
+        owed = min(owed_by(account, quote, instruments, positions, cash), amount_of(assets[quote], max(-net_equity, 0)))
+        fund = fund_pays(account, quote, owed, cash)
+        due = part_up(owed - fund, policy.adl_severity)
+        total = 0
+        for book in range(instruments.shape[0]):
+            if positions[account, book].lots != 0 and instruments[book].quote == quote:
+                total += notional_of(book, positions[account, book].lots, instruments, assets)
+        passed = 0
+        for book in range(instruments.shape[0]):
+            if positions[account, book].lots == 0 or instruments[book].quote != quote:
+                continue
+            own = notional_of(book, positions[account, book].lots, instruments, assets)
+            share = multiply_divide(due, own, max(total, 1))
+            total -= own
+            due -= share
+            passed += _deleverage_position(
+                account, book, share, tick, round_, claim.tick, policy, queues[book, : lengths[book]], takers,
+                capacities, shares, events, instruments, assets, positions, cash, counters, touched, touched_mark,
+            )  # fmt: skip
+        if fund + passed > 0:
+            _note_loss(account, tick, quote, fund, passed, losses, counters)
 
 
 @kernel

@@ -18,7 +18,7 @@ from market.world import World
 from tests.population_worlds import ASSETS, INSTRUMENTS, make_world, quote
 
 USD = 1_000_000
-PLAIN = Keepers(latency_seconds=0.0, latency_sigma=0.0, capital_sigma=0.0, bid_spread=0.0, attention=1.0)
+PLAIN = Keepers(latency_seconds=0.0, latency_sigma=0.0, capital_sigma=0.0, bid_spread=0.0, bid_noise=0.0, attention=1.0)
 LIQUIDATION = Liquidation(fee_bps=100.0, keeper_share=0.4, keeper_floor_usd=2.0, slippage_limit_bps=500.0)
 
 
@@ -195,6 +195,18 @@ def test_attention_is_a_chance_per_tick_that_repeats_with_the_seed() -> None:
     first = online()
     assert first == online()
     assert 400 < sum(first) < 600
+
+
+def test_bids_vary_from_tick_to_tick_around_the_keepers_own_share() -> None:
+    world, keepers = cast(replace(PLAIN, count=2, cost_usd=0.0, bid_share=0.5, bid_noise=0.2))
+    open_claim(world, 7, reward=100 * USD)
+    amounts = []
+    for tick in range(200):
+        world.tick = tick
+        amounts.append([amount / USD for _, _, amount, _ in offers(world, keepers)])
+    assert 30.0 <= np.min(amounts) < 33.0
+    assert 67.0 < np.max(amounts) <= 70.0
+    assert 0.3 < np.mean(np.diff(amounts, axis=1) > 0) < 0.7
 
 
 def test_keepers_differ_and_stand_in_order_of_speed() -> None:

@@ -20,7 +20,7 @@ ONE = Traders(
     count=1, equity_usd=8_000.0, equity_sigma=0.0, tail_share=0.0, leverage=5.0, leverage_sigma=0.0, share_long=1.0,
     instruments_held=(1.0,), popularity={"BTC": 1.0}, collateral_users=0.0, isolated_share=0.0, entry_spread=0.0,
     target_leverage_share=0.0, trend_share=0.0, stop_loss_share=0.0, attention_per_hour=72_000.0, attention_sigma=0.0,
-    alarm=0.0, top_up_probability=1.0, reduce_probability=0.0, top_up_delay_seconds=3.0, outside_wealth=100.0,
+    alarm=0.0, margin_call_ratio=0.8, top_up_ratio=0.6, top_up_probability=1.0, reduce_probability=0.0, top_up_delay_seconds=3.0, outside_wealth=100.0,
 )  # fmt: skip
 """Somebody with 8,000 USD who is long 40,000 USD of BTC (one coin, 10,000 lots at 40,000) and looks 20 times a second.
 

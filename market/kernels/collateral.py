@@ -1,0 +1,125 @@
+"""Sale of collateral for debts: on the spot book where there is one, to the outside world where there is not."""
+
+from __future__ import annotations
+
+from market.kernels.arithmetic import multiply_divide, part, part_up
+from market.kernels.book import lots_to_raise
+from market.kernels.forced import charge_fee, forced_order, limit_price
+from market.kernels.jit import kernel
+from market.kernels.ledger import transfer
+from market.kernels.margin import amount_of, value_of
+from market.kernels.records import CLOSE_FACTOR, FORCED_COLLATERAL, NONE, OUTSIDE, PPM, SELL
+from market.kernels.trading import touch
+
+LARGEST = (1 << 62) - 1
+
+
+@kernel
+def sell_outside(account, asset, quote, amount, policy, assets, cash):
+    """Sell `amount` to the outside world at the venue's price less the conversion loss; return the proceeds.
+
+    Rounded down, against the account; proceeds are in quanta of `quote`.
+    """
+    usd = part(value_of(assets[asset], amount), PPM - policy.conversion)
+    proceeds = amount_of(assets[quote], usd)
+    transfer(cash, asset, account, OUTSIDE, amount)
+    transfer(cash, quote, OUTSIDE, account, proceeds)
+    return proceeds
+
+
+@kernel
+def _amount_to_raise(asset, quote, value, policy, assets):
+    """Least quanta of `asset` whose sale outside brings at least `value` quanta of `quote`."""
+    if policy.conversion >= PPM:
+        return LARGEST
+    usd = value_of(assets[quote], -value)
+    return -amount_of(assets[asset], multiply_divide(usd, PPM, PPM - policy.conversion))
+
+
+@kernel
+def _largest_collateral(account, quote, below, assets, cash):
+    """Asset other than `quote` of which the account owns the most value, but less than `below`; NONE if it has none."""
+    best = NONE
+    best_value = -1
+    for asset in range(assets.shape[0]):
+        if asset != quote and cash[account, asset] > 0:
+            value = value_of(assets[asset], cash[account, asset])
+            if best_value < value < below:
+                best, best_value = asset, value
+    return best
+
+
+@kernel
+def debt_to_repay(account, quote, policy, assets, cash):
+    """Quanta of a negative balance that one call repays: all of it, or the close factor's share."""
+    owed = max(0, -cash[account, quote])
+    if policy.sizing == CLOSE_FACTOR:
+        share = part_up(owed, policy.close_factor)
+        if value_of(assets[quote], owed - share) >= policy.dust:
+            return share
+    return owed
+
+
+@kernel
+def sale_fee(value, policy):
+    """Liquidation fee in a sale of collateral for `value`: the debt it repays is value / (1 + fee); the rest is fee."""
+    return value - multiply_divide(value, PPM, PPM + policy.fee)
+
+
+@kernel
+def _sale_for(owed, taker_fee, policy):
+    """Least value of a sale that repays `owed` after trading fee and liquidation fee, both rounded up."""
+    rounding = 2 if taker_fee > 0 else 0
+    left = PPM * PPM - max(taker_fee, 0) * (PPM + policy.fee)
+    return -multiply_divide(-(owed + rounding), PPM * (PPM + policy.fee), left)
+
+
+@kernel
+def sell_collateral(
+    account, keeper, tick, round_, claim_tick, policy, events, book_marks,
+    message, handle, fills, orders, free, levels, occupied, instruments, counters, positions, accounts,
+    cash, assets, touched, touched_mark,
+):  # fmt: skip
+    """Sell collateral, most valuable first, until the debts to repay in this call are paid or the books give no more.
+
+    The account has no positions. What no book takes, and less than a lot, goes outside, rounded against the account.
+    Returns (settlement asset of the sales or NONE, keeper's reward in USD quanta).
+    """
+    paid_in = NONE
+    reward = 0
+    for quote in range(assets.shape[0]):
+        if not assets[quote].is_settlement:
+            continue
+        goal = cash[account, quote] + debt_to_repay(account, quote, policy, assets, cash)
+        below = LARGEST
+        while cash[account, quote] < goal:
+            asset = _largest_collateral(account, quote, below, assets, cash)
+            if asset == NONE:
+                break
+            held = cash[account, asset]
+            book = assets[asset].spot_book
+            on_book = book != NONE and instruments[book].quote == quote and held >= instruments[book].lot_quanta
+            if on_book:
+                needed = _sale_for(goal - cash[account, quote], instruments[book].taker_fee, policy)
+                limit = limit_price(book, SELL, policy, instruments)
+                most = held // instruments[book].lot_quanta
+                wanted = lots_to_raise(book, needed, most, limit, levels, occupied, instruments)
+                value = forced_order(
+                    account, keeper, book, SELL, wanted, FORCED_COLLATERAL, tick, round_, claim_tick, policy, events,
+                    book_marks, message, handle, fills, orders, free, levels, occupied, instruments, counters,
+                    positions, accounts, cash, touched, touched_mark,
+                )  # fmt: skip
+            else:
+                needed = _sale_for(goal - cash[account, quote], 0, policy)
+                amount = min(held, _amount_to_raise(asset, quote, needed, policy, assets))
+                value = sell_outside(account, asset, quote, amount, policy, assets, cash)
+                touch(account, touched, touched_mark, counters)
+            if value > 0:
+                paid_in = quote
+                reward += charge_fee(
+                    account, keeper, quote, sale_fee(value, policy), policy, instruments, assets, positions, cash,
+                    touched, touched_mark, counters,
+                )  # fmt: skip
+            if on_book and cash[account, asset] >= instruments[book].lot_quanta:
+                below = value_of(assets[asset], cash[account, asset])  # its book gives no more: on to the next asset
+    return paid_in, reward

@@ -1,0 +1,125 @@
+"""One forced order: its limit, its execution, its record, and the fee on what it closed."""
+
+from __future__ import annotations
+
+from market.kernels.arithmetic import part
+from market.kernels.book import submit, sweep
+from market.kernels.jit import kernel
+from market.kernels.ledger import settle_fill, transfer
+from market.kernels.margin import amount_of, equities, value_of
+from market.kernels.marks import mark_of
+from market.kernels.records import (
+    BUY,
+    EVENT_COUNT,
+    FEE_WITHIN_EQUITY,
+    FORCED,
+    INSURANCE_FUND,
+    IOC,
+    SELL,
+)
+from market.kernels.trading import touch
+
+
+@kernel
+def limit_price(book, side, policy, instruments):
+    """Worst price a forced order may take: the mark less or plus the slippage limit."""
+    instrument = instruments[book]
+    room = part(instrument.mark, policy.slippage)
+    price = instrument.mark + room if side == BUY else instrument.mark - room
+    return min(max(price, 1), instrument.n_levels - 2)
+
+
+@kernel
+def slippage_of(account, book, lots, policy, instruments, levels, occupied, positions, assets):
+    """(fillable lots, USD quanta lost against the mark) of closing `lots` of a position on the book as it stands."""
+    instrument = instruments[book]
+    side = SELL if positions[account, book].lots > 0 else BUY
+    limit = limit_price(book, side, policy, instruments)
+    filled, paid, _ = sweep(book, side, lots, limit, levels, occupied, instruments)
+    gap = (filled * instrument.mark - paid) * (1 - 2 * (side == BUY))
+    return filled, value_of(assets[instrument.quote], max(gap, 0) * instrument.tick_value)
+
+
+@kernel
+def _touch_price(book, side, instruments):
+    """Best price on the side an order of `side` takes from; 0 when there is none."""
+    instrument = instruments[book]
+    if side == SELL:
+        return instrument.best_bid
+    return instrument.best_ask if instrument.best_ask < instrument.n_levels - 1 else 0
+
+
+@kernel
+def forced_order(
+    account, keeper, book, side, lots, kind, tick, round_, claim_tick, policy, events, book_marks,
+    message, handle, fills, orders, free, levels, occupied, instruments, counters, positions, accounts,
+    cash, touched, touched_mark,
+):  # fmt: skip
+    """Send one immediate-or-cancel order inside the slippage limit, settle it, write its event; return quote quanta.
+
+    `book_marks[n_instruments]` holds the mark that the rule gave for each book before this round's next forced order;
+    the order's own move is the change since, so the moves of a round add up to that of the mark.
+    """
+    order = message[0]
+    order.op = IOC
+    order.book = book
+    order.side = side
+    order.price = limit_price(book, side, policy, instruments)
+    order.lots = lots
+    order.account = account
+    order.flags = FORCED
+    order.tag = counters[EVENT_COUNT]
+    order.target = 0
+    before = _touch_price(book, side, instruments)
+    n_fills = submit(
+        0, message, handle, fills, 0, orders, free, levels, occupied, instruments, counters, positions, accounts
+    )
+    filled = 0
+    value = 0
+    for at in range(n_fills):
+        fill = fills[at]
+        settle_fill(fill, instruments, positions, cash)
+        touch(fill.maker, touched, touched_mark, counters)
+        filled += fill.lots
+        value += fill.lots * fill.price * instruments[book].tick_value
+    if filled == 0:
+        return 0
+    touch(account, touched, touched_mark, counters)
+    instruments[book].forced_flow += filled * (1 - 2 * side)
+    event = events[counters[EVENT_COUNT]]
+    counters[EVENT_COUNT] += 1
+    event.tick = tick
+    event.round = round_
+    event.account = account
+    event.keeper = keeper
+    event.book = book
+    event.side = side
+    event.kind = kind
+    event.claim_tick = claim_tick
+    event.lots = filled
+    event.value = value
+    event.loss = 0
+    event.mark = instruments[book].mark
+    event.touch_before = before
+    after = _touch_price(book, side, instruments)
+    event.touch_after = after if after > 0 else fills[n_fills - 1].price
+    mark = mark_of(instruments[book], policy.mark_rule)
+    event.mark_move = mark - book_marks[book]
+    book_marks[book] = mark
+    return value
+
+
+@kernel
+def charge_fee(
+    account, keeper, quote, fee, policy, instruments, assets, positions, cash, touched, touched_mark, counters
+):
+    """Split a fee, cut to what the account is still worth, between keeper and fund; return the keeper's USD quanta."""
+    if policy.fee_cap == FEE_WITHIN_EQUITY:
+        _, net_equity = equities(account, instruments, assets, positions, cash)
+        fee = min(fee, amount_of(assets[quote], max(net_equity, 0)))
+    reward = part(fee, policy.keeper_share)
+    transfer(cash, quote, account, keeper, reward)
+    transfer(cash, quote, account, INSURANCE_FUND, fee - reward)
+    touch(account, touched, touched_mark, counters)
+    touch(keeper, touched, touched_mark, counters)
+    return value_of(assets[quote], reward)
