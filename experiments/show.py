@@ -45,6 +45,8 @@ def number(key: str, value: Figure) -> str:
         return value
     if value is None or not math.isfinite(value):
         return "-"
+    if key.endswith("_usd") and 0.0 < abs(value) < 1_000.0:
+        return f"${value:,.4g}".replace("$-", "-$")
     for ending, form in _ENDINGS.items():
         if key.endswith(ending):
             return form.format(value).replace("$-", "-$")

@@ -26,7 +26,7 @@ from experiments.report.words import MISSING, Clock, count, money, percent
 if TYPE_CHECKING:
     from experiments.result import Result
 
-MARKET_HEIGHT, WATERFALL_HEIGHT, MARGIN_HEIGHT = 620, 300, 460
+MARKET_HEIGHT, WATERFALL_HEIGHT, MARGIN_HEIGHT = 660, 300, 460
 
 
 def write_report(result: Result, path: Path) -> None:

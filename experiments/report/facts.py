@@ -48,7 +48,7 @@ class Facts:
 
     hours: float
     population: dict[str, int]
-    """Accounts by role, of those that can be liquidated."""
+    """Accounts of customers, by role: everybody but the venue and the outside world."""
     failed: dict[str, int]
     """Accounts closed by force, by role."""
     breached: int
@@ -88,8 +88,8 @@ def facts(result: Result) -> Facts:
     """Measure a result."""
     kpis = result.kpis
     fills = result.liquidations[result.liquidations["kind"] != "adl"]
-    failed = result.accounts[result.accounts["forced_notional_usd"] > 0.0]
-    failed = failed[failed["account"].isin(set(fills["account"]))]
+    accounts = result.accounts
+    failed = accounts[accounts["account"].isin(set(fills["account"]))]
     names = ("fund", "adl", "socialised", "uncovered", "still_open")
     causes = result.causes
     loss = float(causes.loss_usd.sum())
@@ -98,7 +98,7 @@ def facts(result: Result) -> Facts:
     traded = fills.groupby(["side", "instrument"], observed=True)["notional_usd"].sum()
     return Facts(
         hours=result.scenario.ticks * result.scenario.tick_seconds / 3600.0,
-        population=_by_role(_liquidatable(result)),
+        population=_by_role(accounts[accounts["customer"]]),
         failed=_by_role(failed),
         breached=int(number(kpis.get("breached_account_count")) or 0),
         broken_anyway=_broken_anyway(result, failed),
@@ -141,11 +141,6 @@ def busiest(seconds: NDArray[np.float64], notional: NDArray[np.float64]) -> Wind
     lengths = seconds[last[starts]] - seconds[starts]
     best = int(np.argmin(lengths))
     return Window(start=float(seconds[starts[best]]), end=float(seconds[last[starts[best]]]))
-
-
-def _liquidatable(result: Result) -> pd.DataFrame:
-    customers: pd.DataFrame = result.accounts[result.accounts["customer"]]
-    return customers
 
 
 def _by_role(accounts: pd.DataFrame) -> dict[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,18 +34,9 @@ def waterfall_figure(bad_debt_usd: float, paid_usd: Mapping[str, float]) -> Figu
         bases.append(max(left, 0.0))
         colours.append(f"{colour}/0.85")
         texts.append(f"{money(usd)} ({percent(usd / bad_debt_usd)})" if usd > 0.0 else "0 USD")
-    beyond = [base + length for base, length in zip(bases, lengths, strict=True)]
-    inside = [end > 0.6 * bad_debt_usd for end in beyond]
     notes = [
-        note(
-            text,
-            x=base if is_inside else end,
-            y=label,
-            xanchor="right" if is_inside and base > 0.0 else "left",
-            xshift=-6 if is_inside and base > 0.0 else 6,
-            font={"size": 12, "color": "@paper" if is_inside and base <= 0.0 else "@ink"},
-        )
-        for text, base, end, label, is_inside in zip(texts, bases, beyond, labels, inside, strict=True)
+        _label(text, label=label, base=base, end=base + length, whole=bad_debt_usd)
+        for text, base, length, label in zip(texts, bases, lengths, labels, strict=True)
     ]
     bars = {
         "type": "bar",
@@ -66,6 +58,18 @@ def waterfall_figure(bad_debt_usd: float, paid_usd: Mapping[str, float]) -> Figu
         ),
         "times": {},
     }
+
+
+def _label(text: str, *, label: str, base: float, end: float, whole: float) -> dict[str, Any]:
+    """Words on a bar: behind it where there is room, else before it, else on it."""
+    if end <= 0.6 * whole:
+        place: dict[str, Any] = {"x": end, "xanchor": "left", "xshift": 6}
+    elif base >= 0.4 * whole:
+        place = {"x": base, "xanchor": "right", "xshift": -6}
+    else:
+        place = {"x": base, "xanchor": "left", "xshift": 6}
+    inside = end > 0.6 * whole and base < 0.4 * whole
+    return note(text, y=label, font={"size": 12, "color": "@paper" if inside else "@ink"}, **place)
 
 
 def margin_figure(edges: NDArray[np.float64], counts: Sequence[NDArray[np.int64]], titles: Sequence[str]) -> Figure:

@@ -118,6 +118,7 @@ def _layout(clock: Clock, decimals: int, height: float) -> dict[str, Any]:
     ticks = _ticks(height)
     return layout(
         showlegend=True,
+        margin={"l": 56, "r": 12, "t": 56, "b": 44},  # the legend stands below the tools
         hovermode="x unified",
         xaxis=time_axis(clock.title, dated=clock.start is not None, anchor="y2"),
         yaxis=axis("price, quote units", domain=[0.37, 1.0], tickformat=f",.{decimals}~f"),
@@ -132,11 +133,12 @@ def _layout(clock: Clock, decimals: int, height: float) -> dict[str, Any]:
 
 def _dots(fills: pd.DataFrame, decimals: int) -> tuple[list[dict[str, Any]], dict[str, NDArray[np.float64]]]:
     adl = fills["kind"] == "adl"
+    deleveraged = fills[adl]
     groups = {
         "forced sales": fills[~adl & (fills["side"] == "sell")],
         "forced purchases": fills[~adl & (fills["side"] == "buy")],
         # At the bankruptcy price, which may be far away, they would be out of sight.
-        ADL: fills[adl].assign(price=fills["mark_before"]),
+        ADL: deleveraged.assign(price=deleveraged["mark_before"]),
     }
     summed = {name: summed_fills(group) for name, group in groups.items() if len(group)}
     largest = max((float(found["usd"].max()) for name, found in summed.items() if name != ADL), default=1.0)

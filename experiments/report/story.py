@@ -139,7 +139,7 @@ def _effect(facts: Facts) -> str:
     there = percent(abs(facts.move.twin), 1)
     if facts.amplification is None:
         return f"{what} came with a {word} of {here}, {there} without them"
-    figure = f"(amplification {facts.amplification:.2g})" if facts.amplification < 10 else "(amplification over 10)"
+    figure = f"(amplification {facts.amplification:,.2f})"
     if facts.amplification > 1.0 + NOTICEABLE:
         return f"{what} {'deepened its' if falls else 'stretched its'} {word} from {there} to {here} {figure}"
     if facts.amplification < 1.0 - NOTICEABLE:

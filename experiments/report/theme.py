@@ -26,7 +26,7 @@ def axis(title: str = "", **more: Any) -> dict[str, Any]:
 
 def time_axis(title: str, *, dated: bool, **more: Any) -> dict[str, Any]:
     """Simulated time; page.js turns milliseconds into dates, so that labels follow the zoom."""
-    day = "%-d %b %H:%M" if dated else "%-H:%M"
+    day = "%-d %b" if dated else "day %-j"
     stops = [
         {"dtickrange": [None, 30_000], "value": "%-H:%M:%S"},
         {"dtickrange": [30_000, 86_400_000], "value": "%-H:%M"},

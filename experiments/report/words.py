@@ -98,12 +98,18 @@ class Clock:
     @property
     def title(self) -> str:
         """What an axis or a column of times is called."""
-        return "UTC" if self.start else "time since start, h:min:s"
+        if self.start is None:
+            return "time since start, h:min:s"
+        moment = self.start.astimezone(UTC)
+        return f"UTC, from {moment.day} {moment:%B %Y}"
 
     @property
     def origin_ms(self) -> int:
-        """Milliseconds since 1970 at which the run starts; 0 when it has no date."""
-        return int(self.start.timestamp() * 1000.0) if self.start else 0
+        """Milliseconds since 1970 at which the run starts; without a date 1 January 1971, so that days count from 1.
+
+        Not 1970: plotly.js takes a bare 2000 for a year.
+        """
+        return int(self.start.timestamp() * 1000.0) if self.start else 31_536_000_000
 
     def text(self, seconds: float) -> str:
         """ "0:14:05", or "19 May 13:04:05" with a date."""

@@ -194,7 +194,7 @@ def test_tables_in_a_pipe_are_one_line_a_row(capsys: pytest.CaptureFixture[str])
     )
     assert len(lines) == 1 + 10
     assert call("map") == 0
-    assert capsys.readouterr().out.splitlines()[1].split() == ["BTC", "$10", "-$2,000,000"]
+    assert capsys.readouterr().out.splitlines()[1].split() == ["BTC", "$9.5", "-$2,000,000"]
 
 
 @pytest.mark.parametrize(
