@@ -82,11 +82,11 @@ def build(scenario: Scenario, *, seed: int) -> Built:
         population = read_accounts(population.file, assets=assets, instruments=instruments)
         notes.extend(population.notes)
     agents = scenario.agents
-    members = (agents.background, agents.market_makers, agents.arbitrageurs, population, agents.keepers)
+    members = (agents.background, agents.market_makers, agents.arbitrageurs, population)
 
     records = instrument_records(assets, instruments, highest)
     ledger = Ledger.with_room(
-        n_accounts=sum(member.accounts_needed(instruments=instruments) for member in members),
+        n_accounts=sum(member.accounts_needed(instruments=instruments) for member in (*members, agents.keepers)),
         n_assets=len(assets),
         n_instruments=len(instruments),
     )
@@ -107,7 +107,8 @@ def build(scenario: Scenario, *, seed: int) -> Built:
     _start_prices(world)
     fund = quanta(scenario.venue.waterfall.insurance_fund_usd, assets[settlement[0]])
     ledger.deposit(INSURANCE_FUND, world.asset(settlement[0]), fund)
-    *cohorts, keepers = [member.join(world, assets=assets, instruments=instruments) for member in members]
+    cohorts = [member.join(world, assets=assets, instruments=instruments) for member in members]
+    keepers = agents.keepers.join(world, assets=assets, instruments=instruments)
     oracles = agents.oracles.join(world, assets=assets, instruments=instruments)
     world.size_inboxes(total_messages(cohorts))
     _check_money(world)

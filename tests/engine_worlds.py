@@ -217,7 +217,7 @@ def engine(
     messages of each tick, as fields of MESSAGE.
     """
     venue = venue or plain_venue()
-    start = {symbol: asset.price_usd for symbol, asset in assets.items()}
+    start = {symbol: asset.price_usd or 1.0 for symbol, asset in assets.items()}
     prices = prices or (lambda _tick: tuple(start.values()))
     records = instrument_records(assets, instruments, start if highest_usd is None else highest_usd)
     ledger = Ledger.with_room(n_accounts=len(deposits) + 1, n_assets=len(assets), n_instruments=len(instruments))

@@ -254,8 +254,9 @@ def deleverage(
     """Auto-deleverage a bankrupt account: collateral goes outside, the fund pays what it has, counterparties the rest.
 
     `queues[n_instruments, 2, n_accounts]` hold holders of longs and of shorts in ADL order, `lengths[n_instruments, 2]`
-    how many, `served` of the same shape how many of them have been used up. What is owed is split over positions by notional, so that one common fraction moves every mark. What finds no counterparty
-    stays open and is tried again next tick; `takers`, `capacities` and `shares` int64[n_accounts] are working space.
+    how many, `served` of the same shape how many of them have been used up. What is owed is split over positions by
+    notional, so that one common fraction moves every mark. What finds no counterparty stays open and is tried again
+    next tick; `takers`, `capacities` and `shares` int64[n_accounts] are working space.
     """
     account = claim.account
     cancel_account(account, orders, free, levels, occupied, instruments, counters, positions, accounts)
@@ -283,7 +284,8 @@ def deleverage(
             other = 1 if positions[account, book].lots > 0 else 0
             passed += _deleverage_position(
                 account, book, share, tick, round_, claim.tick, policy, queues[book, other, : lengths[book, other]],
-                served[book, other : other + 1], takers, capacities, shares, events, instruments, assets, positions, cash, counters, touched, touched_mark,
+                served[book, other : other + 1], takers, capacities, shares, events, instruments, assets, positions,
+                cash, counters, touched, touched_mark,
             )  # fmt: skip
         if fund + passed > 0:
             _note_loss(account, tick, quote, fund, passed, losses, counters)

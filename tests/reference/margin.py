@@ -78,7 +78,7 @@ def _requirement(state: State, book: int, lots: int, kind: str) -> int:
     first = instrument["first_tier"]
     tiers = state.tiers[first : first + instrument["n_tiers"]]
     held = [tier for tier in tiers if tier["floor"] <= notional][-1]
-    return ceil(Fraction(notional * held[kind], PPM)) - held[f"{kind}_deduction"]
+    return ceil(Fraction(notional * held[kind], PPM)) - int(held[f"{kind}_deduction"])
 
 
 def marginal_requirement(state: State, book: int, lots: int, kind: str) -> Fraction:

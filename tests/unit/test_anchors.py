@@ -256,6 +256,8 @@ class LongShortFunding:
     """The paper's rule, gamma = L / S - mark / oracle, longs receive: from what the engine offers a funding rule."""
 
     impact_notional_usd = 1e-6
+    uses_premium = True
+    uses_skew = True
 
     def __init__(self) -> None:
         self.paid: list[float] = []

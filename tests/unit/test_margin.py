@@ -315,8 +315,8 @@ def test_liquidation_price_of_a_long_and_a_short() -> None:
     world = engine(deposits=(1_000.0, 1_000.0))
     long, short = world.rows
     world.open(long, 1_000, 10_000, against=short)
-    assert prices(world, long) == (pytest.approx(9_000 / 0.95, abs=1e-6), pytest.approx(9_000, abs=1e-6))
-    assert prices(world, short) == (pytest.approx(11_000 / 1.05, abs=1e-6), pytest.approx(11_000, abs=1e-6))
+    assert prices(world, long) == pytest.approx((9_000 / 0.95, 9_000), abs=1e-6)
+    assert prices(world, short) == pytest.approx((11_000 / 1.05, 11_000), abs=1e-6)
 
 
 def test_liquidation_price_agrees_with_the_strict_trigger() -> None:
@@ -368,7 +368,7 @@ def test_price_of_recovery_of_an_account_below_maintenance() -> None:
     (account,) = world.rows
     world.open(account, 1_000, 10_000)
     world.world.instruments["mark"][0] = 8_000
-    assert prices(world, account) == (pytest.approx(9_000 / 0.95, abs=1e-6), pytest.approx(9_000, abs=1e-6))
+    assert prices(world, account) == pytest.approx((9_000 / 0.95, 9_000), abs=1e-6)
 
 
 def test_oracle_priced_settlement_asset() -> None:

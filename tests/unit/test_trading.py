@@ -30,7 +30,7 @@ def send(world: Engine, *messages: dict[str, int]) -> list[int]:
         inbox.append(**message)
     trade(world.world, inbox)
     world.world.tick += 1
-    return inbox.handles[: inbox.count].tolist()
+    return [int(handle) for handle in inbox.handles[: inbox.count]]
 
 
 def room(*deposits: float, messages: int = 64) -> Engine:
