@@ -35,6 +35,9 @@ USD = 1_000_000
 """Quanta per dollar."""
 TICK_LOT = 1_000
 """Quanta of USDC that one lot is worth per tick of price, in the default instruments."""
+SPOT_BOOK = 1
+KEEPER_CAPITAL = 1_000_000 * USD
+"""What the one keeper starts with, in quanta of USDC."""
 
 Prices = Callable[[int], Sequence[float]]
 Script = Mapping[int, Sequence[Mapping[str, int]]]
@@ -251,3 +254,8 @@ def engine(
     cast = Cast(oracles=(TrueOracle(),), cohorts=tuple(cohorts), keepers=(bidder,))
     world.size_inboxes(total_messages(cohorts))
     return Engine(world=world, rules=Rules(venue=venue), cast=cast, rows=rows, keeper=keeper)
+
+
+def falls_to(price: float, *, at: int = 1) -> Callable[[int], tuple[float, ...]]:
+    """USDC at 1; BTC at 10,000 until tick `at`, then at `price`."""
+    return lambda tick: (1.0, 10_000.0 if tick < at else price)
