@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import wraps
@@ -123,15 +124,22 @@ def run(
 
     with display(sys.stderr) as progress:
         result = simulate(world, seed=seed, twin=twin, progress=progress)
+        progress(label="writing the report", done=0, total=0, liquidations=0)
         written = result.save(target, overwrite=replace)
     if as_json:
         head = {"scenario": name, "scenario_hash": scenario_hash(world), "seed": seed, "folder": str(written)}
         show.print_json({**head, "notes": result.notes, **result.kpis})
         return
-    for note in result.notes:
-        print(f"note: {note}")
-    show.print_table(show.kpi_rows(result.kpis), header=(f"{name}, seed {seed}", ""), right=(1,))
+    from experiments import summary
+
+    print(summary.text(result, sys.stdout))
     print(f"report: {written / 'report.html'}")
+    said = {"prices": prices, "start": start, "hours": hours, "accounts": accounts, "seed": None if seed == 1 else seed}
+    options = [word for key, value in said.items() if value is not None for word in (f"--{key}", str(value))]
+    options += [word for text in sets for word in ("--set", text)] + ([] if twin else ["--no-twin"])
+    main = str(result.kpis["main_instrument"])
+    if what_next := summary.hint(result.scenario, run=[scenario, *options], main=main, folder=RUNS / f"{name}-haircut"):
+        print(what_next)
 
 
 @command
@@ -194,12 +202,16 @@ def map(
         found.save(out)
     if as_json:
         show.print_json({"rows": found.rows})
-    elif found.rows:
-        header = list(found.rows[0])
-        cells = [[show.number(key, value) for key, value in row.items()] for row in found.rows]
-        show.print_table(cells, header=[key.replace("_", " ") for key in header], right=range(1, len(header)))
-    if out is not None and not as_json:
-        print(f"picture: {out}")
+        return
+    from experiments.report import map_page
+
+    print(textwrap.fill(map_page.headline(found), show.WIDTH))
+    for curve in found.curves:
+        print(f"\n{map_page.title(curve)}")
+        table = map_page.table(found, curve)
+        show.print_table(table.rows, header=table.columns, right=table.right)
+    if out is not None:
+        print(f"\npicture: {out}")
 
 
 def _inputs(prices: Path | None, start: str | None, hours: float | None, accounts: Path | None) -> list[Override]:

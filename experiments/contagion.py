@@ -68,6 +68,20 @@ class Contagion:
         """Liquidations per cascade, largest first."""
         return np.sort(np.bincount(self.root, minlength=self.n)[np.unique(self.root)])[::-1]
 
+    def cascade_depths(self) -> tuple[int, int]:
+        """Generations of the deepest cascade and of the largest one, its root counted; 0 without liquidations."""
+        if self.n == 0:
+            return 0, 0
+        largest = next(iter(self.cascade_ranks()))
+        return int(self.generation.max()) + 1, int(self.generation[self.root == largest].max()) + 1
+
+    def cascade_ranks(self) -> dict[int, int]:
+        """Root liquidation -> rank of its cascade by number of liquidations, then notional; in order, 0 the largest."""
+        roots, inverse, sizes = np.unique(self.root, return_inverse=True, return_counts=True)
+        usd = np.bincount(inverse, weights=self.notional_usd, minlength=len(roots))
+        order = np.lexsort((roots, -usd, -sizes))
+        return {int(roots[place]): rank for rank, place in enumerate(order)}
+
     def generations(self) -> NDArray[np.int64]:
         """Liquidations per causal generation, roots first."""
         return np.bincount(self.generation) if self.n else np.zeros(0, np.int64)

@@ -80,7 +80,11 @@ class LiquidationMap:
     @property
     def rows(self) -> list[Row]:
         """The curves at `SHOWN`, one dict per target and move; keys end in their unit."""
-        return [row for curve in self.curves for row in _rows(curve, [*(-move for move in reversed(SHOWN)), *SHOWN])]
+        return [row for curve in self.curves for row in self.rows_of(curve)]
+
+    def rows_of(self, curve: Curve) -> list[Row]:
+        """One curve at `SHOWN`, from the largest fall to the largest rise."""
+        return _rows(curve, [*(-move for move in reversed(SHOWN)), *SHOWN])
 
     def save(self, path: Path | str) -> None:
         """Write the picture, one HTML page that opens offline."""

@@ -92,15 +92,20 @@ def _liquidations(trace: Trace, found: Contagion) -> Kpis:
     keepers = [row for row, role in enumerate(world.ledger.roles) if role == "keeper"]
     sizes = found.cascade_sizes()
     generations = found.generations()
+    deepest, depth_of_largest = found.cascade_depths()
+    liquidated, on_book = len(np.unique(found.account)), len(np.unique(events["account"][forced]))
     return {
         "liquidation_count": found.n,
         "forced_fill_count": int(forced.sum()),
         "liquidated_notional_usd": float(value[forced].sum()),
-        "liquidated_account_count": len(np.unique(found.account)),
+        "liquidated_account_count": liquidated,
+        "liquidated_on_book_account_count": on_book,
+        "liquidated_by_adl_only_account_count": liquidated - on_book,
         "breached_account_count": len(np.unique(world.breaches["account"][: world.n_breaches])),
         "largest_cascade_count": int(sizes[0]) if len(sizes) else 0,
+        "largest_cascade_generations": depth_of_largest,
         "cascade_count": len(sizes),
-        "cascade_depth_generations": max(0, len(generations) - 1),
+        "cascade_depth_generations": deepest,
         "branching_ratio": branching_ratio(generations),
         "root_count": int((found.parent < 0).sum()),
         "keeper_profit_usd": _profit(trace, keepers),
@@ -151,9 +156,12 @@ def _prices(trace: Trace, twin: Trace | None) -> Kpis:
         made[f"reference_drawdown_{symbol}_pct"] = -100.0 * np.expm1(
             largest_fall(ticks["reference"][:, book].astype(np.float64)).log_move
         )
-        made[f"total_drawdown_{symbol}_pct"] = -100.0 * np.expm1(largest_fall(mark).log_move)
+        fall = largest_fall(mark)
+        made[f"total_drawdown_{symbol}_pct"] = -100.0 * np.expm1(fall.log_move)
         if twin is not None:
             other = twin.recorder.ticks["mark"][: twin.recorder.n, book].astype(np.float64)
+            window = other[fall.start : fall.end + 1]
+            made[f"twin_drawdown_{symbol}_pct"] = -100.0 * np.expm1(largest_fall(window).log_move)
             ratio = amplification(mark, other)
             made[f"amplification_{symbol}_ratio"] = ratio
             if book == main:
@@ -162,8 +170,10 @@ def _prices(trace: Trace, twin: Trace | None) -> Kpis:
 
 
 def main_instrument(world: World) -> int:
-    """The instrument with the most forced notional; the first one when there was none."""
+    """The instrument with the most forced notional on its book, else with the most ADL; the first one without any."""
     events = world.events[: world.n_events]
+    forced = events["kind"] != FORCED_ADL
+    events = events[forced] if forced.any() else events
     value = events["value"] * quote_usd(world)[events["book"]]
     return int(np.argmax(np.bincount(events["book"], weights=value, minlength=len(world.instruments))))
 

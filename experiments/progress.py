@@ -14,7 +14,7 @@ class Progress(Protocol):
     def __call__(self, *, label: str, done: int, total: int, liquidations: int) -> None:
         """Say that `done` of `total` ticks are simulated in the part of the job called `label`.
 
-        `total` is 0 while the end is not known (compilation); `liquidations` is the count in this part so far.
+        `total` is 0 while the end is not known (preparing, writing); `liquidations` is the count in this part so far.
         """
 
 
@@ -40,17 +40,20 @@ def _bar(stream: IO[str]) -> Iterator[Progress]:
 
         def report(*, label: str, done: int, total: int, liquidations: int) -> None:
             if label not in tasks:
-                tasks[label] = bar.add_task(label, total=total or None, text="")
-                starts[label] = time.monotonic()
-            text = _figures(done, total, liquidations, time.monotonic() - starts[label])
-            bar.update(tasks[label], completed=done, total=total or None, text=text)
+                tasks[label] = bar.add_task(label, total=None, text="")
+            if not total:
+                return
+            if done:  # what had no known end is over
+                for task in bar.tasks:
+                    task.visible = task.visible and (task.total is not None or task.id == tasks[label])
+            began = starts.setdefault(label, time.monotonic())
+            text = _figures(done, total, liquidations, time.monotonic() - began)
+            bar.update(tasks[label], completed=done, total=total, text=text)
 
         yield report
 
 
 def _figures(done: int, total: int, liquidations: int, elapsed_seconds: float) -> str:
-    if not total:
-        return ""
     rate = done / max(elapsed_seconds, 1e-9)
     return f"{done:,} / {total:,} ticks, {rate:,.0f} ticks/s, {liquidations:,} liquidations"
 
@@ -70,6 +73,8 @@ class _PlainLines:
         if label != self._label:
             self._label, self._started, self._printed = label, now, now
             print(f"{label} ...", file=self._stream, flush=True)
+        elif not done:
+            self._started = now  # what was prepared does not count into the rate
         elif total and now - self._printed >= self.INTERVAL_SECONDS:
             self._printed = now
             figures = _figures(done, total, liquidations, now - self._started)

@@ -21,6 +21,7 @@ from experiments.measures import Kpis, kpis
 from experiments.scenario import Scenario
 
 if TYPE_CHECKING:
+    from experiments.report.story import Story
     from experiments.run import Trace
 
 _VERSIONS = ("numpy", "numba", "pandas", "networkx", "plotly", "pyarrow", "pydantic")
@@ -77,6 +78,14 @@ class Result:
     def accounts(self) -> pd.DataFrame:
         """One row per account."""
         return frames.accounts_frame(self.main)
+
+    @cached_property
+    def story(self) -> Story:
+        """Who failed, why, and who paid, in sentences: what the report opens with."""
+        from experiments.report.facts import facts
+        from experiments.report.story import story
+
+        return story(facts(self))
 
     @cached_property
     def graph(self) -> nx.DiGraph:

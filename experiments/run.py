@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from experiments.build import Built, build
 from experiments.recorder import Recorder
 from experiments.scenario import Scenario
+from market.kernels.jit import CACHE_FOLDER
 from market.simulation import Observer, run
+from market.world import World
 
 if TYPE_CHECKING:
     from experiments.result import Result
@@ -58,6 +60,8 @@ def simulate(
     """
     from experiments.result import Result
 
+    if progress and not any(CACHE_FOLDER.iterdir()):
+        progress(label="compiling, this once (about half a minute)", done=0, total=0, liquidations=0)
     main = trace(scenario, seed=seed, label="simulating", progress=progress, observers=observers)
     other = None
     if twin:
@@ -82,7 +86,7 @@ def trace(
     """Build and run once."""
     began = time.perf_counter()
     if progress:
-        progress(label="preparing", done=0, total=0, liquidations=0)
+        progress(label=label, done=0, total=0, liquidations=0)
     built = build(scenario, seed=seed)
     world = built.world
     recorder = Recorder(
@@ -98,8 +102,16 @@ def trace(
         marks=world.instruments["mark"].astype(np.int64),
     )
     watching: tuple[Observer, ...] = (recorder, *observers)
+    if progress:
+        progress(label=label, done=0, total=scenario.ticks, liquidations=0)
     for done in range(0, scenario.ticks, PROGRESS_TICKS):
         run(world, built.rules, built.cast, ticks=min(PROGRESS_TICKS, scenario.ticks - done), observers=watching)
         if progress:
-            progress(label=label, done=world.tick, total=scenario.ticks, liquidations=world.n_events)
+            progress(label=label, done=world.tick, total=scenario.ticks, liquidations=_liquidations(world))
     return Trace(built=built, recorder=recorder, opening=opening, wall_seconds=time.perf_counter() - began)
+
+
+def _liquidations(world: World) -> int:
+    """Claims that led to forced fills or ADL so far."""
+    events = world.events[: world.n_events]
+    return len(np.unique(events["account"].astype(np.int64) << 32 | events["claim_tick"]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from experiments.fields import Leaf, plain
@@ -26,40 +26,8 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-_ENDINGS: dict[str, str] = {
-    "_usd": "${:,.0f}",
-    "_share": "{:.2%}",
-    "_bps": "{:,.1f} bps",
-    "_seconds": "{:,.0f} s",
-    "_count": "{:,.0f}",
-}
-"""How a figure is written, by the unit at the end of its key."""
-
-
-Figure = float | int | str | None
-
-
-def number(key: str, value: Figure) -> str:
-    """A KPI as a person reads it; the end of its key says the unit."""
-    if isinstance(value, str):
-        return value
-    if value is None or not math.isfinite(value):
-        return "-"
-    if key.endswith("_usd") and 0.0 < abs(value) < 1_000.0:
-        return f"${value:,.4g}".replace("$-", "-$")
-    for ending, form in _ENDINGS.items():
-        if key.endswith(ending):
-            return form.format(value).replace("$-", "-$")
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
-
-
-def kpi_rows(kpis: Mapping[str, Figure]) -> list[tuple[str, str]]:
-    """KPIs as rows of words and figures; the unit is with the figure."""
-    rows = []
-    for key, value in kpis.items():
-        unit = next((ending for ending in _ENDINGS if key.endswith(ending) and ending != "_count"), "")
-        rows.append((key.removesuffix(unit).replace("_", " "), number(key, value)))
-    return rows
+WIDTH = 100
+"""Columns that printed words and tables keep to."""
 
 
 def explain_rows(found: Sequence[Leaf], provenance: Mapping[str, str]) -> list[tuple[str, str, str, str, str]]:
@@ -74,7 +42,7 @@ def _literal(value: Any) -> str:
     return "none" if value is None else json.dumps(plain(value), ensure_ascii=False)
 
 
-def print_table(rows: Sequence[Sequence[str]], *, header: Sequence[str], right: Sequence[int] = ()) -> None:
+def print_table(rows: Sequence[Sequence[str]], *, header: Sequence[str], right: Collection[int] = ()) -> None:
     """Print a table; columns numbered in `right` are aligned right. In a pipe it is plain text, one row a line."""
     if sys.stdout.isatty():
         from rich import box

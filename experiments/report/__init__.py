@@ -61,12 +61,12 @@ def _tiles(found: Facts) -> list[tuple[str, str, str]]:
         f"{percent(found.paid_usd['fund'] / found.bad_debt_usd)} borne by the fund" if found.bad_debt_usd > 0.0 else ""
     )
     ratio = MISSING if found.amplification is None else f"{found.amplification:.2f}×"
-    deep = f"{count(found.deepest_generation + 1, 'generation')} deep" if found.largest_cascade else ""
+    deep = f"of {found.liquidations:,}, {count(found.largest_generations, 'generation')} deep"
     return [
         ("Accounts liquidated", f"{found.n_failed:,}", f"of {population:,}"),
-        ("Notional liquidated", money(found.sold_usd + found.bought_usd), f"{money(found.bought_usd)} of it purchases"),
+        ("Closed on the books", money(found.sold_usd + found.bought_usd), f"and {money(found.adl_usd)} by ADL"),
         (f"{found.main} amplification", ratio, "with ÷ without forced trades"),
-        ("Largest cascade", f"{found.largest_cascade:,}", deep),
+        ("Largest cascade", count(found.largest_cascade, "liquidation"), deep),
         ("Bad debt", money(found.bad_debt_usd), borne),
     ]
 
@@ -168,12 +168,10 @@ def _accounts(made: Page, result: Result, found: Facts, clock: Clock) -> None:
 
 
 def _figures(made: Page, result: Result) -> None:
-    forced = result.liquidations[result.liquidations["kind"] != "adl"]
-    notional = {str(key): float(usd) for key, usd in forced.groupby("instrument")["notional_usd"].sum().items()}
     parts: list[Any] = []
-    per_instrument = tables.instrument_table(result.kpis, notional)
+    per_instrument = tables.instrument_table(result.kpis, tables.closed_by_instrument(result.liquidations))
     if per_instrument is not None:
-        parts += [page.subheading("By instrument"), per_instrument.html()]
+        parts += [page.subheading(tables.BY_INSTRUMENT), per_instrument.html()]
     for title, table in tables.kpi_tables(result.kpis):
         parts += [page.subheading(title), f'<div class="figures">{table.html()}</div>']
     made.section("figures", "All figures", *parts)

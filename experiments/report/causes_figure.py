@@ -133,17 +133,9 @@ def _edges(
     return x, y
 
 
-def cascade_ranks(causes: Contagion) -> dict[int, int]:
-    """Root liquidation -> rank of its cascade by number of liquidations, then notional, 0 for the largest."""
-    roots, inverse, sizes = np.unique(causes.root, return_inverse=True, return_counts=True)
-    usd = np.bincount(inverse, weights=causes.notional_usd) if len(roots) else np.zeros(0)
-    order = np.lexsort((roots, -usd, -sizes))
-    return {int(roots[place]): rank for rank, place in enumerate(order)}
-
-
 def _colours(causes: Contagion, rows: NDArray[np.int64]) -> list[str]:
     """One colour for each of the largest cascades with more than one member; the rest is grey."""
-    ranks = cascade_ranks(causes)
+    ranks = causes.cascade_ranks()
     sizes = np.bincount(causes.root, minlength=causes.n)
     return [
         CASCADE_COLOURS[ranks[root]] if ranks[root] < len(CASCADE_COLOURS) and sizes[root] > 1 else "@muted"

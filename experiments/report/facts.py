@@ -50,27 +50,40 @@ class Facts:
     population: dict[str, int]
     """Accounts of customers, by role: everybody but the venue and the outside world."""
     failed: dict[str, int]
-    """Accounts closed by force, by role."""
+    """Accounts liquidated, by role: those on which a claim led to a forced fill, or to ADL of what they held."""
+    on_book: int
+    """Of these, accounts with at least one forced fill on a book; ADL alone closed the others."""
     breached: int
     """Accounts found below maintenance at least once."""
     broken_anyway: int | None
-    """Of the accounts closed by force, those that fall below maintenance in the twin too."""
+    """Of the accounts liquidated, those that fall below maintenance in the twin too."""
+    liquidations: int
+    """Claims that led to forced fills or ADL; an account may have several."""
     sold_usd: float
+    """Forced sales on the books."""
     bought_usd: float
+    adl_usd: float
+    """Positions of bankrupt accounts closed by ADL."""
+    adl_of_longs: bool
+    """Whether these were mostly long."""
+    deleveraged: int
+    """Accounts on the other side of them."""
     main_sold_usd: float
     """Forced sales of the main instrument."""
     main_bought_usd: float
     busiest: Window | None
-    """The shortest window with `MOST_OF_IT` of the forced notional."""
+    """The shortest window with `MOST_OF_IT` of what was closed, on the books and by ADL."""
     own_loss_usd: float
-    """Net equity lost by the accounts closed by force, as far as they had any."""
+    """Net equity lost by the accounts liquidated, as far as they had any."""
     main: str
     move: Move
     amplification: float | None
     forced_loss_share: float | None
     """Share of the losses behind all liquidations that earlier forced fills explain."""
     largest_cascade: int
-    deepest_generation: int
+    """Its liquidations."""
+    largest_generations: int
+    """Its causal generations, the root counted."""
     bad_debt_usd: float
     paid_usd: dict[str, float]
     """Bad debt by who bore it: fund, adl, socialised, uncovered, still_open."""
@@ -80,16 +93,19 @@ class Facts:
 
     @property
     def n_failed(self) -> int:
-        """Accounts closed by force."""
+        """Accounts liquidated."""
         return sum(self.failed.values())
 
 
 def facts(result: Result) -> Facts:
     """Measure a result."""
     kpis = result.kpis
-    fills = result.liquidations[result.liquidations["kind"] != "adl"]
+    closed = result.liquidations
+    adl = closed["kind"] == "adl"
+    fills, deleveraged = closed[~adl], closed[adl]
     accounts = result.accounts
-    failed = accounts[accounts["account"].isin(set(fills["account"]))]
+    failed = accounts.iloc[np.unique(result.causes.account)]
+    adl_usd = float(deleveraged["notional_usd"].sum())
     names = ("fund", "adl", "socialised", "uncovered", "still_open")
     causes = result.causes
     loss = float(causes.loss_usd.sum())
@@ -100,20 +116,25 @@ def facts(result: Result) -> Facts:
         hours=result.scenario.ticks * result.scenario.tick_seconds / 3600.0,
         population=_by_role(accounts[accounts["customer"]]),
         failed=_by_role(failed),
+        on_book=int(fills["account"].nunique()),
         breached=int(number(kpis.get("breached_account_count")) or 0),
         broken_anyway=_broken_anyway(result, failed),
+        liquidations=causes.n,
         sold_usd=float(traded.get("sell", pd.Series(dtype=float)).sum()),
         bought_usd=float(traded.get("buy", pd.Series(dtype=float)).sum()),
+        adl_usd=adl_usd,
+        adl_of_longs=float(deleveraged.loc[deleveraged["side"] == "sell", "notional_usd"].sum()) >= 0.5 * adl_usd,
+        deleveraged=int(number(kpis.get("adl_account_count")) or 0),
         main_sold_usd=float(traded.get(("sell", main), 0.0)),
         main_bought_usd=float(traded.get(("buy", main), 0.0)),
-        busiest=busiest(fills["seconds"].to_numpy(np.float64), fills["notional_usd"].to_numpy(np.float64)),
+        busiest=busiest(closed["seconds"].to_numpy(np.float64), closed["notional_usd"].to_numpy(np.float64)),
         own_loss_usd=float((before.clip(lower=0.0) - after.clip(lower=0.0)).sum()),
         main=main,
         move=_move(result, main),
         amplification=number(kpis.get("amplification")),
         forced_loss_share=float((causes.loss_usd * causes.forced_share).sum() / loss) if loss > 0.0 else None,
         largest_cascade=int(number(kpis.get("largest_cascade_count")) or 0),
-        deepest_generation=int(number(kpis.get("cascade_depth_generations")) or 0),
+        largest_generations=int(number(kpis.get("largest_cascade_generations")) or 0),
         bad_debt_usd=number(kpis.get("bad_debt_usd")) or 0.0,
         paid_usd={name: number(kpis.get(f"bad_debt_{name}_usd")) or 0.0 for name in names},
         depth_before_usd=number(kpis.get("bid_depth_50bps_before_usd")),

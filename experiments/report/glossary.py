@@ -7,59 +7,79 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Entry:
-    """One KPI: its label and its definition."""
+    """One KPI: its label and its definition; `unit` where the end of its key does not say it."""
 
     label: str
     meaning: str
+    unit: str = ""
 
 
+# The instrument with the most forced notional stands for {main}.
 GROUPS: dict[str, dict[str, Entry]] = {
     "Liquidations": {
+        "liquidated_account_count": Entry(
+            "accounts liquidated", "on which a claim led to a forced fill, or to ADL of what they held", "accounts"
+        ),
+        "liquidated_on_book_account_count": Entry(
+            "of these on the books", "with at least one forced fill; what was left may have gone to ADL", "accounts"
+        ),
+        "liquidated_by_adl_only_account_count": Entry(
+            "of these only by ADL",
+            "no forced order of theirs found a counterparty before they were bankrupt",
+            "accounts",
+        ),
         "liquidation_count": Entry(
-            "liquidations", "from the opening of a claim to cure or close-out; an account may have several"
+            "liquidations", "claims that led to forced fills or ADL, each until cure or close-out", "claims"
         ),
-        "liquidated_account_count": Entry("accounts liquidated", "with at least one forced fill"),
-        "liquidated_notional_usd": Entry("notional liquidated", "value of all forced fills, ADL left out"),
-        "forced_fill_count": Entry("forced fills", "forced orders that traded, of positions and of collateral"),
+        "liquidated_notional_usd": Entry("closed on the books", "value of all forced fills; ADL is counted below"),
+        "forced_fill_count": Entry(
+            "forced fills", "forced orders that traded on a book, of positions and of collateral", "fills"
+        ),
         "breached_account_count": Entry(
-            "accounts below maintenance", "at least once; some recover before they are closed"
+            "below maintenance", "at least once; some recover before they are closed", "accounts"
         ),
-        "time_under_water_account_seconds": Entry("time under water", "account-seconds with an open claim"),
+        "time_under_water_account_seconds": Entry(
+            "time under water", "summed over accounts, with an open claim", "account-s"
+        ),
         "keeper_profit_usd": Entry("keeper profit", "change of all keepers' balances"),
     },
     "Contagion": {
-        "cascade_count": Entry("cascades", "sets of liquidations connected by causes, single ones included"),
-        "largest_cascade_count": Entry("largest cascade", "liquidations in it"),
-        "cascade_depth_generations": Entry("deepest generation", "longest chain of causes; roots are generation 0"),
-        "branching_ratio": Entry(
-            "branching ratio", "liquidations of the first causal generation per root; not given below 10 roots"
-        ),
-        "root_count": Entry("roots", "liquidations not mainly caused by earlier forced trades"),
         "amplification": Entry(
-            "amplification",
-            "largest swing of the main instrument's mark, in logs, over the same in the twin run without forced "
+            "amplification, {main}",
+            "largest swing of its mark, in logs, over the same in the twin run without forced "
             "trades, same random numbers and window; not given when the twin moves less than 1%",
+            "×",
         ),
+        "branching_ratio": Entry(
+            "branching ratio", "liquidations of the first causal generation per root; not given below 10 roots", "×"
+        ),
+        "cascade_count": Entry(
+            "cascades", "sets of liquidations connected by causes, single ones included", "cascades"
+        ),
+        "largest_cascade_count": Entry("largest cascade", "by number of liquidations", "liquidations"),
+        "largest_cascade_generations": Entry("its depth", "causal generations, the root counted"),
+        "cascade_depth_generations": Entry("deepest cascade", "longest chain of causes, the root counted"),
+        "root_count": Entry("roots", "liquidations not mainly caused by earlier forced trades", "liquidations"),
     },
     "Losses and who bore them": {
         "bad_debt_usd": Entry(
             "bad debt, gross",
             "negative net equity at close-out or ADL, before the waterfall, plus that still open at the end",
         ),
-        "bad_debt_fund_usd": Entry("borne by the insurance fund", ""),
+        "bad_debt_fund_usd": Entry("borne by the fund", "the insurance fund"),
         "bad_debt_adl_usd": Entry("borne by ADL", "size × |mark − bankruptcy price| of deleveraged winners"),
         "bad_debt_socialised_usd": Entry("socialised", "taken from the positive balances of all customers"),
         "bad_debt_uncovered_usd": Entry("uncovered", "left as the venue's deficit"),
         "bad_debt_still_open_usd": Entry("still open", "of accounts below zero that were not closed by the end"),
-        "insurance_fund_used_usd": Entry("insurance fund used", "paid for bad debt"),
-        "insurance_fund_change_usd": Entry("insurance fund, net change", "its share of fees included"),
-        "adl_notional_usd": Entry("ADL notional", "positions taken off winners at bankruptcy prices"),
-        "adl_account_count": Entry("accounts deleveraged", ""),
-        "socialised_loss_usd": Entry("socialised loss", ""),
+        "insurance_fund_change_usd": Entry("fund, net change", "of the insurance fund, its share of fees included"),
+        "adl_notional_usd": Entry(
+            "closed by ADL", "positions of bankrupt accounts, taken off winners at bankruptcy prices"
+        ),
+        "adl_account_count": Entry("accounts deleveraged", "winners on the other side of ADL", "accounts"),
     },
-    "Liquidity and leverage": {
-        "bid_depth_10bps_before_usd": Entry("bids within 10 bps, start", "main instrument, from the mark"),
-        "bid_depth_10bps_trough_usd": Entry("bids within 10 bps, trough", "when its mark stands lowest"),
+    "Liquidity of {main}, and leverage": {
+        "bid_depth_10bps_before_usd": Entry("bids within 10 bps, start", "of the mark"),
+        "bid_depth_10bps_trough_usd": Entry("bids within 10 bps, trough", "when the mark stands lowest"),
         "bid_depth_50bps_before_usd": Entry("bids within 50 bps, start", ""),
         "bid_depth_50bps_trough_usd": Entry("bids within 50 bps, trough", ""),
         "bid_depth_100bps_before_usd": Entry("bids within 100 bps, start", ""),
@@ -72,19 +92,29 @@ GROUPS: dict[str, dict[str, Entry]] = {
         ),
     },
     "Checks": {
-        "conservation_error": Entry("conservation error", "money or positions made from nothing, quanta; must be 0"),
-        "waterfall_error": Entry("waterfall error", "bad debt less the parts that bore it, quanta; must be 0"),
+        "conservation_error": Entry("conservation error", "money or positions made from nothing; must be 0", "quanta"),
+        "waterfall_error": Entry("waterfall error", "bad debt less the parts that bore it; must be 0", "quanta"),
     },
 }
 
 PER_INSTRUMENT = (
-    ("reference_drawdown_", "_pct", "fall of the reference"),
-    ("total_drawdown_", "_pct", "fall of the mark"),
+    ("reference_drawdown_", "_pct", "reference"),
+    ("twin_drawdown_", "_pct", "twin's mark"),
+    ("total_drawdown_", "_pct", "mark"),
     ("amplification_", "_ratio", "amplification"),
 )
 """Start and end of the keys that carry an instrument between them, and the column they fill."""
 
-SPOKEN_ELSEWHERE = ("main_instrument",)
+SPOKEN_ELSEWHERE = ("main_instrument", "insurance_fund_used_usd", "socialised_loss_usd")
+"""Names of things, and figures that are listed under another name already."""
 
-UNITS = {"usd": "USD", "pct": "%", "bps": "bps", "share": "share", "seconds": "s", "ratio": "×", "generations": ""}
+UNITS = {
+    "usd": "USD",
+    "pct": "%",
+    "bps": "bps",
+    "share": "share",
+    "seconds": "s",
+    "ratio": "×",
+    "generations": "generations",
+}
 """How the end of a key is written as a unit."""

@@ -10,7 +10,7 @@ from experiments.report import page
 from experiments.report.page import Page, Table
 from experiments.report.series import packed
 from experiments.report.theme import Figure, axis, layout
-from experiments.report.words import MISSING, count, money, percent, sentence
+from experiments.report.words import MISSING, count, listed, money, percent, sentence
 
 if TYPE_CHECKING:
     from experiments.liquidation_map import Curve, LiquidationMap
@@ -40,7 +40,7 @@ def map_page(found: LiquidationMap) -> Page:
         ),
         made.chart("map", figures, height=HEIGHT, label="Liquidatable notional and depth by price move"),
     )
-    tables = [part for curve in found.curves for part in (page.subheading(_title(curve)), _table(found, curve).html())]
+    tables = [part for curve in found.curves for part in (page.subheading(title(curve)), table(found, curve).html())]
     made.section("figures", "Figures", *tables)
     if found.notes:
         made.section("notes", "Notes", page.bullets(found.notes))
@@ -66,8 +66,18 @@ def headline(found: LiquidationMap) -> str:
     )
 
 
-def _title(curve: Curve) -> str:
-    return "All prices together" if curve.price is None else f"{curve.target} alone"
+def title(curve: Curve) -> str:
+    """Whose prices move, and from which move on that asks for more than the books hold."""
+    who = "All prices together" if curve.price is None else f"{curve.target} alone"
+    moves = [curve.moves[at] for falling in (True, False) if (at := curve.crossing(falling=falling)) is not None]
+    if not moves:
+        return f"{who}: the books hold enough for every move"
+    return f"{who}: more than the books hold from {listed([signed(float(move)) for move in moves])}"
+
+
+def signed(move: float) -> str:
+    """A move in percent with its sign."""
+    return f"{100.0 * move:+.3g}%".replace("-", "−")
 
 
 def _figure(curve: Curve) -> Figure:
@@ -75,7 +85,7 @@ def _figure(curve: Curve) -> Figure:
     moves = 100.0 * np.insert(curve.moves, zero, 0.0)
     usd = np.insert(curve.liquidatable_usd, zero, np.nan)
     depth = np.insert(curve.depth_usd, zero, 0.0)
-    names = [f"{move:+g}%".replace("-", "−") for move in moves.round(1).tolist()]
+    names = [signed(move / 100.0) for move in moves.tolist()]
     if curve.price is not None:
         prices = np.insert(curve.price, zero, np.nan)
         names = [
@@ -112,24 +122,23 @@ def _figure(curve: Curve) -> Figure:
     }  # fmt: skip
 
 
-def _table(found: LiquidationMap, curve: Curve) -> Table:
-    rows = []
-    for row in found.rows:
-        if row["asset"] != curve.target:
-            continue
-        ratio, price = row["liquidatable_over_depth"], row["price_usd"]
-        rows.append(
-            (
-                f"{row['move_pct']:+g}%".replace("-", "−"),
-                MISSING if price is None else f"{price:,.6g}",
-                f"{row['account_count']:,}",
-                f"{row['liquidatable_usd']:,.0f}",
-                f"{row['elsewhere_usd']:,.0f}",
-                f"{row['depth_usd']:,.0f}",
-                MISSING if ratio is None else f"{ratio:,.2f}",
-            )
+def table(found: LiquidationMap, curve: Curve) -> Table:
+    """A curve at the listed moves, amounts in millions."""
+    rows: list[tuple[str, ...]] = []
+    for row in found.rows_of(curve):
+        ratio = row["liquidatable_over_depth"]
+        amounts = [float(row[key] or 0.0) / 1e6 for key in ("liquidatable_usd", "depth_usd", "elsewhere_usd")]
+        closed, depth, elsewhere = (f"{amount:,.1f}" for amount in amounts)
+        cells = (
+            signed(float(row["move_pct"] or 0.0) / 100.0),
+            *(() if row["price_usd"] is None else (f"{row['price_usd']:,.6g}",)),
+            f"{row['account_count']:,}",
+            closed,
+            depth,
+            MISSING if ratio is None else f"{ratio:,.2f}",
+            elsewhere,
         )
-    columns = (
-        "move", "price, USD", "accounts", "liquidatable, USD", "closed elsewhere, USD", "depth, USD", "ratio",
-    )  # fmt: skip
-    return Table(columns=columns, rows=rows, right=range(7), minor=(4,))
+        rows.append(cells)
+    price = ("price, USD",) if curve.price is not None else ()
+    columns = ("move", *price, "accounts", "to close, M USD", "depth, M USD", "ratio", "elsewhere, M USD")
+    return Table(columns=columns, rows=rows, right=range(len(columns)), minor=(len(columns) - 1,))

@@ -8,20 +8,13 @@ from experiments.report.facts import MOST_OF_IT, Facts
 from experiments.report.words import count, listed, money, percent, sentence, span
 
 PAYERS = {
-    "fund": "the insurance fund",
-    "adl": "winning traders, through auto-deleveraging (ADL)",
-    "socialised": "all customers, as socialised loss",
-    "uncovered": "nobody: it is left uncovered",
-    "still_open": "nobody yet: accounts still open below zero",
+    "fund": ("the insurance fund", "the insurance fund"),
+    "adl": ("ADL", "winning accounts through auto-deleveraging"),
+    "socialised": ("all customers", "all customers as socialised loss"),
+    "uncovered": ("nobody", "nobody: left uncovered"),
+    "still_open": ("accounts still open", "nobody yet: accounts still open below zero"),
 }
-"""Who bears bad debt, in the order of the waterfall."""
-BRIEFLY = {
-    "fund": "the insurance fund",
-    "adl": "ADL",
-    "socialised": "all customers",
-    "uncovered": "nobody",
-    "still_open": "accounts still open",
-}
+"""Who bears bad debt, in the order of the waterfall; in one word and in full."""
 
 NOTICEABLE = 0.02
 """Amplification further than this from 1 is spoken of."""
@@ -64,7 +57,7 @@ def _headline(facts: Facts) -> str:
     window = facts.busiest
     when = ""
     if window is not None and window.seconds > 0.0 and facts.n_failed > 1:
-        when = f", {percent(MOST_OF_IT)} of the volume within {span(window.seconds)}"
+        when = f", {percent(MOST_OF_IT)} of the notional within {span(window.seconds)}"
     return sentence(
         f"{facts.n_failed:,} of {_population(facts)} {'was' if facts.n_failed == 1 else 'were'} liquidated{when}; "
         f"{_effect(facts)}{_debt(facts)}"
@@ -74,7 +67,7 @@ def _headline(facts: Facts) -> str:
 def _debt(facts: Facts) -> str:
     if facts.bad_debt_usd <= 0.0:
         return "; no bad debt"
-    return f"; bad debt of {money(facts.bad_debt_usd)} fell on {listed(_shares(facts, BRIEFLY, least=0.005))}"
+    return f"; bad debt of {money(facts.bad_debt_usd)} fell on {listed(_briefly(facts))}"
 
 
 def _population(facts: Facts) -> str:
@@ -82,19 +75,40 @@ def _population(facts: Facts) -> str:
 
 
 def _failed(facts: Facts) -> list[str]:
-    forced = facts.sold_usd + facts.bought_usd
-    said = [
-        f"{facts.n_failed:,} of {_population(facts)}{_who(facts.failed)}.",
-        f"Positions worth {money(forced)} were closed by force, {percent(facts.sold_usd / forced)} of that by selling.",
-    ]
+    said = [f"{facts.n_failed:,} of {_population(facts)}{_who(facts.failed)}. {_how(facts)}", _closed(facts)]
     if facts.own_loss_usd > 0.0:
-        said.append(f"They lost {money(facts.own_loss_usd)} of their own equity.")
+        said.append(f"Those who failed lost {money(facts.own_loss_usd)} of their own equity.")
     if facts.largest_cascade > 1:
         said.append(
-            f"The largest cascade was {facts.largest_cascade:,} liquidations in a chain of "
-            f"{count(facts.deepest_generation + 1, 'generation')}."
+            f"The largest cascade was {facts.largest_cascade:,} of {count(facts.liquidations, 'liquidation')} in a "
+            f"chain of {count(facts.largest_generations, 'generation')}."
         )
     return said
+
+
+def _how(facts: Facts) -> str:
+    """How many were closed on the books, and how many found nobody there."""
+    other = facts.n_failed - facts.on_book
+    if other == 0:
+        part = ", at least in part" if facts.adl_usd > 0.0 else ""
+        return f"{'All were' if facts.n_failed > 1 else 'It was'} closed on the books{part}."
+    nobody = "no buyer" if facts.adl_of_longs else "no seller"
+    alone = f"found {nobody} there and {'was' if other == 1 else 'were'} closed only by auto-deleveraging (ADL)."
+    if facts.on_book == 0:
+        return f"{'All' if other > 1 else 'It'} {alone.replace('there', 'on the books')}"
+    were = "was" if facts.on_book == 1 else "were"
+    return f"{facts.on_book:,} {were} closed on the books, at least in part; the other {other:,} {alone}"
+
+
+def _closed(facts: Facts) -> str:
+    """What was closed, on the books and by ADL."""
+    forced = facts.sold_usd + facts.bought_usd
+    parts = []
+    if forced > 0.0:
+        parts.append(f"{money(forced)} on the books, {percent(facts.sold_usd / forced)} of that by selling")
+    if facts.adl_usd > 0.0:
+        parts.append(f"{money(facts.adl_usd)} by auto-deleveraging")
+    return f"Closed by force: {', and '.join(parts)}."
 
 
 def _who(failed: dict[str, int]) -> str:
@@ -110,8 +124,8 @@ def _why(facts: Facts) -> list[str]:
     if facts.broken_anyway is not None:
         dragged = facts.n_failed - facts.broken_anyway
         said.append(
-            f"On the same prices without forced trades {facts.broken_anyway:,} of the {facts.n_failed:,} fall below "
-            f"maintenance too; the other {dragged:,} were dragged down."
+            f"In the twin run, on the same random numbers without forced trades, {facts.broken_anyway:,} of the "
+            f"{facts.n_failed:,} fall below maintenance too; the other {dragged:,} were dragged down."
         )
     if facts.forced_loss_share is not None:
         said.append(
@@ -119,10 +133,11 @@ def _why(facts: Facts) -> list[str]:
             "rest is the outside market, ordinary trading and the withdrawal of liquidity."
         )
     before, trough = facts.depth_before_usd, facts.depth_trough_usd
-    if before and trough is not None:
+    if before and trough is not None and facts.move.mark < 0.0:
+        left = money(trough) if trough > 0.0 else "nothing"
         said.append(
-            f"Bids within 50 bps of the {facts.main} mark went from {money(before)} at the start to {money(trough)} at "
-            "the trough."
+            f"Bids within 50 bps of the {facts.main} mark went from {money(before)} at the start to {left} at the "
+            "trough."
         )
     return said
 
@@ -156,15 +171,29 @@ def _paid(facts: Facts) -> list[str]:
         if facts.n_failed == 0:
             return ["There was nothing to pay."]
         return ["There was no bad debt: those who failed paid for their losses themselves."]
-    return [
+    said = [
         f"Accounts that ended below zero left bad debt of {money(facts.bad_debt_usd)}.",
-        f"It was borne by {listed(_shares(facts, PAYERS))}.",
+        f"It was borne by {listed(_in_full(facts))}.",
     ]
+    if facts.deleveraged and facts.adl_usd > 0.0:
+        said.append(
+            f"Auto-deleveraging took positions of {money(facts.adl_usd)} from {count(facts.deleveraged, 'account')} "
+            "on the other side, at the price at which those who failed had nothing left."
+        )
+    return said
 
 
-def _shares(facts: Facts, names: dict[str, str], least: float = 0.0) -> list[str]:
-    """Who bore more than the share `least` of bad debt, each with that share; the parts add up to the whole."""
-    parts = {name: usd for name, usd in facts.paid_usd.items() if usd > least * facts.bad_debt_usd}
+def _briefly(facts: Facts) -> list[str]:
+    """Who bore a noticeable share of bad debt, in a word, each with the share."""
+    parts = {name: usd / facts.bad_debt_usd for name, usd in facts.paid_usd.items() if usd > 0.005 * facts.bad_debt_usd}
     if len(parts) == 1:
-        return [names[name] for name in parts]
-    return [f"{names[name]} ({percent(usd / facts.bad_debt_usd)})" for name, usd in parts.items()]
+        return [PAYERS[name][0] for name in parts]
+    return [f"{PAYERS[name][0]} ({percent(share)})" for name, share in parts.items()]
+
+
+def _in_full(facts: Facts) -> list[str]:
+    """Everybody who bore bad debt, with amounts and shares that add up to the whole."""
+    parts = {name: usd for name, usd in facts.paid_usd.items() if usd > 0.0}
+    if len(parts) == 1:
+        return [f"{PAYERS[name][1]} alone" for name in parts]
+    return [f"{PAYERS[name][1]} ({money(usd)}, {percent(usd / facts.bad_debt_usd)})" for name, usd in parts.items()]

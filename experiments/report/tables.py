@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from experiments.contagion import Contagion
-from experiments.report.causes_figure import cascade_ranks
 from experiments.report.glossary import GROUPS, PER_INSTRUMENT, SPOKEN_ELSEWHERE, UNITS, Entry
 from experiments.report.page import Table
 from experiments.report.words import MISSING, Clock, known, percent, span
@@ -17,13 +16,15 @@ from experiments.report.words import MISSING, Clock, known, percent, span
 MOST_ROWS = 15
 MOST_CASCADES = 10
 
+BY_INSTRUMENT = "Largest fall of each price, and what forced trades added to it"
+
 Kpi = float | int | str | None
 
 
-def figure_cell(key: str, value: Kpi) -> tuple[str, str]:
-    """(figure, unit) of a KPI."""
+def figure_cell(key: str, value: Kpi, unit: str = "") -> tuple[str, str]:
+    """(figure, unit) of a KPI; the end of its key says the unit where none is given."""
     ending = key.rsplit("_", 1)[-1]
-    unit = UNITS.get(ending, "")
+    unit = unit or UNITS.get(ending, "")
     if not known(value):
         return MISSING, unit
     if isinstance(value, str):
@@ -44,13 +45,16 @@ def kpi_tables(kpis: Mapping[str, Kpi]) -> list[tuple[str, Table]]:
     made = []
     columns = ("figure", "value", "unit", "meaning")
     seen = {*SPOKEN_ELSEWHERE, *_instrument_keys(kpis)}
+    main = kpis.get("main_instrument", "the main instrument")
     for title, entries in GROUPS.items():
         rows = [
-            (entry.label, *figure_cell(key, kpis[key]), entry.meaning) for key, entry in entries.items() if key in kpis
+            (entry.label.format(main=main), *figure_cell(key, kpis[key], entry.unit), entry.meaning)
+            for key, entry in entries.items()
+            if key in kpis
         ]
         seen.update(entries)
         if rows:
-            made.append((title, Table(columns=columns, rows=rows, right=(1,), minor=(3,))))
+            made.append((title.format(main=main), Table(columns=columns, rows=rows, right=(1,), minor=(3,))))
     rest = {key: Entry(_name_of(key), "") for key in kpis if key not in seen}
     if rest:
         rows = [(entry.label, *figure_cell(key, kpis[key]), "") for key, entry in rest.items()]
@@ -74,7 +78,7 @@ def _instrument_keys(kpis: Mapping[str, Kpi]) -> dict[str, tuple[str, int]]:
 
 
 def instrument_table(kpis: Mapping[str, Kpi], notional: Mapping[str, float]) -> Table | None:
-    """Falls and amplification by instrument; `notional` is what was liquidated on each, USD."""
+    """Largest falls and amplification by instrument; `notional` is what was closed by force on each book, USD."""
     cells: dict[str, list[str]] = {}
     for key, (instrument, column) in _instrument_keys(kpis).items():
         row = cells.setdefault(instrument, [MISSING] * len(PER_INSTRUMENT))
@@ -82,16 +86,21 @@ def instrument_table(kpis: Mapping[str, Kpi], notional: Mapping[str, float]) -> 
         row[column] = text if text == MISSING else f"{text}{' ' if unit == '×' else ''}{unit}"
     if not cells:
         return None
-    columns = ("instrument", *(title for _, _, title in PER_INSTRUMENT), "liquidated, USD")
+    columns = ("instrument", *(title for _, _, title in PER_INSTRUMENT), "closed on the book, USD")
     rows = [(name, *row, f"{notional.get(name, 0.0):,.0f}") for name, row in cells.items()]
     return Table(columns=columns, rows=rows, right=range(1, len(columns)))
 
 
+def closed_by_instrument(fills: pd.DataFrame) -> dict[str, float]:
+    """Instrument -> USD closed by forced trades on its book."""
+    forced = fills[fills["kind"] != "adl"]
+    return {str(key): float(usd) for key, usd in forced.groupby("instrument")["notional_usd"].sum().items()}
+
+
 def cascade_table(causes: Contagion, names: Sequence[str], *, tick_seconds: float, clock: Clock) -> Table:
     """The largest cascades: where each began, how large, how long and how deep it was."""
-    ranks = cascade_ranks(causes)
     rows = []
-    for root, rank in sorted(ranks.items(), key=lambda item: item[1])[:MOST_CASCADES]:
+    for root, rank in list(causes.cascade_ranks().items())[:MOST_CASCADES]:
         members = causes.root == root
         ticks = causes.tick[members]
         length = float(ticks.max() - ticks.min()) * tick_seconds

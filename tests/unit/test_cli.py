@@ -18,9 +18,14 @@ import pytest
 
 from experiments import cli, config, library, show
 from experiments.folder import atomic
+from experiments.liquidation_map import LiquidationMap
 from experiments.progress import Progress, display
+from experiments.report.facts import facts
+from experiments.report.story import story
 from market.errors import InputError
 from market.parameters import Count, Share, parameters
+from tests.synthetic import synthetic_result
+from tests.unit.test_liquidation_map import some_map
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -59,27 +64,22 @@ class Scenario:
         return config.load(cls, library.find(name), overrides=overrides)[0]
 
 
-@dataclass
-class Result:
+# Made while the modules are the real ones; tests put a stand-in in the place of the scenario's.
+FIGURES = synthetic_result(bad_debt_usd=1234.5, liquidation_count=3, amplification=math.nan)
+OPENING = story(facts(FIGURES))
+
+
+def made_result() -> Any:
     """What a run returns."""
+    result: Any = FIGURES
 
-    kpis: dict[str, Any]
-    notes: tuple[str, ...] = ("BTCUSDT is read as BTC",)
-
-    def save(self, target: Path, *, overwrite: bool) -> Path:
+    def save(target: Path, *, overwrite: bool) -> Path:
         with atomic(target, replace=overwrite) as folder:
             (folder / "run.json").write_text("{}")
         return target
 
-
-@dataclass
-class Map:
-    """What a map returns."""
-
-    rows: list[dict[str, Any]]
-
-    def save(self, path: Path) -> None:
-        path.write_text("<html>")
+    result.save = save
+    return result
 
 
 @dataclass
@@ -89,16 +89,15 @@ class Engine:
     calls: list[tuple[Any, dict[str, Any]]] = field(default_factory=list)
     during: Callable[[], None] = lambda: None
 
-    def simulate(self, scenario: Scenario, *, seed: int, twin: bool, progress: Progress) -> Result:
+    def simulate(self, scenario: Scenario, *, seed: int, twin: bool, progress: Progress) -> Any:
         self.calls.append((scenario, {"seed": seed, "twin": twin}))
         progress(label="simulating", done=0, total=100, liquidations=0)
         self.during()
-        kpis = {"bad_debt_usd": 1234.5, "liquidation_count": 3, "amplification": math.nan, "drawdown_share": None}
-        return Result(kpis)
+        return made_result()
 
-    def liquidation_map(self, scenario: Scenario, *, seed: int) -> Map:
+    def liquidation_map(self, scenario: Scenario, *, seed: int) -> LiquidationMap:
         self.calls.append((scenario, {"seed": seed}))
-        return Map([{"instrument": "BTC", "price_usd": 9.5, "notional_usd": -2e6}])
+        return some_map(102_000.0)
 
     def modules(self) -> dict[str, ModuleType]:
         found = {name: ModuleType(f"experiments.{name}") for name in ("scenario", "run", "liquidation_map")}
@@ -134,11 +133,11 @@ def outputs(tmp_path: Path) -> list[str]:
 def test_run_prints_a_table_and_says_where_the_report_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("run") == 0
     out, err = capsys.readouterr()
-    assert "bad debt" in out
-    assert "$1,234" in out
-    assert "note: BTCUSDT is read as BTC" in out
+    assert OPENING.headline in " ".join(out.split())
+    assert "bad debt, gross 1,234 USD" in " ".join(out.split())
+    assert "note: prices.csv: BTCUSDT read as BTC; <angle> & ampersand" in out
     assert "report: results/runs/flash-crash-seed1/report.html" in out
-    assert err == "simulating ...\n"
+    assert err == "simulating ...\nwriting the report ...\n"
     assert Path("results/runs/flash-crash-seed1/run.json").is_file()
     assert call("run") == 0, "the default folder of an earlier run is replaced"
 
@@ -178,7 +177,7 @@ def test_json_is_all_there_is_on_stdout(capsys: pytest.CaptureFixture[str]) -> N
         "help": "Discount on collateral value.",
     }
     assert call("map", "--json", "--out", "map.html") == 0
-    assert json.loads(capsys.readouterr().out)["rows"][0]["instrument"] == "BTC"
+    assert json.loads(capsys.readouterr().out)["rows"][0]["asset"] == "BTC"
     assert Path("map.html").is_file()
 
 
@@ -194,7 +193,12 @@ def test_tables_in_a_pipe_are_one_line_a_row(capsys: pytest.CaptureFixture[str])
     )
     assert len(lines) == 1 + 10
     assert call("map") == 0
-    assert capsys.readouterr().out.splitlines()[1].split() == ["BTC", "$9.5", "-$2,000,000"]
+    lines = capsys.readouterr().out.splitlines()
+    assert "If BTC falls by 11%" in lines[0]
+    assert "BTC alone: more than the books hold from −11% and +11%" in lines
+    first = lines.index("BTC alone: more than the books hold from −11% and +11%") + 2
+    assert lines[first].split() == ["−50%", "30,000", "50", "0.5", "0.1", "4.90", "0.0"]
+    assert max(len(line) for line in lines) <= show.WIDTH
 
 
 @pytest.mark.parametrize(
@@ -347,14 +351,6 @@ def test_help_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "explain" in done.stdout
     assert done.stderr.strip() == ""
-
-
-def test_figures_for_people() -> None:
-    assert show.number("bad_debt_usd", -1500.2) == "-$1,500"
-    assert show.number("drawdown_share", 0.3) == "30.00%"
-    assert show.number("amplification", None) == show.number("amplification", math.inf) == "-"
-    assert show.number("liquidation_count", 12345) == "12,345"
-    assert show.kpi_rows({"depth_bps": 1.0}) == [("depth", "1.0 bps")]
 
 
 class Screen:

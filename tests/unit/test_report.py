@@ -36,7 +36,7 @@ CASES: dict[str, dict[str, Any]] = {
     "thousands of fills": {"n_events": 5_000},
     "no twin": {"twin": False},
     "no bad debt": {"bad_debt": False},
-    "no figures": {"amplification": None, "bad_debt_usd": float("nan"), "cascade_depth_generations": None},
+    "no figures": {"amplification": None, "bad_debt_usd": float("nan"), "largest_cascade_generations": None},
 }
 
 
@@ -178,8 +178,8 @@ def test_the_headline_says_who_failed_why_and_who_paid() -> None:
         )
     )
     assert told.headline == (
-        "412 of 10,000 accounts were liquidated, 90% of the volume within 9 minutes; forced sales of 38 million USD of "
-        "BTC-PERP deepened its fall from 9.0% to 14.0% (amplification 1.60); bad debt of 210,000 USD fell on the "
+        "412 of 10,000 accounts were liquidated, 90% of the notional within 9 minutes; forced sales of 38 million USD "
+        "of BTC-PERP deepened its fall from 9.0% to 14.0% (amplification 1.60); bad debt of 210,000 USD fell on the "
         "insurance fund (80%) and ADL (20%)."
     )
     assert "411 traders and 1 market maker" in told.failed[0]
@@ -202,15 +202,47 @@ def test_the_headline_fits_what_happened(changes: dict[str, Any], words: str) ->
     assert words in story(some_facts(**{"move": FALL, **changes})).headline
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"on_book": 10}, "10 were closed on the books, at least in part; the other 20 found no buyer there and were"),
+        ({"on_book": 29}, "the other 1 found no buyer there and was closed only by auto-deleveraging (ADL)."),
+        ({"on_book": 1}, "1 was closed on the books, at least in part; the other 29 found"),
+        ({"on_book": 10, "adl_of_longs": False}, "the other 20 found no seller there"),
+        ({"on_book": 0}, "All found no buyer on the books and were closed only by auto-deleveraging (ADL)."),
+        ({"on_book": 30}, "traders. All were closed on the books, at least in part."),
+        ({"on_book": 30, "adl_usd": 0.0}, "traders. All were closed on the books."),
+        ({"on_book": 1, "failed": {"keeper": 1}, "adl_usd": 0.0}, "a keeper. It was closed on the books."),
+        ({"on_book": 0, "failed": {"keeper": 1}}, "a keeper. It found no buyer on the books and was closed only by"),
+    ],
+)
+def test_the_story_says_how_accounts_were_closed(changes: dict[str, Any], words: str) -> None:
+    given = {"failed": {"trader": 30}, "adl_of_longs": True, "adl_usd": 1e6, **changes}
+    assert words in story(some_facts(**given)).failed[0]
+
+
+def test_the_story_names_the_depth_of_the_largest_cascade_and_what_adl_took() -> None:
+    told = story(some_facts(sold_usd=3e6, bought_usd=1e6, adl_usd=5e6, deleveraged=7))
+    assert told.failed[1] == (
+        "Closed by force: 4 million USD on the books, 75% of that by selling, and 5 million USD by auto-deleveraging."
+    )
+    assert told.failed[-1].startswith("The largest cascade was 12 of")
+    assert told.failed[-1].endswith("in a chain of 3 generations.")
+    assert told.paid[-1].startswith("Auto-deleveraging took positions of 5 million USD from 7 accounts")
+
+
 def test_facts_count_what_the_tables_hold() -> None:
     result = synthetic_result()
     found = facts(result)
-    forced = result.liquidations[result.liquidations["kind"] != "adl"]
-    assert found.n_failed == forced["account"].nunique()
+    closed = result.liquidations
+    forced, adl = closed[closed["kind"] != "adl"], closed[closed["kind"] == "adl"]
+    assert found.n_failed == closed["account"].nunique() > found.on_book == forced["account"].nunique()
     assert found.sold_usd + found.bought_usd == pytest.approx(forced["notional_usd"].sum())
+    assert found.adl_usd == pytest.approx(adl["notional_usd"].sum())
+    assert found.liquidations == result.causes.n
     assert found.move.mark == pytest.approx(-0.10, abs=2e-3)
     assert found.move.twin == pytest.approx(-0.06, abs=2e-3)
-    failed = set(forced["row"])
+    failed = set(closed["row"])
     assert found.broken_anyway == len(failed & set(range(7, 15)))
     children = result.causes.parent >= 0
     assert found.forced_loss_share == pytest.approx(np.where(children, 0.6, 0.1).mean())
