@@ -192,7 +192,7 @@ class _Loader:
             given = {key: child for key, child in given.items() if _applies(child, cls, members, default)}
         for key, child in given.items():
             if key not in fields:
-                self.fail(child.source, (*path, key), f"unknown key{suggest(key, list(fields))}")
+                self.fail(child.source, (*path, key), _unknown(key, cls, members))
         values = {}
         for name, spec in fields.items():
             below = getattr(default, name) if type(default) is cls else spec.default
@@ -296,6 +296,14 @@ class _Loader:
 def _kinds(cls: type) -> tuple[str, ...]:
     """What the `kind` of a rule may say."""
     return get_args(specs(cls)["kind"].annotation)
+
+
+def _unknown(key: str, cls: type, members: tuple[type, ...]) -> str:
+    """What is wrong with a key that `cls` does not have; rules of another kind may have it."""
+    others = [kind for member in members if key in specs(member) for kind in _kinds(member)]
+    if others:
+        return f"goes with kind {' or '.join(others)}, and this is of kind {_kinds(cls)[0]}"
+    return f"unknown key{suggest(key, list(specs(cls)))}"
 
 
 def _applies(child: Node, cls: type, members: tuple[type, ...], default: Any) -> bool:

@@ -131,7 +131,9 @@ def test_kind_decides_which_layers_count() -> None:
     assert read("[margin]\nmax_leverage = 3", "margin.kind=isolated").margin == Isolated(max_leverage=3.0)
     assert read(isolated, "margin.kind=cross").margin == Cross()
     (line,) = problems(isolated, "margin.kind=cross", "margin.max_leverage=3")
-    assert line == "--set margin.max_leverage=3: margin.max_leverage: unknown key; valid: kind, buffer"
+    assert (
+        line == "--set margin.max_leverage=3: margin.max_leverage: goes with kind isolated, and this is of kind cross"
+    )
     assert problems("margin = {kind = [1]}") == ["w.toml:1: margin.kind: unknown kind [1]; valid: cross, isolated"]
 
 
