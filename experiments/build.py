@@ -137,6 +137,7 @@ def _reference(scenario: Scenario, streams: Streams, notes: list[str]) -> tuple[
             wanted = [symbol for symbol, asset in scenario.assets.items() if not asset.settlement]
             table = read_prices(model.file, assets=wanted, start=model.start, hours=scenario.hours)
             notes.append(table.describe())
+            notes.append(_impact_note(scenario))
             path = ReplayPrices(correlation=model.correlation).path(
                 bars=table.bars, streams=streams, tick_seconds=scenario.tick_seconds
             )
@@ -155,6 +156,19 @@ def _reference(scenario: Scenario, streams: Streams, notes: list[str]) -> tuple[
         raise InputError(f"hours: {scenario.hours:g} asked for, the reference prices reach {available:g} h")
     highest.update(zip(path.symbols, map(float, top), strict=True))
     return path, highest
+
+
+def _impact_note(scenario: Scenario) -> str:
+    """What a replay claims: recorded prices hold their whole crash, whoever caused it."""
+    moved = {
+        symbol: asset.permanent_impact_bps_per_million_usd
+        for symbol, asset in scenario.assets.items()
+        if asset.permanent_impact_bps_per_million_usd > 0.0
+    }
+    if moved:
+        listed = ", ".join(f"{symbol} {bps:g}" for symbol, bps in moved.items())
+        return f"permanent impact on top of recorded prices, which contain their crash: {listed} bps per million USD"
+    return "recorded prices contain their crash: no permanent impact, drawdowns are the reference's and the total"
 
 
 def _impact(scenario: Scenario) -> NDArray[np.float64]:

@@ -30,12 +30,12 @@ from experiments.fields import (
     specs,
     to_dict,
 )
-from experiments.toml_tree import Node, entry_names, join, merge, parse, quote, suggest
+from experiments.toml_tree import Node, Reset, Steps, entry_names, join, merge, parse, quote, suggest
 from market.errors import InputError
 
 T = TypeVar("T")
 
-Steps = tuple[str, ...]
+Resets = tuple[Reset, ...]
 _FAILED: Any = object()
 
 
@@ -78,11 +78,15 @@ def load(
     """Make a `cls` from a file (Path) or from TOML text (str, called `name` in messages).
 
     A file may say `extends = "other"` (or a list of names): it is then laid over those, embedded scenarios and
-    presets or files beside it; lists of tables merge by their `symbol` or `name`. Returns the object and its
-    provenance: dotted path of every leaf -> "default", "FILE:LINE" or the option. Raises InputError with one line
-    for every problem.
+    presets or files beside it; lists of tables merge by their `symbol` or `name`. A class may have `resets`: what a
+    layer takes back from those below it. Returns the object and its provenance: dotted path of every leaf ->
+    "default", "FILE:LINE" or the option. Raises InputError with one line for every problem.
     """
-    tree = _read(source, ()) if isinstance(source, Path) else _extended(parse(source, file=name), None, ())
+    resets: Resets = getattr(cls, "resets", ())
+    if isinstance(source, Path):
+        tree = _read(source, (), resets)
+    else:
+        tree = _extended(parse(source, file=name), None, (), resets)
     errors: list[tuple[str, str]] = []
     given = Node({}, tree.source)
     for override in overrides:
@@ -91,7 +95,7 @@ def load(
         except InputError as error:
             errors.append(("", str(error)))
     loader = _Loader(errors)
-    result = loader.object((cls,), merge(tree, given, errors), MISSING, ())
+    result = loader.object((cls,), _laid(tree, given, errors, resets), MISSING, ())
     if loader.errors:
         raise InputError("\n".join(_in_order(loader.errors)))
     return result, {leaf.path: loader.provenance.get(leaf.path, "default") for leaf in leaves(result)}
@@ -114,7 +118,13 @@ def _place(given: Node, override: str | Override) -> None:
     table[made.path[-1]] = annotate(plain(made.value))
 
 
-def _read(file: Path, chain: tuple[Path, ...]) -> Node:
+def _laid(base: Node, over: Node, errors: list[tuple[str, str]], resets: Resets) -> Node:
+    for reset in resets:
+        base = reset.below(base, over)
+    return merge(base, over, errors)
+
+
+def _read(file: Path, chain: tuple[Path, ...], resets: Resets) -> Node:
     if file.resolve() in chain:
         raise InputError(f"{library.label(file)}: extends itself")
     try:
@@ -123,10 +133,10 @@ def _read(file: Path, chain: tuple[Path, ...]) -> Node:
         raise InputError(f"{library.label(file)}: not a text file in UTF-8") from None
     except OSError as error:
         raise InputError(f"{library.label(file)}: cannot be read: {error.strerror}") from None
-    return _extended(parse(text, file=library.label(file)), file, (*chain, file.resolve()))
+    return _extended(parse(text, file=library.label(file)), file, (*chain, file.resolve()), resets)
 
 
-def _extended(tree: Node, file: Path | None, chain: tuple[Path, ...]) -> Node:
+def _extended(tree: Node, file: Path | None, chain: tuple[Path, ...], resets: Resets) -> Node:
     """`tree` laid over what its `extends` names."""
     if "extends" not in tree.value:
         return tree
@@ -142,8 +152,8 @@ def _extended(tree: Node, file: Path | None, chain: tuple[Path, ...]) -> Node:
             found = library.find(name, beside=file)
         except InputError as error:
             raise InputError(f"{said.source}: extends: {error}") from None
-        result = merge(result, _read(found, chain), errors)
-    result = merge(result, Node(own, tree.source), errors)
+        result = _laid(result, _read(found, chain, resets), errors, resets)
+    result = _laid(result, Node(own, tree.source), errors, resets)
     if errors:
         raise InputError("\n".join(_in_order(errors)))
     return result
@@ -182,7 +192,7 @@ class _Loader:
             given = {key: child for key, child in given.items() if _applies(child, cls, members, default)}
         for key, child in given.items():
             if key not in fields:
-                self.fail(child.source, (*path, key), f"unknown key{suggest(key, list(fields))}")
+                self.fail(child.source, (*path, key), _unknown(key, cls, members))
         values = {}
         for name, spec in fields.items():
             below = getattr(default, name) if type(default) is cls else spec.default
@@ -286,6 +296,14 @@ class _Loader:
 def _kinds(cls: type) -> tuple[str, ...]:
     """What the `kind` of a rule may say."""
     return get_args(specs(cls)["kind"].annotation)
+
+
+def _unknown(key: str, cls: type, members: tuple[type, ...]) -> str:
+    """What is wrong with a key that `cls` does not have; rules of another kind may have it."""
+    others = [kind for member in members if key in specs(member) for kind in _kinds(member)]
+    if others:
+        return f"goes with kind {' or '.join(others)}, and this is of kind {_kinds(cls)[0]}"
+    return f"unknown key{suggest(key, list(specs(cls)))}"
 
 
 def _applies(child: Node, cls: type, members: tuple[type, ...], default: Any) -> bool:

@@ -7,6 +7,7 @@ first offending row. Rows are counted as in the file: lines for CSV, from 1 for 
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ def read_prices(
     start: str | None = None,
     hours: float | None = None,
 ) -> PriceTable:
-    """The bars of `assets` (default: all) from `start` (default: the first bar) for `hours` (default: to the end).
+    """The bars of `assets` (default: all) from `start` (default: the first) for `hours` (default: all), in whole bars.
 
     Raises InputError for whatever cannot be used.
     """
@@ -173,12 +174,7 @@ def _window(
         return first, ends
     if not 0.0 < hours < float("inf"):
         raise InputError(file=path, where="--hours", what=f"{hours} is not a length of time", valid="a number above 0")
-    bars = round(hours * 3600.0 / seconds)
-    if bars < 1:
-        raise InputError(
-            file=path, where="--hours", what=f"{hours:g} is less than a bar", valid=f"{seconds / 3600:g} or more"
-        )
-    end = first + bars * step
+    end = first + max(1, math.ceil(hours * 3600.0 / seconds - 1e-6)) * step
     if end > ends:
         raise InputError(file=path, where="--hours", what=f"the window would end at {_iso(end)}", valid=covered)
     return first, end

@@ -16,6 +16,7 @@ from agents.oracle import Oracles
 from agents.trader import Traders
 from experiments import config, library
 from experiments.config import Override
+from experiments.toml_tree import Reset
 from market.instruments import Asset, Instrument
 from market.parameters import Positive, PositiveSeconds, Share, parameters
 from market.reference import AnchoredPath, ModelPrices
@@ -75,6 +76,16 @@ class Recording:
 @parameters
 class Scenario:
     """A world to simulate."""
+
+    # Such prices already contain their crash, and what it owed to the venues of the day: impact that was written for
+    # another reference does not count on top of them. Whoever wants it says so in the same layer or a later one.
+    resets = (
+        Reset(
+            rule=("reference",),
+            kinds=("anchors", "replay"),
+            path=("assets", "*", "permanent_impact_bps_per_million_usd"),
+        ),
+    )
 
     summary: str
     """What happens, in one line."""

@@ -13,6 +13,7 @@ from typing import Any
 from market.errors import InputError
 
 Path = tuple[str | int, ...]
+Steps = tuple[str, ...]
 
 ENTRY_KEYS = ("symbol", "name")
 """Fields that name an entry of a list of tables: such lists merge by name, others are replaced."""
@@ -163,6 +164,43 @@ class _Lines:
             yield i
             i += 1
         self._at += 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reset:
+    """What a layer that chooses another kind of a rule takes back from the layers below it.
+
+    When a layer says that the rule at `rule` is one of `kinds`, and it was not before, what was written at `path` below
+    no longer counts; "*" stands for any key.
+    """
+
+    rule: Steps
+    kinds: tuple[str, ...]
+    path: Steps
+
+    def below(self, base: Node, over: Node) -> Node:
+        """`base` without what `over` takes back."""
+        said, before = (_at(tree, (*self.rule, "kind")) for tree in (over, base))
+        return _without(base, self.path) if said in self.kinds and said != before else base
+
+
+def _at(tree: Node, path: Steps) -> Any:
+    for step in path:
+        if not isinstance(tree.value, dict) or step not in tree.value:
+            return None
+        tree = tree.value[step]
+    return tree.value
+
+
+def _without(tree: Node, path: Steps) -> Node:
+    if not isinstance(tree.value, dict):
+        return tree
+    first, *rest = path
+    kept = {key: child for key, child in tree.value.items() if rest or first not in (key, "*")}
+    for key in kept:
+        if rest and first in (key, "*"):
+            kept[key] = _without(kept[key], tuple(rest))
+    return replace(tree, value=kept)
 
 
 def merge(base: Node, over: Node, errors: list[tuple[str, str]]) -> Node:

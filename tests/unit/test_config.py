@@ -17,7 +17,7 @@ from pydantic import Field, TypeAdapter
 from experiments import library
 from experiments.config import Override, load, parse_override, resolved_toml
 from experiments.fields import canonical_json, leaves, scenario_hash, schema, specs, to_dict
-from experiments.toml_tree import parse
+from experiments.toml_tree import Reset, parse
 from market.errors import InputError
 from market.parameters import Count, PositiveSeconds, Ratio, Share, parameters
 
@@ -131,7 +131,9 @@ def test_kind_decides_which_layers_count() -> None:
     assert read("[margin]\nmax_leverage = 3", "margin.kind=isolated").margin == Isolated(max_leverage=3.0)
     assert read(isolated, "margin.kind=cross").margin == Cross()
     (line,) = problems(isolated, "margin.kind=cross", "margin.max_leverage=3")
-    assert line == "--set margin.max_leverage=3: margin.max_leverage: unknown key; valid: kind, buffer"
+    assert (
+        line == "--set margin.max_leverage=3: margin.max_leverage: goes with kind isolated, and this is of kind cross"
+    )
     assert problems("margin = {kind = [1]}") == ["w.toml:1: margin.kind: unknown kind [1]; valid: cross, isolated"]
 
 
@@ -268,6 +270,41 @@ def test_extends_replaces_a_rule_of_another_kind(folder: Callable[[str, str], Pa
     folder("base.toml", '[margin]\nkind = "isolated"\nmax_leverage = 2')
     child = folder("child.toml", 'extends = ["base"]\n[margin]\nkind = "cross"')
     assert load(World, child)[0].margin == Cross()
+
+
+@parameters
+class Exchange:
+    """A rule whose choice takes back what layers below said elsewhere."""
+
+    resets = (Reset(rule=("margin",), kinds=("cross",), path=("venues", "*", "buffer")),)
+
+    margin: Annotated[Cross | Isolated, Field(discriminator="kind")] = Isolated()
+    """Margin model."""
+    venues: dict[str, Cross] = field(default_factory=dict)
+    """Other venues."""
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "buffer"),
+    [
+        ("", (), 0.3),
+        ('margin.kind = "isolated"', (), 0.3),
+        ('margin.kind = "cross"', (), 0.1),
+        ("", ("margin.kind=cross",), 0.1),
+        ('margin.kind = "cross"\nvenues.A.buffer = 0.4', (), 0.4),
+        ('margin.kind = "cross"\nvenues.A.buffer = 0.4', ("margin.kind=cross", "margin.buffer=0.2"), 0.4),
+        ('margin.kind = "isolated"\nvenues.A.buffer = 0.4', ("margin.kind=cross",), 0.1),
+        ("", ("venues.A.buffer=0.5", "margin.kind=cross"), 0.5),
+    ],
+)
+def test_choosing_a_kind_takes_back_what_lower_layers_said(
+    folder: Callable[[str, str], Path], text: str, overrides: tuple[str, ...], buffer: float
+) -> None:
+    """But not what the same layer or a later one says."""
+    folder("base.toml", "[venues.A]\nbuffer = 0.3")
+    exchange, provenance = load(Exchange, folder("child.toml", f'extends = "base"\n{text}'), overrides=overrides)
+    assert exchange.venues["A"].buffer == buffer
+    assert (provenance["venues.A.buffer"] == "default") == (buffer == 0.1)
 
 
 def test_extends_of_itself_and_of_nothing(folder: Callable[[str, str], Path]) -> None:
