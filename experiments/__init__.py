@@ -5,13 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agents.strategy import Strategy
+    from experiments.model import CascadeModel
     from experiments.result import Result
     from experiments.run import simulate
     from experiments.scenario import Scenario
 
-__all__ = ["Result", "Scenario", "simulate"]
+__all__ = ["CascadeModel", "Result", "Scenario", "Strategy", "simulate"]
 
-_HOMES = {"Result": "experiments.result", "Scenario": "experiments.scenario", "simulate": "experiments.run"}
+_HOMES = {
+    "CascadeModel": "experiments.model",
+    "Result": "experiments.result",
+    "Scenario": "experiments.scenario",
+    "Strategy": "agents.strategy",
+    "simulate": "experiments.run",
+}
 
 
 def __getattr__(name: str) -> Any:

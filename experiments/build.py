@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.strategy import Strategies, Strategy, StrategyCohort
 from experiments.accounts import read_accounts
 from experiments.prices import read_prices
 from experiments.scenario import AccountsFile, RecordedPrices, Scenario
@@ -40,6 +41,8 @@ class Built:
     world: World
     rules: Rules
     cast: Cast
+    strategies: StrategyCohort
+    """Traders written in plain Python; empty unless some were passed in."""
     notes: tuple[str, ...]
     """What the program did to the input, one line each: printed and kept beside the results."""
 
@@ -68,8 +71,8 @@ class WholePath:
         return self._prices
 
 
-def build(scenario: Scenario, *, seed: int) -> Built:
-    """Make the world of a scenario. Raises InputError when the scenario cannot be built."""
+def build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy] = ()) -> Built:
+    """Make the world of a scenario. Raises InputError when the scenario or a strategy cannot be built."""
     notes: list[str] = []
     streams = _streams(seed)
     path, highest = _reference(scenario, streams, notes)
@@ -83,10 +86,12 @@ def build(scenario: Scenario, *, seed: int) -> Built:
         notes.extend(population.notes)
     agents = scenario.agents
     members = (agents.background, agents.market_makers, agents.arbitrageurs, population)
+    extra = Strategies(strategies)
+    everybody: tuple[Any, ...] = (*members, agents.keepers, extra)
 
     records = instrument_records(assets, instruments, highest)
     ledger = Ledger.with_room(
-        n_accounts=sum(member.accounts_needed(instruments=instruments) for member in (*members, agents.keepers)),
+        n_accounts=sum(member.accounts_needed(instruments=instruments) for member in everybody),
         n_assets=len(assets),
         n_instruments=len(instruments),
     )
@@ -110,12 +115,18 @@ def build(scenario: Scenario, *, seed: int) -> Built:
     cohorts = [member.join(world, assets=assets, instruments=instruments) for member in members]
     keepers = agents.keepers.join(world, assets=assets, instruments=instruments)
     oracles = agents.oracles.join(world, assets=assets, instruments=instruments)
+    # Last, so that the rows of all others are the same with and without strategies.
+    own = extra.join(world, assets=assets, instruments=instruments)
+    if own.members:
+        cohorts.append(own)
+        notes.extend(extra.notes)
     world.size_inboxes(total_messages(cohorts))
     _check_money(world)
     return Built(
         world=world,
         rules=Rules(venue=scenario.venue),
         cast=Cast(oracles=(oracles,), cohorts=tuple(cohorts), keepers=(keepers,)),
+        strategies=own,
         notes=tuple(notes),
     )
 

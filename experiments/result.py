@@ -21,6 +21,7 @@ from experiments.measures import Kpis, kpis
 from experiments.scenario import Scenario
 
 if TYPE_CHECKING:
+    from agents.strategy import Strategy
     from experiments.report.story import Story
     from experiments.run import Trace
 
@@ -48,6 +49,11 @@ class Result:
     def notes(self) -> tuple[str, ...]:
         """What the program did to the input, one line each."""
         return self.main.built.notes
+
+    @property
+    def strategies(self) -> dict[str, Strategy]:
+        """The strategies that took part, by account name, as they were at the end of the main run."""
+        return self.main.built.strategies.strategies
 
     @cached_property
     def prices(self) -> pd.DataFrame:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.strategy import Strategy
 from experiments.build import Built, build
 from experiments.recorder import Recorder
 from experiments.scenario import Scenario
@@ -52,20 +53,28 @@ def simulate(
     twin: bool = True,
     progress: Callable[..., None] | None = None,
     observers: tuple[Observer, ...] = (),
+    strategies: Sequence[Strategy] = (),
 ) -> Result:
     """Simulate `scenario` with `seed`; the same pair gives the same result to the bit on one machine.
 
     `twin` adds a run on the same random numbers without liquidations, which amplification is measured against.
-    `observers` see the world of the main run after every tick. Raises InputError for what cannot be simulated.
+    `observers` see the world of the main run after every tick. `strategies` are traders in plain Python, copied into
+    both runs. Raises InputError for what cannot be simulated.
     """
     from experiments.result import Result
 
     if progress and not any(CACHE_FOLDER.iterdir()):
         progress(label="compiling, this once (about half a minute)", done=0, total=0, liquidations=0)
-    main = trace(scenario, seed=seed, label="simulating", progress=progress, observers=observers)
+    main = trace(scenario, seed=seed, label="simulating", progress=progress, observers=observers, strategies=strategies)
     other = None
     if twin:
-        other = trace(without_liquidations(scenario), seed=seed, label="twin without liquidations", progress=progress)
+        other = trace(
+            without_liquidations(scenario),
+            seed=seed,
+            label="twin without liquidations",
+            progress=progress,
+            strategies=strategies,
+        )
     return Result.of(scenario, seed=seed, main=main, twin=other)
 
 
@@ -75,6 +84,49 @@ def without_liquidations(scenario: Scenario) -> Scenario:
     return replace(scenario, venue=replace(scenario.venue, liquidation=liquidation))
 
 
+class Session:
+    """A run in progress: take steps, look at `built.world` in between, and get the trace.
+
+    However the run is cut into calls of `advance`, it is the same run.
+    """
+
+    def __init__(self, scenario: Scenario, *, seed: int, strategies: Sequence[Strategy] = ()) -> None:
+        """Build the world. Raises InputError for what cannot be simulated."""
+        self._began = time.perf_counter()
+        self.scenario, self.seed = scenario, seed
+        self.built = build(scenario, seed=seed, strategies=strategies)
+        world = self.built.world
+        self.recorder = Recorder(
+            world,
+            ticks=scenario.ticks,
+            sample_ticks=max(1, world.ticks(scenario.recording.sample_seconds)),
+            margin_ticks=max(1, world.ticks(scenario.recording.margin_seconds)),
+        )
+        self._opening = Opening(
+            assessment=world.ledger.assess(world.instruments, world.assets, world.tiers),
+            cash=world.ledger.cash.copy(),
+            lots=world.ledger.positions["lots"].copy(),
+            marks=world.instruments["mark"].astype(np.int64),
+        )
+
+    @property
+    def ticks_left(self) -> int:
+        """Ticks until the scenario is over."""
+        return self.scenario.ticks - self.built.world.tick
+
+    def advance(self, ticks: int = 1, *, observers: tuple[Observer, ...] = ()) -> None:
+        """Take so many steps, at most `ticks_left`, and record each."""
+        built = self.built
+        if ticks > self.ticks_left:
+            raise ValueError(f"{ticks} ticks asked for, the scenario has {self.ticks_left} left")
+        run(built.world, built.rules, built.cast, ticks=ticks, observers=(self.recorder, *observers))
+
+    def trace(self) -> Trace:
+        """What has been recorded until now."""
+        wall = time.perf_counter() - self._began
+        return Trace(built=self.built, recorder=self.recorder, opening=self._opening, wall_seconds=wall)
+
+
 def trace(
     scenario: Scenario,
     *,
@@ -82,33 +134,20 @@ def trace(
     label: str = "",
     progress: Callable[..., None] | None = None,
     observers: tuple[Observer, ...] = (),
+    strategies: Sequence[Strategy] = (),
 ) -> Trace:
     """Build and run once."""
-    began = time.perf_counter()
     if progress:
         progress(label=label, done=0, total=0, liquidations=0)
-    built = build(scenario, seed=seed)
-    world = built.world
-    recorder = Recorder(
-        world,
-        ticks=scenario.ticks,
-        sample_ticks=max(1, world.ticks(scenario.recording.sample_seconds)),
-        margin_ticks=max(1, world.ticks(scenario.recording.margin_seconds)),
-    )
-    opening = Opening(
-        assessment=world.ledger.assess(world.instruments, world.assets, world.tiers),
-        cash=world.ledger.cash.copy(),
-        lots=world.ledger.positions["lots"].copy(),
-        marks=world.instruments["mark"].astype(np.int64),
-    )
-    watching: tuple[Observer, ...] = (recorder, *observers)
+    session = Session(scenario, seed=seed, strategies=strategies)
+    world = session.built.world
     if progress:
         progress(label=label, done=0, total=scenario.ticks, liquidations=0)
-    for done in range(0, scenario.ticks, PROGRESS_TICKS):
-        run(world, built.rules, built.cast, ticks=min(PROGRESS_TICKS, scenario.ticks - done), observers=watching)
+    while session.ticks_left:
+        session.advance(min(PROGRESS_TICKS, session.ticks_left), observers=observers)
         if progress:
             progress(label=label, done=world.tick, total=scenario.ticks, liquidations=_liquidations(world))
-    return Trace(built=built, recorder=recorder, opening=opening, wall_seconds=time.perf_counter() - began)
+    return session.trace()
 
 
 def _liquidations(world: World) -> int:
