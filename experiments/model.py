@@ -14,14 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mesa
+import numpy as np
+from numpy.typing import NDArray
 
 from agents.strategy import Strategy
 from agents.units import Units
 from experiments.config import Override
+from experiments.figures import Columns, figure_names, figures
 from experiments.members import Traders, register_members
 from experiments.run import Session, trace, without_liquidations
 from experiments.scenario import Scenario
-from experiments.tally import Tally
 from market.errors import InputError
 from market.streams import Streams
 from market.world import World
@@ -30,10 +32,47 @@ if TYPE_CHECKING:
     from experiments.result import Result
 
 
+class FigureCollector(mesa.DataCollector):  # type: ignore[misc]
+    """A data collector with a column for each figure of a run, beside any reporters.
+
+    The run's recorder has what these columns need, so collecting them costs nothing until somebody reads them.
+    """
+
+    def __init__(self, session: Session, **reporters: Any) -> None:
+        super().__init__(**reporters)
+        self._session = session
+        self._ticks = -1
+        self._columns: Columns = {}
+        self.model_vars.update((name, Column(self, name)) for name in figure_names(session.built.world))
+
+    def column(self, name: str) -> NDArray[Any]:
+        """One figure, an entry for every tick until now."""
+        recorder = self._session.recorder
+        if self._ticks != recorder.n:
+            self._ticks, self._columns = recorder.n, figures(self._session.built.world, recorder)
+        return self._columns[name]
+
+
+class Column(Sequence[float]):
+    """A figure of a run as the list that Mesa would have collected."""
+
+    def __init__(self, collector: FigureCollector, name: str) -> None:
+        self._collector, self._name = collector, name
+
+    def __len__(self) -> int:
+        return len(self._collector.column(self._name))
+
+    def __getitem__(self, at: Any) -> Any:
+        return self._collector.column(self._name)[at].tolist()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self._collector.column(self._name), dtype=dtype)
+
+
 class CascadeModel(mesa.Model):  # type: ignore[misc]
     """A scenario as a Mesa model: the same figures as `simulate` with the same seed, to the bit.
 
-    `datacollector` gets a row of plain numbers after every step: `seed` and the figures of `experiments.tally.Tally`,
+    `datacollector` has a row of plain numbers for every step: `seed` and the columns of `experiments.figures.figures`,
     `time_seconds`, `mark_<instrument>`, `liquidation_count`, `bad_debt_usd`, `depth_50bps_usd` and so on.
     """
 
@@ -62,10 +101,7 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         register_members(self, self.session.built, units)
         self.traders = Traders(self.world, units)
         """Every trader's account in the order of the ledger, looked up and kept when first asked for."""
-        self.tally = Tally(self.world, self.session.recorder, units)
-        figures = self.tally.figures
-        reporters: dict[str, Any] = {name: [figures.__getitem__, [name]] for name in figures}
-        self.datacollector = mesa.DataCollector(model_reporters={"seed": "seed", **reporters})
+        self.datacollector = FigureCollector(self.session, model_reporters={"seed": "seed"})
         self.running = self.session.ticks_left > 0
 
     def step(self) -> None:
@@ -73,9 +109,15 @@ class CascadeModel(mesa.Model):  # type: ignore[misc]
         if not self.running:
             raise RuntimeError(f"the scenario is over after {self.session.scenario.ticks} ticks")
         self.session.advance()
-        self.tally.update()
         self.datacollector.collect(self)
         self.running = self.session.ticks_left > 0
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """The collected figures as they stand now; empty before the first step."""
+        if self.session.recorder.n == 0:
+            return {}
+        return {name: self.datacollector.model_vars[name][-1] for name in figure_names(self.world)}
 
     def result(self, *, twin: bool = False) -> Result:
         """Figures, tables and graph of the run up to now, as `simulate` returns them.
