@@ -1,0 +1,64 @@
+"""Short, eventful cuts of the embedded scenarios, for tests that need a whole run, and what a run leaves behind as
+digests."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.scenario import Scenario
+from market.kernels.records import LIVE_ORDERS
+from market.world import World
+
+CUTS: dict[str, tuple[str, ...]] = {
+    "calm": ("hours=0.25", "population.count=3000"),
+    # The crash comes after two minutes and lasts four; the fund is too small, so that accounts are deleveraged.
+    "flash-crash": (
+        "hours=0.15",
+        "population.count=1500",
+        "reference.crash_at_seconds=120",
+        "reference.crash_duration_seconds=240",
+        "venue.waterfall.insurance_fund_usd=1e5",
+    ),
+    # All of its three hours, in coarse ticks.
+    "may-2021": ("tick_seconds=5.0", "population.count=1500"),
+}
+"""Embedded scenario -> what makes it short."""
+
+
+def cut(name: str, *more: str) -> Scenario:
+    """The short cut of an embedded scenario."""
+    return Scenario.load(name, overrides=[*CUTS[name], *more])
+
+
+def digest(array: NDArray[Any]) -> str:
+    """Of the whole numbers in an array: records without their floating-point fields."""
+    found = hashlib.sha256(str(array.shape).encode())
+    names = array.dtype.names
+    for name in names or ("",):
+        column = array[name] if names else array
+        if column.dtype.kind in "iu" and name != "unused":
+            found.update(np.ascontiguousarray(column).tobytes())
+    return found.hexdigest()[:16]
+
+
+def digests(world: World) -> dict[str, str]:
+    """Name of a part of the world -> digest of its integers; orders in the order of their handles."""
+    orders = world.books.orders[world.books.orders["handle"] != 0]
+    assert len(orders) == world.books.counters[LIVE_ORDERS]
+    shown = orders[np.argsort(orders["handle"])][["handle", "tag", "lots", "price", "account", "book", "side"]]
+    return {
+        "cash": digest(world.ledger.cash),
+        "positions": digest(world.ledger.positions),
+        "orders": digest(shown),
+        "levels": digest(world.books.levels[["lots"]]),
+        "instruments": digest(world.instruments),
+        "assets": digest(world.assets),
+        "claims": digest(world.claims[: world.n_claims]),
+        "breaches": digest(world.breaches[: world.n_breaches]),
+        "events": digest(world.events[: world.n_events]),
+        "losses": digest(world.losses[: world.n_losses]),
+    }

@@ -1,0 +1,69 @@
+"""Golden runs: what a short cut of every embedded scenario gave when somebody last looked at it and agreed.
+
+`python -m tests.golden` shows what is different now and writes it down; `--check` only shows. Whole numbers and digests
+of the engine's integers must be equal, floating-point figures agree to `RELATIVE`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from experiments.fields import scenario_hash
+from experiments.run import simulate
+from tests.cuts import CUTS, cut, digests
+
+FOLDER = Path(__file__).resolve().parent
+SEED = 1
+RELATIVE = 1e-9
+
+Golden = dict[str, dict[str, Any]]
+
+
+def file_of(name: str) -> Path:
+    """Where the golden run of a scenario is kept."""
+    return FOLDER / f"{name}.json"
+
+
+def measured(name: str) -> Golden:
+    """The run as it is now."""
+    scenario = cut(name)
+    result = simulate(scenario, seed=SEED)
+    return {
+        "run": {"seed": SEED, "cut": list(CUTS[name]), "scenario_hash": scenario_hash(scenario)},
+        "integers": digests(result.main.built.world),
+        "kpis": json.loads(json.dumps(result.kpis, default=float)),
+    }
+
+
+def stored(name: str) -> Golden:
+    """The run as it was agreed on; empty when there is none."""
+    file = file_of(name)
+    found: Golden = json.loads(file.read_text()) if file.is_file() else {}
+    return found
+
+
+def differences(name: str, old: Golden, new: Golden) -> Iterator[str]:
+    """One line for each value that differs, and first why: a changed scenario, or a changed program."""
+    if not old:
+        yield f"{name}: there was no golden run"
+        return
+    lines = [
+        f"{name}: {part}.{key}: {before} -> {now}"
+        for part in ("integers", "kpis")
+        for key in {**old[part], **new[part]}
+        if not _same(before := old[part].get(key, "absent"), now := new[part].get(key, "absent"))
+    ]
+    if lines:
+        same = old["run"] == new["run"]
+        yield f"{name}: the scenario is {'the same, the program differs' if same else 'another one'}"
+        yield from lines
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=RELATIVE, abs_tol=RELATIVE)
+    return type(one) is type(other) and bool(one == other)

@@ -1,0 +1,38 @@
+"""Every embedded scenario still does what it did; see `tests/golden/__init__.py`."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from experiments import library
+from tests.cuts import CUTS
+from tests.golden import differences, measured, stored
+
+
+def test_every_embedded_scenario_has_a_golden_run() -> None:
+    assert set(CUTS) == set(library.scenarios())
+    assert all(stored(name) for name in CUTS)
+
+
+@pytest.mark.parametrize("name", CUTS)
+def test_the_run_is_the_golden_one(name: str) -> None:
+    lines = list(differences(name, stored(name), measured(name)))
+    assert not lines, "\n".join([*lines, "if that is meant: python -m tests.golden"])
+
+
+def test_a_difference_is_found_and_named() -> None:
+    old = stored("flash-crash")
+    assert list(differences("x", old, old)) == []
+    new = copy.deepcopy(old)
+    new["kpis"]["bad_debt_usd"] *= 1.0 + 1e-12
+    assert list(differences("x", old, new)) == [], "rounding is no difference"
+    new["kpis"]["liquidation_count"] += 1
+    new["integers"]["cash"] = "0"
+    was, now = old["kpis"]["liquidation_count"], new["kpis"]["liquidation_count"]
+    assert list(differences("x", old, new)) == [
+        "x: the scenario is the same, the program differs",
+        f"x: integers.cash: {old['integers']['cash']} -> 0",
+        f"x: kpis.liquidation_count: {was} -> {now}",
+    ]
