@@ -26,7 +26,7 @@ from experiments.report.words import MISSING, Clock, count, money, percent
 if TYPE_CHECKING:
     from experiments.result import Result
 
-MARKET_HEIGHT, WATERFALL_HEIGHT, MARGIN_HEIGHT = 660, 300, 460
+MARKET_HEIGHT, WATERFALL_HEIGHT, MARGIN_HEIGHT = 620, 290, 450
 
 
 def write_report(result: Result, path: Path) -> None:
@@ -49,7 +49,7 @@ def _opening(made: Page, result: Result, found: Facts) -> None:
     told = story(found)
     made.add(
         page.paragraph(f"Cascade report · {result.scenario.summary} Seed {result.seed}.", "kicker"),
-        page.heading(told.headline),
+        *page.headline(told.headline),
         page.tiles(_tiles(found)),
         page.columns([("Who failed", told.failed), ("Why", told.why), ("Who paid", told.paid)]),
     )
@@ -61,7 +61,7 @@ def _tiles(found: Facts) -> list[tuple[str, str, str]]:
         f"{percent(found.paid_usd['fund'] / found.bad_debt_usd)} borne by the fund" if found.bad_debt_usd > 0.0 else ""
     )
     ratio = MISSING if found.amplification is None else f"{found.amplification:.2f}×"
-    deep = f"of {found.liquidations:,}, {count(found.largest_generations, 'generation')} deep"
+    deep = f"of {found.liquidations:,}, {count(found.largest_generations, 'generation')}"
     return [
         ("Accounts liquidated", f"{found.n_failed:,}", f"of {population:,}"),
         ("Closed on the books", money(found.sold_usd + found.bought_usd), f"and {money(found.adl_usd)} by ADL"),
@@ -85,6 +85,7 @@ def _market(made: Page, result: Result, found: Facts, clock: Clock) -> None:
             clock=clock,
             window=found.busiest,
             decimals=_decimals(result, symbol),
+            quote=result.scenario.instruments[symbol].quote,
         )
     made.section(
         "market",
@@ -162,7 +163,7 @@ def _accounts(made: Page, result: Result, found: Facts, clock: Clock) -> None:
         parts += [page.subheading("Accounts that failed worst"), failing.html()]
     caption = (
         "How close accounts with positions stood to liquidation: the margin ratio is maintenance margin over margin "
-        "equity, and above 100% an account may be liquidated."
+        "equity, and above 100% an account may be liquidated. Numbers of accounts are on a log scale."
     )
     made.section("accounts", "Accounts", page.paragraph(caption, "caption"), *parts)
 

@@ -97,7 +97,7 @@ def provenance(result: Result) -> list[str]:
     return [
         *how,
         page.folded("scenario.toml, every value written out", page.code(resolved_toml(result.scenario))),
-        Table(columns=("", ""), rows=rows).html(),
+        Table(columns=("", ""), rows=rows, wide=(1,)).html(),
         *notes,
     ]
 

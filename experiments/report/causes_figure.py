@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from experiments.contagion import Contagion
 from experiments.report.series import milliseconds, packed
-from experiments.report.theme import CASCADE_COLOURS, Figure, axis, layout, time_axis
+from experiments.report.theme import CASCADE_COLOURS, Figure, above, axis, layout, time_axis
 from experiments.report.words import Clock, count, money, percent
 
 MOST_NODES = 240
@@ -66,8 +66,8 @@ def causes_figure(causes: Contagion, names: list[str], *, tick_seconds: float, c
         "layout": layout(
             hovermode="closest",
             xaxis=time_axis(f"claim opened, {clock.title}", dated=clock.start is not None, showgrid=False),
+            annotations=[above("causal generation", "y")],
             yaxis=axis(
-                "causal generation",
                 range=[total + ROW_GAP, -ROW_GAP],
                 tickvals=[centres[level] for level in levels],
                 ticktext=["roots" if level == 0 else str(level) for level in levels],
@@ -162,8 +162,8 @@ def _caption(causes: Contagion, rows: NDArray[np.int64]) -> str:
     shown: dict[str, Any] = {"n": len(rows), "usd": float(causes.notional_usd[rows].sum())}
     total = float(causes.notional_usd.sum())
     text = (
-        "Each disc is a liquidation, area by the notional closed, coloured by cascade (grey: small ones); a line leads "
-        "from the liquidation that explains most of a loss to the one it brought down. "
+        "Each disc is a liquidation, area by the notional closed on the books or by ADL, coloured by cascade (grey: "
+        "small ones); a line leads from the liquidation that explains most of a loss to the one it brought down. "
     )
     if shown["n"] == causes.n:
         return text + f"All {count(causes.n, 'liquidation')} are shown."

@@ -35,8 +35,8 @@ def waterfall_figure(bad_debt_usd: float, paid_usd: Mapping[str, float]) -> Figu
         colours.append(f"{colour}/0.85")
         texts.append(f"{money(usd)} ({percent(usd / bad_debt_usd)})" if usd > 0.0 else "0 USD")
     notes = [
-        _label(text, label=label, base=base, end=base + length, whole=bad_debt_usd)
-        for text, base, length, label in zip(texts, bases, lengths, labels, strict=True)
+        _label(text, label=label, base=base, end=base + length, whole=bad_debt_usd, first=row == 0)
+        for row, (text, base, length, label) in enumerate(zip(texts, bases, lengths, labels, strict=True))
     ]
     bars = {
         "type": "bar",
@@ -52,6 +52,7 @@ def waterfall_figure(bad_debt_usd: float, paid_usd: Mapping[str, float]) -> Figu
         "data": [bars],
         "layout": layout(
             bargap=0.35,
+            margin={"l": 8, "r": 12, "t": 8, "b": 44},
             xaxis=axis("USD", tickformat="~s", rangemode="tozero"),
             yaxis=axis(autorange="reversed", showgrid=False, tickfont={"size": 12, "color": "@ink"}),
             annotations=notes,
@@ -60,7 +61,7 @@ def waterfall_figure(bad_debt_usd: float, paid_usd: Mapping[str, float]) -> Figu
     }
 
 
-def _label(text: str, *, label: str, base: float, end: float, whole: float) -> dict[str, Any]:
+def _label(text: str, *, label: str, base: float, end: float, whole: float, first: bool) -> dict[str, Any]:
     """Words on a bar: behind it where there is room, else before it, else on it."""
     if end <= 0.6 * whole:
         place: dict[str, Any] = {"x": end, "xanchor": "left", "xshift": 6}
@@ -69,7 +70,8 @@ def _label(text: str, *, label: str, base: float, end: float, whole: float) -> d
     else:
         place = {"x": base, "xanchor": "left", "xshift": 6}
     inside = end > 0.6 * whole and base < 0.4 * whole
-    return note(text, y=label, font={"size": 12, "color": "@paper" if inside else "@ink"}, **place)
+    on_bar = "@paper" if first else "@dark"
+    return note(text, y=label, font={"size": 12, "color": on_bar if inside else "@ink"}, **place)
 
 
 def margin_figure(edges: NDArray[np.float64], counts: Sequence[NDArray[np.int64]], titles: Sequence[str]) -> Figure:
@@ -107,7 +109,7 @@ def margin_figure(edges: NDArray[np.float64], counts: Sequence[NDArray[np.int64]
             }
         )
         plot[f"yaxis{name}"] = axis(
-            "accounts, log scale" if row == n // 2 else "", domain=[low, low + 0.76 * height], type="log",
+            domain=[low, low + 0.76 * height], type="log",
             range=[math.log10(0.6), math.log10(max(top, 10) * 1.5)], dtick=1, tickformat=",d",
         )  # fmt: skip
         below = int(found[len(edges) :].sum())

@@ -9,7 +9,7 @@ import numpy as np
 from experiments.report import page
 from experiments.report.page import Page, Table
 from experiments.report.series import packed
-from experiments.report.theme import Figure, axis, layout
+from experiments.report.theme import Figure, above, axis, layout
 from experiments.report.words import MISSING, count, listed, money, percent, sentence
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def map_page(found: LiquidationMap) -> Page:
     made = Page(title=f"Liquidation map: {found.scenario}")
     made.add(
         page.paragraph(f"Liquidation map · {found.scenario} Seed {found.seed}.", "kicker"),
-        page.heading(headline(found)),
+        *page.headline(headline(found)),
     )
     figures = {
         curve.target: _figure(curve) for curve in sorted(found.curves, key=lambda curve: curve.price is not None)
@@ -115,8 +115,9 @@ def _figure(curve: Curve) -> Figure:
             showlegend=True,
             hovermode="closest",
             xaxis=axis("price move, %", anchor="y2", zeroline=True, zerolinecolor="@line", ticksuffix="%"),
-            yaxis=axis("USD", domain=[0.36, 1.0], rangemode="tozero", tickformat="~s"),
-            yaxis2=axis("accounts", domain=[0.0, 0.27], rangemode="tozero", tickformat=",d"),
+            annotations=[above("USD", "y"), above("accounts", "y2")],
+            yaxis=axis(domain=[0.36, 1.0], rangemode="tozero", tickformat="~s"),
+            yaxis2=axis(domain=[0.0, 0.27], rangemode="tozero", tickformat=",d"),
         ),
         "times": {},
     }  # fmt: skip

@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from experiments.report.facts import Window
-from experiments.report.series import bucket_edges, extreme_rows, milliseconds, packed
-from experiments.report.theme import Figure, axis, layout, note, time_axis
+from experiments.report.series import bucket_edges, extreme_rows, extremes, milliseconds, packed, typical
+from experiments.report.theme import Figure, above, axis, layout, note, time_axis
 from experiments.report.words import Clock, count, money, span
 
 MOST_DOTS = 400
@@ -21,17 +21,19 @@ MOST_DOTS = 400
 AROUND = 0.5
 """What a close view shows on either side of the cascade, as a share of its length."""
 
-ADL = "auto-deleveraging"
+ADL = "ADL"
 DOTS = {
     "forced sales": ("@vermillion", "circle"),
     "forced purchases": ("@sky", "circle"),
     ADL: ("@purple", "diamond"),
 }
+LARGEST_DOT = 18.0
+"""Diameter of the largest forced trade, pixels."""
 LINES = (
-    ("index", "index price", {"color": "@purple", "width": 1, "dash": "dot"}),
-    ("reference", "reference price", {"color": "@muted", "width": 1.2}),
-    ("twin", "mark without forced trades", {"color": "@blue", "width": 1.4, "dash": "dash"}),
-    ("mark", "mark price", {"color": "@ink", "width": 1.6}),
+    ("index", "index", {"color": "@purple", "width": 1.2, "dash": "dot"}),
+    ("reference", "reference", {"color": "@muted", "width": 1.2}),
+    ("twin", "mark without forced trades", {"color": "@blue", "width": 1.6, "dash": "dash"}),
+    ("mark", "mark", {"color": "@ink", "width": 1.6}),
 )
 DISTANCES = ("100", "50", "10")
 """Basis points from the mark, the widest first: it is drawn at the back."""
@@ -49,59 +51,84 @@ def market_figure(
     clock: Clock,
     window: Window | None,
     decimals: int,
+    quote: str,
 ) -> Figure:
-    """All tables hold one instrument only; `decimals` are those of its price."""
+    """All tables hold one instrument only; `decimals` are those of its price, which is in `quote`."""
     seconds = prices["seconds"].to_numpy(np.float64)
     paths = {name: prices[name].to_numpy(np.float64) for name in ("mark", "reference", "index")}
     if twin is not None:
         paths["twin"] = twin["mark"].to_numpy(np.float64)
-    edges = bucket_edges(seconds, window)
-    rows = extreme_rows([paths[name] for name in ("mark", "reference", "twin") if name in paths], edges)
-    times = {"prices": milliseconds(seconds[rows], clock.origin_ms)}
-    traces: list[dict[str, Any]] = [
+    near = close_view(seconds, window)
+    edges = bucket_edges(seconds, near)
+    times = {"prices": milliseconds(typical(seconds, edges), clock.origin_ms)}
+    lines = [
         {
             "type": "scatter",
             "mode": "lines",
             "name": label,
             "x": "prices",
-            "y": packed(paths[name][rows]),
+            "y": packed(typical(paths[name], edges)),
             "line": line,
+            "legendrank": rank,
             "hovertemplate": f"%{{y:,.{decimals}f}}",
         }
-        for name, label, line in LINES
+        for rank, (name, label, line) in zip(range(len(LINES), 0, -1), LINES, strict=True)
         if name in paths
     ]
     dots, moments = _dots(fills, decimals)
     times |= {name: milliseconds(found, clock.origin_ms) for name, found in moments.items()}
-    areas, sampled, height = _depth(depth, window)
+    areas, sampled, height = _depth(depth, near)
     times["depth"] = milliseconds(sampled, clock.origin_ms)
     return {
-        "data": [*traces, *dots, *areas],
-        "layout": _layout(clock, decimals, height),
+        "data": [*_band(paths["mark"], edges), *dots, *lines, *areas],
+        "layout": _layout(clock, decimals, height, f"price, {quote}"),
         "times": times,
-        "views": _views(seconds, [*paths.values()], fills, window, clock),
+        "views": _views(seconds, [*paths.values()], fills, near, clock),
     }
+
+
+def _band(mark: NDArray[np.float64], edges: NDArray[np.int64]) -> list[dict[str, Any]]:
+    """From the lowest to the highest mark of every bucket: where it jumps from tick to tick, a line scribbles."""
+    common = {"type": "scatter", "mode": "lines", "x": "prices", "line": {"width": 0}, "hoverinfo": "skip"}
+    low, high = extremes(mark, edges)
+    return [
+        {**common, "name": "lowest mark", "y": packed(low), "showlegend": False},
+        {
+            **common,
+            "name": "its range",
+            "legendrank": 1,
+            "y": packed(high),
+            "fill": "tonexty",
+            "fillcolor": "@ink/0.22",
+        },
+    ]
+
+
+def close_view(seconds: NDArray[np.float64], window: Window | None) -> Window | None:
+    """The time around the cascade; None when it is most of the run."""
+    if window is None:
+        return None
+    margin = max(AROUND * window.seconds, 60.0)
+    start, end = max(float(seconds[0]), window.start - margin), min(float(seconds[-1]), window.end + margin)
+    return Window(start=start, end=end) if end - start < 0.5 * (seconds[-1] - seconds[0]) else None
 
 
 def _views(
     seconds: NDArray[np.float64],
     paths: Sequence[NDArray[np.float64]],
     fills: pd.DataFrame,
-    window: Window | None,
+    near: Window | None,
     clock: Clock,
 ) -> dict[str, dict[str, list[float]]]:
-    """Axis ranges: the whole run and, where it is much shorter, the time around the cascade."""
+    """Axis ranges: the whole run and, where there is one, the close view."""
     views = {"whole run": (float(seconds[0]), float(seconds[-1]))}
-    if window is not None:
-        margin = max(AROUND * window.seconds, 60.0)
-        start, end = max(seconds[0], window.start - margin), min(seconds[-1], window.end + margin)
-        if end - start < 0.5 * (seconds[-1] - seconds[0]):
-            views["around the cascade"] = (float(start), float(end))
+    if near is not None:
+        views["around the cascade"] = (near.start, near.end)
     made = {}
     for name, (start, end) in views.items():
         inside = (seconds >= start) & (seconds <= end)
-        near = fills["seconds"].between(start, end) & (fills["kind"] != "adl")
-        traded = fills.loc[near, "price"].to_numpy(np.float64)
+        shown_fills = fills["seconds"].between(start, end) & (fills["kind"] != "adl")
+        traded = fills.loc[shown_fills, "price"].to_numpy(np.float64)
         shown = np.concatenate([*(path[inside] for path in paths), traded])
         low, high = float(shown.min()), float(shown.max())
         pad = 0.06 * (high - low) or 0.01 * high
@@ -112,19 +139,21 @@ def _views(
     return made
 
 
-def _layout(clock: Clock, decimals: int, height: float) -> dict[str, Any]:
+def _layout(clock: Clock, decimals: int, height: float, title: str) -> dict[str, Any]:
     below = {"xref": "paper", "yref": "y2 domain", "x": 0.004, "xanchor": "left"}
     reach = 1.05 * height or 1.0
     ticks = _ticks(height)
     return layout(
         showlegend=True,
-        margin={"l": 56, "r": 12, "t": 56, "b": 44},  # the legend stands below the tools
+        margin={"l": 8, "r": 12, "t": 26, "b": 44},
         hovermode="x unified",
         xaxis=time_axis(clock.title, dated=clock.start is not None, anchor="y2"),
-        yaxis=axis("price, quote units", domain=[0.37, 1.0], tickformat=f",.{decimals}~f"),
-        yaxis2=axis("depth, USD", domain=[0.0, 0.31], range=[-reach, reach], tickvals=ticks, tickformat="~s"),
+        yaxis=axis(domain=[0.37, 1.0], tickformat=f",.{decimals}~f"),
+        yaxis2=axis(domain=[0.0, 0.31], range=[-reach, reach], tickvals=ticks, tickformat="~s"),
         yaxis3=axis(overlaying="y2", range=[reach, -reach], tickvals=ticks[1:], tickformat="~s", showgrid=True),
         annotations=[
+            above(title, "y"),
+            above("resting orders, USD", "y2"),
             note("asks", y=0.98, yanchor="top", **below),
             note("bids", y=0.02, yanchor="bottom", **below),
         ],
@@ -161,9 +190,12 @@ def _dots(fills: pd.DataFrame, decimals: int) -> tuple[list[dict[str, Any]], dic
                 "hovertemplate": f"%{{text}} at %{{y:,.{decimals}f}}",
                 "marker": {
                     "symbol": symbol,
-                    "color": f"{colour}/0.45",
-                    "line": {"color": colour, "width": 0.8},
-                    "size": packed(4.0 + 18.0 * np.sqrt(np.clip(usd / max(largest, 1e-9), 0.0, 1.0))),
+                    "color": f"{colour}/0.4",
+                    "line": {"color": f"{colour}/0.8", "width": 0.7},
+                    "size": packed(np.minimum(usd, largest)),
+                    "sizemode": "area",
+                    "sizeref": 2.0 * max(largest, 1e-9) / LARGEST_DOT**2,
+                    "sizemin": 2,
                 },
             }
         )
@@ -238,7 +270,10 @@ def _ticks(height: float) -> list[float]:
 
 def market_caption(fills: pd.DataFrame, *, twin: bool) -> str:
     """What lines, marks and areas mean; `fills` of all instruments."""
-    text = "Below the prices: orders resting within 10, 50 and 100 bps of the mark, asks up and bids down."
+    text = (
+        "The shade is the range of the mark where it jumps from tick to tick. Below the prices: orders resting within "
+        "10, 50 and 100 bps of the mark, asks up and bids down."
+    )
     if twin:
         text = f"The dashed line is the same run on the same random numbers with forced trades switched off. {text}"
     forced = fills[fills["kind"] != "adl"]
@@ -248,4 +283,5 @@ def market_caption(fills: pd.DataFrame, *, twin: bool) -> str:
     interval = max(interval_of(group) for group in groups)
     largest = max(float(summed_fills(group)["usd"].max()) for group in groups)
     sums = f"; where they are dense, one dot sums {span(interval)}" if interval else ""
-    return f"Dots are forced trades, area by notional, the largest {money(largest)}{sums}. {text}"
+    adl = " Diamonds are auto-deleveraging (ADL), at the mark of then." if len(forced) < len(fills) else ""
+    return f"Dots are forced trades, area by notional, the largest {money(largest)}{sums}.{adl} {text}"

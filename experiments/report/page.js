@@ -4,6 +4,7 @@
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const narrow = matchMedia("(max-width: 760px)");
   const chosen = { choice: {}, view: {} };
+  const hidden = {};
 
   /** "@blue/0.3" -> that colour of page.css, in the scheme of now. */
   const colour = (name) => {
@@ -36,19 +37,60 @@
     return names.includes(chosen[kind][name]) ? chosen[kind][name] : names[0];
   };
 
+  /** A small picture of a trace, for the legend. */
+  const sample = ({ mode, line, marker, fill, fillcolor }) => {
+    const dashes = { dash: "6 4", dot: "1.5 3" };
+    const shapes = {
+      disc: () => `<circle cx="8" cy="6" r="5" fill="${marker.color}" stroke="${marker.line.color}"/>`,
+      diamond: () => `<path d="M8 0.5L13.5 6L8 11.5L2.5 6Z" fill="${marker.color}" stroke="${marker.line.color}"/>`,
+      area: () => `<rect width="22" height="12" rx="2" fill="${fillcolor}"/>`,
+      line: () => `<path d="M0 6H22" stroke="${line.color}" stroke-width="2" stroke-dasharray="${dashes[line.dash] ?? "none"}"/>`,
+    };
+    const dots = mode === "markers";
+    const parts = dots ? [marker.symbol === "diamond" ? "diamond" : "disc"] : [fill && "area", line.width && "line"];
+    return `<svg width="${dots ? 16 : 22}" height="12" aria-hidden="true">${parts.filter(Boolean).map((part) => shapes[part]()).join("")}</svg>`;
+  };
+
+  /** The legend above a chart; a name shows or hides its trace. */
+  const explain = (name, data) => {
+    const rank = (trace) => trace.legendrank ?? 1000;
+    const named = data.filter((trace) => trace.showlegend !== false).sort((one, other) => rank(one) - rank(other));
+    const buttons = named.map((trace) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.innerHTML = sample(trace);
+      button.append(trace.name);
+      button.setAttribute("aria-pressed", String(!hidden[name]?.has(trace.name)));
+      button.addEventListener("click", () => {
+        const names = (hidden[name] ??= new Set());
+        if (!names.delete(trace.name)) names.add(trace.name);
+        draw(name);
+      });
+      return button;
+    });
+    document.getElementById("legend-" + name).replaceChildren(...buttons);
+  };
+
   const draw = (name) => {
     const figure = figures[name][current(name, "choice")];
     const times = Object.fromEntries(Object.entries(figure.times).map(([key, packed]) => [key, moments(packed)]));
     const data = figure.data.map((trace) => {
       const made = coloured(trace);
       if (typeof made.x === "string") made.x = times[made.x];
+      if (hidden[name]?.has(made.name)) made.visible = false;
+      // Phones have a third of the room: marks shrink with it.
+      if (narrow.matches && made.marker?.size) {
+        made.marker.sizeref = (made.marker.sizeref ?? 1) * (made.marker.sizemode === "area" ? 2.5 : 1.3);
+      }
       return made;
     });
     const layout = coloured(figure.layout);
     for (const [axis, range] of Object.entries(figure.views?.[current(name, "view")] ?? {})) layout[axis].range = range;
+    if (layout.showlegend) explain(name, data);
+    layout.showlegend = false;
     layout.dragmode = narrow.matches ? false : "zoom";
     if (narrow.matches) {
-      layout.margin = { ...layout.margin, l: 44, r: 6 };
+      layout.margin = { ...layout.margin, r: 6 };
       layout.hovermode = layout.hovermode === "x unified" ? "closest" : layout.hovermode;
     }
     Plotly.react("chart-" + name, data, layout, {

@@ -16,6 +16,7 @@ from typing import Any
 from plotly.offline import get_plotlyjs
 
 from experiments.report.theme import Figure
+from experiments.report.words import sentence
 
 _HERE = Path(__file__).resolve().parent
 
@@ -73,7 +74,7 @@ class Page:
         views = list(dict.fromkeys(view for figure in figures.values() for view in figure.get("views", ())))
         buttons = _buttons(name, "choice", list(figures)) + _buttons(name, "view", views)
         return (
-            f'<div class="choices">{buttons}</div>'
+            f'<div class="choices">{buttons}</div><div class="legend" id="legend-{name}"></div>'
             f'<div class="chart" id="chart-{name}" style="height:{height}px" role="img" '
             f'aria-label="{escape(label)}"></div>'
         )
@@ -138,9 +139,12 @@ def paragraph(text: str, kind: str = "") -> str:
     return f"<p{class_}>{escape(text)}</p>"
 
 
-def heading(text: str) -> str:
-    """The one line on top."""
-    return f"<h1>{escape(text)}</h1>"
+def headline(text: str) -> tuple[str, ...]:
+    """The one line on top: its first part large, what follows a semicolon below it."""
+    first, _, rest = text.partition("; ")
+    if not rest:
+        return (f"<h1>{escape(text)}</h1>",)
+    return f"<h1>{escape(sentence(first))}</h1>", paragraph(sentence(rest), "deck")
 
 
 def subheading(text: str) -> str:

@@ -11,14 +11,17 @@ from numpy.typing import NDArray
 
 from experiments.report.facts import Window
 
-BUCKETS = 200
-"""Buckets over the whole run, and as many again over the window of the cascade."""
+BUCKETS = 250
+"""Buckets over the whole run, and as many again over the close view of the cascade."""
 
 
 def bucket_edges(seconds: NDArray[np.float64], window: Window | None) -> NDArray[np.int64]:
-    """Rows at which buckets begin, ending with the number of rows: even over the run, finer inside the window."""
+    """Rows at which buckets begin, ending with the number of rows: even over the run, finer inside the window.
+
+    The first and the last row are buckets of their own.
+    """
     n = len(seconds)
-    edges = np.linspace(0.0, n, BUCKETS + 1)
+    edges = np.append(np.linspace(0.0, n, BUCKETS + 1), [1, n - 1])
     if window is not None:
         first, last = np.searchsorted(seconds, [window.start, window.end])
         edges = np.concatenate([edges, np.linspace(first, last, BUCKETS + 1)])
@@ -34,6 +37,17 @@ def extreme_rows(paths: Sequence[NDArray[np.float64]], edges: NDArray[np.int64])
             part = path[first:after]
             rows.update((first + int(part.argmin()), first + int(part.argmax())))
     return np.array(sorted(rows), np.int64)
+
+
+def extremes(path: NDArray[np.float64], edges: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lowest and highest value of every bucket."""
+    return np.minimum.reduceat(path, edges[:-1]), np.maximum.reduceat(path, edges[:-1])
+
+
+def typical(path: NDArray[np.float64], edges: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Median of every bucket; of two middle values the later one, so that it is a value of the path."""
+    pairs = zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
+    return np.array([np.sort(path[first:after])[(after - first) // 2] for first, after in pairs])
 
 
 def packed(values: NDArray[np.generic] | Sequence[float]) -> dict[str, str]:

@@ -86,9 +86,9 @@ def instrument_table(kpis: Mapping[str, Kpi], notional: Mapping[str, float]) -> 
         row[column] = text if text == MISSING else f"{text}{' ' if unit == '×' else ''}{unit}"
     if not cells:
         return None
-    columns = ("instrument", *(title for _, _, title in PER_INSTRUMENT), "closed on the book, USD")
-    rows = [(name, *row, f"{notional.get(name, 0.0):,.0f}") for name, row in cells.items()]
-    return Table(columns=columns, rows=rows, right=range(1, len(columns)))
+    columns = ("instrument", *(title for _, _, title in PER_INSTRUMENT), "closed on the book, M USD")
+    rows = [(name, *row, f"{notional.get(name, 0.0) / 1e6:,.1f}") for name, row in cells.items()]
+    return Table(columns=columns, rows=rows, right=range(1, len(columns)), minor=(1,))
 
 
 def closed_by_instrument(fills: pd.DataFrame) -> dict[str, float]:
@@ -113,14 +113,14 @@ def cascade_table(causes: Contagion, names: Sequence[str], *, tick_seconds: floa
                 f"{len(np.unique(causes.account[members])):,}",
                 str(int(causes.generation[members].max()) + 1),
                 span(length) if length else "one tick",
-                f"{float(causes.notional_usd[members].sum()):,.0f}",
+                f"{float(causes.notional_usd[members].sum()) / 1e6:,.1f}",
                 percent(float(causes.notional_usd[members].sum()) / max(float(causes.notional_usd.sum()), 1e-9)),
             )
         )
     columns = (
-        "", "began with", "at", "liquidations", "accounts", "generations", "lasted", "notional, USD", "of all",
+        "", "began with", "at", "liquidations", "accounts", "generations", "lasted", "closed, M USD", "of all",
     )  # fmt: skip
-    return Table(columns=columns, rows=rows, right=(3, 4, 5, 6, 7, 8), minor=(4, 8))
+    return Table(columns=columns, rows=rows, right=(3, 4, 5, 6, 7, 8), minor=(2, 4, 6, 8))
 
 
 def failing_accounts(accounts: pd.DataFrame, causes: Contagion, *, clock: Clock) -> Table:
@@ -142,7 +142,7 @@ def failing_accounts(accounts: pd.DataFrame, causes: Contagion, *, clock: Clock)
         for row, account in zip(worst.index.tolist(), worst.to_dict("records"), strict=True)
     ]
     columns = ("account", "role", "first below at", "equity before, USD", "closed, USD", "bad debt, USD", "main cause")
-    return Table(columns=columns, rows=rows, right=(3, 4, 5), minor=(1,), wide=(6,))
+    return Table(columns=columns, rows=rows, right=(3, 4, 5), minor=(1, 2, 3, 4), wide=(6,))
 
 
 def _largest_liquidation(causes: Contagion) -> dict[int, int]:

@@ -1,4 +1,8 @@
-"""What all figures share. Colours are names ("@blue", "@blue/0.3") that page.js looks up in page.css, light or dark."""
+"""What all figures share.
+
+Colours are names ("@blue", "@blue/0.3") that page.js looks up in page.css, light or dark. The legend is the page's:
+where `showlegend` is set, page.js makes it of the traces.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +17,9 @@ CASCADE_COLOURS = ("@vermillion", "@blue", "@green", "@orange", "@purple", "@sky
 
 def axis(title: str = "", **more: Any) -> dict[str, Any]:
     """A calm axis."""
+    words = {"title": {"text": title, "font": {"size": 12, "color": "@muted"}, "standoff": 8}} if title else {}
     return {
-        "title": {"text": title, "font": {"size": 12, "color": "@muted"}, "standoff": 8},
+        **words,
         "gridcolor": "@grid",
         "linecolor": "@line",
         "zeroline": False,
@@ -33,23 +38,29 @@ def time_axis(title: str, *, dated: bool, **more: Any) -> dict[str, Any]:
         {"dtickrange": [86_400_000, None], "value": day},
     ]
     hover = "%-d %b %H:%M:%S" if dated else "%-H:%M:%S"
-    return axis(title, type="date", tickformatstops=stops, hoverformat=hover, **more)
+    spike = {"spikecolor": "@muted", "spikethickness": 1, "spikedash": "dot"}
+    return axis(title, type="date", tickformatstops=stops, hoverformat=hover, **spike, **more)
 
 
 def layout(**more: Any) -> dict[str, Any]:
-    """Transparent ground, the page's own letters, legend above."""
+    """Transparent ground, the page's own letters."""
     return {
         "autosize": True,
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"family": "@font", "color": "@ink", "size": 12},
-        "margin": {"l": 56, "r": 12, "t": 12, "b": 44},
+        "margin": {"l": 8, "r": 12, "t": 26, "b": 44},
         "hoverlabel": {"bgcolor": "@panel", "bordercolor": "@line", "font": {"color": "@ink", "size": 12}},
-        "legend": {"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom", "font": {"size": 12}},
         "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "@muted/0.6", "activecolor": "@ink"},
         "showlegend": False,
         **more,
     }
+
+
+def above(text: str, axis_name: str) -> dict[str, Any]:
+    """What a vertical axis shows, in words above it: on a phone a title beside it takes too much room."""
+    place = {"xref": "paper", "x": 0, "xanchor": "left", "yref": f"{axis_name} domain", "y": 1.0, "yanchor": "bottom"}
+    return note(text, yshift=3, **place)
 
 
 def note(text: str, **more: Any) -> dict[str, Any]:

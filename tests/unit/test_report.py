@@ -22,8 +22,10 @@ from experiments.report import write_report
 from experiments.report.causes_figure import MOST_NODES, chosen
 from experiments.report.facts import MOST_OF_IT, Facts, Move, Window, busiest, facts
 from experiments.report.loss_figures import waterfall_figure
+from experiments.report.market_figure import close_view
+from experiments.report.page import headline
 from experiments.report.rerun import command
-from experiments.report.series import bucket_edges, extreme_rows, packed
+from experiments.report.series import BUCKETS, bucket_edges, extreme_rows, extremes, packed, typical
 from experiments.report.story import story
 from experiments.report.words import Clock, money, percent, span
 from experiments.scenario import Scenario
@@ -280,6 +282,37 @@ def test_thinning_keeps_ends_peaks_and_troughs(n: int, seed: int) -> None:
     for path in paths:
         assert path[rows].max() == path.max()
         assert path[rows].min() == path.min()
+
+
+@given(st.integers(1, 2_000), st.integers(0, 5))
+@settings(deadline=None, max_examples=30, derandomize=True)
+def test_buckets_of_a_line_hold_its_ends_extremes_and_typical_values(n: int, seed: int) -> None:
+    path = np.cumsum(np.random.default_rng(seed).standard_normal(n))
+    seconds = np.arange(1.0, n + 1.0)
+    edges = bucket_edges(seconds, Window(start=n * 0.4, end=n * 0.6))
+    low, high = extremes(path, edges)
+    middle = typical(path, edges)
+    assert (low.min(), high.max()) == (path.min(), path.max())
+    assert ((low <= middle) & (middle <= high)).all()
+    assert (middle[0], middle[-1]) == (path[0], path[-1])
+    assert set(middle) <= set(path)
+    assert len(edges) <= 2 * BUCKETS + 4
+
+
+def test_the_close_view_is_there_when_the_cascade_is_short() -> None:
+    seconds = np.arange(1.0, 3_601.0)
+    assert close_view(seconds, Window(start=1_000.0, end=1_600.0)) == Window(start=700.0, end=1_900.0)
+    assert close_view(seconds, Window(start=10.0, end=20.0)) == Window(start=1.0, end=80.0)
+    assert close_view(seconds, Window(start=100.0, end=2_000.0)) is None
+    assert close_view(seconds, None) is None
+
+
+def test_the_headline_is_large_only_in_its_first_part() -> None:
+    assert headline("some failed; forced sales & more; no bad debt.") == (
+        "<h1>Some failed.</h1>",
+        '<p class="deck">Forced sales &amp; more; no bad debt.</p>',
+    )
+    assert headline("Nobody failed.") == ("<h1>Nobody failed.</h1>",)
 
 
 def test_packed_arrays_are_little_endian_floats() -> None:
