@@ -8,7 +8,7 @@ import pytest
 
 from experiments import library
 from tests.cuts import CUTS
-from tests.golden import differences, measured, stored
+from tests.golden import arithmetic, differences, measured, stored
 
 
 def test_every_embedded_scenario_has_a_golden_run() -> None:
@@ -18,7 +18,10 @@ def test_every_embedded_scenario_has_a_golden_run() -> None:
 
 @pytest.mark.parametrize("name", CUTS)
 def test_the_run_is_the_golden_one(name: str) -> None:
-    lines = list(differences(name, stored(name), measured(name)))
+    agreed = stored(name)
+    if agreed["machine"]["arithmetic"] != arithmetic():
+        pytest.skip("this processor rounds exp, log or powers otherwise than the one that made the golden run")
+    lines = list(differences(name, agreed, measured(name)))
     assert not lines, "\n".join([*lines, "if that is meant: python -m tests.golden"])
 
 
