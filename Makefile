@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test clean
+.PHONY: run test picture clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.installed
@@ -15,6 +15,12 @@ test: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2
+
+# The picture in README.md, made by the program: the default scenario, seed 1.
+picture: $(VENV)/.installed
+	$(BIN)/cascade run flash-crash --out build/picture --overwrite
+	mkdir -p docs/pictures
+	cp build/picture/picture.svg docs/pictures/flash-crash.svg
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis build dist

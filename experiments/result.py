@@ -101,6 +101,7 @@ class Result:
     def save(self, target: Path | str, *, overwrite: bool = False) -> Path:
         """Write the run folder in one piece; a killed run leaves none."""
         from experiments.report import write_report
+        from experiments.report.picture import write_picture
 
         with folder.atomic(Path(target), replace=overwrite) as made:
             (made / "kpis.json").write_text(_json(self.kpis))
@@ -109,6 +110,7 @@ class Result:
                 getattr(self, name).to_parquet(made / f"{name}.parquet", index=False, compression="zstd")
             nx.write_graphml(self.graph, made / "contagion.graphml")
             write_report(self, made / "report.html")
+            write_picture(self, made / "picture.svg")
         return Path(target)
 
     def provenance(self) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def market_figure(
             "legendrank": rank,
             "hovertemplate": f"%{{y:,.{decimals}f}}",
         }
-        for rank, (name, label, line) in zip(range(len(LINES), 0, -1), LINES, strict=True)
+        for rank, (name, label, line) in zip(range(2 * len(LINES) - 2, -1, -2), LINES, strict=True)
         if name in paths
     ]
     dots, moments = _dots(fills, decimals)
