@@ -135,7 +135,12 @@ def run(
     print(summary.text(result, sys.stdout))
     print(f"report: {written / 'report.html'}")
     said = {"prices": prices, "start": start, "hours": hours, "accounts": accounts, "seed": None if seed == 1 else seed}
-    options = [word for key, value in said.items() if value is not None for word in (f"--{key}", str(value))]
+    options = [
+        word
+        for key, value in said.items()
+        if value is not None
+        for word in (f"--{key}", f"{value:g}" if isinstance(value, float) else str(value))
+    ]
     options += [word for text in sets for word in ("--set", text)] + ([] if twin else ["--no-twin"])
     main = str(result.kpis["main_instrument"])
     if what_next := summary.hint(result.scenario, run=[scenario, *options], main=main, folder=RUNS / f"{name}-haircut"):

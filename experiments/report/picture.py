@@ -171,6 +171,14 @@ def round_steps(low: float, high: float, most: int) -> list[float]:
     return [step * k for k in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
+def clock_steps(start: float, end: float, most: int) -> list[float]:
+    """At most `most` + 1 moments between two, seconds, apart by what clocks are read in."""
+    nice = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200)
+    days = math.ceil((end - start) / most / 86_400.0) * 86_400.0
+    step = next((float(step) for step in nice if step * most >= end - start), days)
+    return [step * k for k in range(math.ceil(start / step), math.floor(end / step) + 1)]
+
+
 def _grid(panel: Panel, title: str) -> list[str]:
     made = [_text(LEFT, panel.top - 8.0, title, size=12.0)]
     for value in round_steps(panel.low, panel.high, 6):
@@ -244,16 +252,18 @@ def _depth(depth: pd.DataFrame, window: Window) -> list[str]:
     panel = Panel(window=window, low=-reach, high=reach, top=DEPTH[0], bottom=DEPTH[1])
     made = [_text(LEFT, panel.top - 8.0, "orders within 50 bps of the mark, USD", size=12.0)]
     for value in round_steps(0.0, reach, 2):
-        for signed in {value, -value}:
+        for signed in sorted({value, -value}):
             height = float(panel.y(signed))
             made.append(f'<path d="M{LEFT:g} {height:.1f}H{RIGHT:g}" stroke="{INK["grid"]}"/>')
             made.append(_text(LEFT - 8.0, height + 4.0, _short(value), size=12.0, more=' text-anchor="end"'))
     for (side, rows), sign, colour in zip(sides.items(), (1.0, -1.0), ("orange", "blue"), strict=True):
         if rows.empty:
             continue
-        seconds = rows["seconds"].to_numpy(np.float64)
+        edges = _edges(len(rows))
+        seconds = rows["seconds"].to_numpy(np.float64)[edges[:-1]]
+        usd = typical(rows[DEPTH_COLUMN].to_numpy(np.float64), edges)
         x = panel.x(np.append(np.repeat(seconds, 2)[1:], window.end))
-        y = panel.y(sign * np.repeat(rows[DEPTH_COLUMN].to_numpy(np.float64), 2))
+        y = panel.y(sign * np.repeat(usd, 2))
         middle = float(panel.y(0.0))
         made.append(
             f'<path d="{_path(x, y)}V{middle:.1f}H{float(x[0]):.1f}Z" fill="{INK[colour]}" fill-opacity="0.75"/>'
@@ -268,12 +278,12 @@ def _short(usd: float) -> str:
 
 def _clock(window: Window, clock: Clock) -> list[str]:
     panel = Panel(window=window, low=0.0, high=1.0, top=0.0, bottom=1.0)
-    minutes = round_steps(window.start / 60.0, window.end / 60.0, 8)
-    whole = all(minute == round(minute) for minute in minutes)
+    times = clock_steps(window.start, window.end, 8)
+    whole = all(seconds % 60.0 == 0.0 for seconds in times)
     title = clock.title.replace("h:min:s", "h:min") if whole else clock.title
     made = [_text((LEFT + RIGHT) / 2.0, 592.0, title, size=12.0, more=' text-anchor="middle"')]
-    for minute in minutes:
-        words = clock.text(60.0 * minute).split(" ")[-1]
+    for seconds in times:
+        words = clock.text(seconds).split(" ")[-1]
         words = words.removesuffix(":00") if whole else words
-        made.append(_text(float(panel.x(60.0 * minute)), 575.0, words, size=12.0, more=' text-anchor="middle"'))
+        made.append(_text(float(panel.x(seconds)), 575.0, words, size=12.0, more=' text-anchor="middle"'))
     return made

@@ -37,6 +37,8 @@ def figure_cell(key: str, value: Kpi, unit: str = "") -> tuple[str, str]:
         return f"{value:,.0f}".replace("-", "−"), unit
     if ending == "pct":
         return f"{value:.1f}", unit
+    if unit == "×" and 0.1 <= size < 10.0:
+        return f"{value:.2f}", unit
     return f"{value:,.3g}".replace("-", "−") if 1e-3 <= size < 1e4 or size == 0.0 else f"{value:,.4g}", unit
 
 
@@ -86,8 +88,10 @@ def instrument_table(kpis: Mapping[str, Kpi], notional: Mapping[str, float]) -> 
         row[column] = text if text == MISSING else f"{text}{' ' if unit == '×' else ''}{unit}"
     if not cells:
         return None
-    columns = ("instrument", *(title for _, _, title in PER_INSTRUMENT), "closed on the book, M USD")
-    rows = [(name, *row, f"{notional.get(name, 0.0) / 1e6:,.1f}") for name, row in cells.items()]
+    # Without a twin, what is measured against it has no column.
+    shown = [i for i in range(len(PER_INSTRUMENT)) if any(row[i] != MISSING for row in cells.values())]
+    columns = ("instrument", *(PER_INSTRUMENT[i][2] for i in shown), "closed on the book, M USD")
+    rows = [(name, *(row[i] for i in shown), f"{notional.get(name, 0.0) / 1e6:,.1f}") for name, row in cells.items()]
     return Table(columns=columns, rows=rows, right=range(1, len(columns)), minor=(1,))
 
 

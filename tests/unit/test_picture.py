@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiments.report.facts import facts
-from experiments.report.picture import HEIGHT, WIDTH, picture, round_steps, write_picture
+from experiments.report.picture import HEIGHT, WIDTH, clock_steps, picture, round_steps, write_picture
 from experiments.report.story import story
 from tests.synthetic import synthetic_result
 
@@ -50,6 +50,19 @@ def test_it_says_what_the_report_says(tmp_path: Path) -> None:
 
 def test_same_result_same_bytes() -> None:
     assert picture(synthetic_result()) == picture(synthetic_result())
+
+
+@given(st.floats(0.0, 1e5), st.floats(2.0, 1e6), st.integers(2, 9))
+@settings(deadline=None, max_examples=60, derandomize=True)
+def test_moments_are_inside_and_not_too_many(start: float, length: float, most: int) -> None:
+    times = clock_steps(start, start + length, most)
+    assert len(times) <= most + 1
+    assert all(start <= seconds <= start + length for seconds in times)
+
+
+def test_moments_are_those_of_a_clock() -> None:
+    assert clock_steps(0.0, 10_800.0, 8) == [1_800.0 * k for k in range(7)]
+    assert clock_steps(590.0, 1_510.0, 8) == [600.0, 900.0, 1_200.0, 1_500.0]
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6), st.integers(2, 9))
