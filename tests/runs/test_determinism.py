@@ -27,7 +27,7 @@ def test_one_seed_gives_identical_files_and_another_does_not(tmp_path: Path) -> 
     first, again, other = (
         files(simulate(CRASH, seed=seed).save(tmp_path / str(number))) for number, seed in enumerate((SEED, SEED, 0))
     )
-    expected = {"kpis.json", "contagion.graphml", "report.html"}
+    expected = {"kpis.json", "contagion.graphml", "report.html", "picture.svg"}
     expected |= {f"{name}.parquet" for name in ("prices", "depth", "liquidations", "losses", "accounts")}
     assert set(first) == expected
     assert {name for name in first if first[name] != again[name]} == set()

@@ -56,7 +56,7 @@ def test_every_figure_has_its_unit() -> None:
         "bad debt, gross 1,000 USD",
         "conservation error 0 quanta",
         "bids within 50 bps, start 1,000,000 USD",
-        "amplification, BTC-PERP 1.7 ×",
+        "amplification, BTC-PERP 1.70 ×",
     ):
         assert wanted in printed
     assert "Liquidity of BTC-PERP, and leverage" in printed
