@@ -45,7 +45,7 @@ def figures(world: World, recorder: Recorder) -> Columns:
     columns["liquidation_count"] = _until(events["tick"][opened], n)
     columns["forced_fill_count"] = _until(events["tick"][events["kind"] != FORCED_ADL], n)
     columns["open_claim_count"] = recorder.open_claims[:n].astype(np.int64)
-    columns["bad_debt_usd"] = np.cumsum(np.bincount(losses["tick"], weights=debt, minlength=n))
+    columns["bad_debt_usd"] = np.cumsum(np.bincount(losses["tick"], weights=debt, minlength=n), dtype=np.float64)
     sample = np.searchsorted(recorder.sampled_at[: recorder.n_samples], ticks, side="right") - 1
     columns.update({name: column[sample] for name, column in _sampled(world, recorder).items()})
     return columns
