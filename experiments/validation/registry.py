@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from experiments.toml_tree import suggest
-from experiments.validation import book, deleveraging, execution, liquidation, quoting
+from experiments.validation import book, deleveraging, execution, liquidation, queues, quoting, zero_intelligence
 from experiments.validation.case import Case
 from market.errors import InputError
 
 CASES: tuple[Case, ...] = (
     *book.CASES,
+    *queues.CASES,
+    *zero_intelligence.CASES,
     *liquidation.CASES,
     *deleveraging.CASES,
     *quoting.CASES,
