@@ -219,6 +219,38 @@ def map(
         print(f"\npicture: {out}")
 
 
+@command
+def validation(
+    *,
+    only: Annotated[list[str], typer.Option(metavar="NAME", help="Run this case alone; may be repeated.")] = [],  # noqa: B006
+    write: Annotated[bool, typer.Option("--write", help="Write the table into docs/validation.md.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Hold the simulator against published results, case by case, misses included."""
+    from experiments import show
+    from experiments.validation import table
+    from experiments.validation.case import run_case
+    from experiments.validation.registry import chosen
+
+    cases = chosen(only)
+    if write and only:
+        raise InputError("--write needs all cases; leave --only away")
+    outcomes = []
+    for number, case in enumerate(cases, start=1):
+        print(f"{number}/{len(cases)} {case.name}: {case.subject} ...", file=sys.stderr, end=" ", flush=True)
+        outcomes.append(run_case(case))
+        print(f"{outcomes[-1].verdict}, {outcomes[-1].seconds:.1f} s", file=sys.stderr, flush=True)
+    if write:
+        table.write(Path("docs/validation.md"), outcomes)
+    if as_json:
+        show.print_json(table.as_json(outcomes))
+        return
+    show.print_table(table.rows(outcomes), header=table.HEADER, right=(2, 3))
+    for outcome in outcomes:
+        if outcome.verdict == "miss":
+            print(f"{outcome.case.name} misses: {outcome.case.miss or 'not explained yet'}")
+
+
 def _inputs(prices: Path | None, start: str | None, hours: float | None, accounts: Path | None) -> list[Override]:
     """The values that the options for real data stand for; messages name the option."""
     from experiments.config import Override

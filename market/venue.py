@@ -189,6 +189,7 @@ Sizing = Annotated[CloseAll | CloseFactor | ToTarget, Field(discriminator="kind"
 
 _ORDERINGS = ("pro_rata", "largest_first", "most_liquid_first", "most_relief_first")
 _FEE_CAPS = ("equity", "none")
+_ADL_RANKS = ("profit", "price")
 
 
 @parameters
@@ -228,7 +229,9 @@ class Waterfall:
     insurance_fund_usd: Usd = 1_000_000.0
     """The fund at the start, in the first settlement asset."""
     adl: Literal["queue", "pro_rata", "none"] = "queue"
-    """How winners are deleveraged when the fund is too small: by rank of profit x leverage, pro rata, or not at all."""
+    """How winners are deleveraged when the fund is too small: by rank, pro rata, or not at all."""
+    adl_rank: Literal["profit", "price"] = "profit"
+    """Who is first in the queue: by profit share x leverage (BitMEX), or by mark / entry x leverage (Hyperliquid)."""
     adl_severity: Share = 1.0
     """Part of what the fund does not pay that winners bear; the rest goes on to socialised loss."""
     socialised_cap: Share = 1.0
@@ -259,6 +262,7 @@ def policy_record(venue: Venue) -> NDArray[np.void]:
     policy["mark_rule"] = venue.mark.code
     policy["fee_cap"] = _FEE_CAPS.index(rules.fee_cap)
     policy["adl_allocation"] = records.ADL_PRO_RATA if venue.waterfall.adl == "pro_rata" else records.ADL_QUEUE
+    policy["adl_rank"] = _ADL_RANKS.index(venue.waterfall.adl_rank)
     policy["close_factor"] = round(rules.sizing.share * PPM)
     policy["target"] = round(rules.sizing.buffer * PPM)
     policy["slippage"] = round(rules.slippage_limit_bps * 100)

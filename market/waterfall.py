@@ -32,8 +32,9 @@ def adl_queue(world: World, book: int) -> NDArray[np.int64]:
     """Account rows that may be deleveraged on this instrument, first in the queue first; ties by row."""
     scores = np.empty(len(world.ledger.accounts))
     score_queue(
-        book, scores, world.instruments, world.assets, world.ledger.positions, world.ledger.cash, world.ledger.accounts
-    )
+        book, int(world.policy["adl_rank"][0]), scores, world.instruments, world.assets, world.ledger.positions,
+        world.ledger.cash, world.ledger.accounts,
+    )  # fmt: skip
     order = np.argsort(-scores, kind="stable")
     return order[: np.count_nonzero(scores > -np.inf)]
 

@@ -226,6 +226,7 @@ PRO_RATA, LARGEST_FIRST, MOST_LIQUID_FIRST, MOST_RELIEF_FIRST = range(4)
 FEE_WITHIN_EQUITY, FEE_UNCAPPED = range(2)
 """Whether the liquidation fee stops at what the account is still worth."""
 ADL_QUEUE, ADL_PRO_RATA = range(2)
+RANK_BY_PROFIT, RANK_BY_PRICE = range(2)
 """How deleveraged lots are shared out among counterparties."""
 
 POLICY = np.dtype(
@@ -236,6 +237,8 @@ POLICY = np.dtype(
         ("mark_rule", i4),
         ("fee_cap", i4),  # FEE_WITHIN_EQUITY, FEE_UNCAPPED
         ("adl_allocation", i4),  # ADL_QUEUE, ADL_PRO_RATA
+        ("adl_rank", i4),  # RANK_BY_PROFIT, RANK_BY_PRICE
+        ("unused", i4),
         ("close_factor", i8),  # ppm of total notional, or of a debt without positions
         ("target", i8),  # ppm of maintenance margin: excess aimed at
         ("slippage", i8),  # ppm from the mark: limit price of a forced order

@@ -27,6 +27,7 @@ from market.kernels.records import (
     INSURANCE_FUND,
     LIQUIDATABLE,
     LOSS_COUNT,
+    RANK_BY_PRICE,
     SELL,
 )
 from market.kernels.trading import touch
@@ -50,7 +51,18 @@ def adl_score(profit, cost, notional, net_equity):
 
 
 @kernel
-def score_queue(book, scores, instruments, assets, positions, cash, accounts):
+def price_score(lots, profit, cost, notional, net_equity):
+    """Hyperliquid's queue position: mark / entry price, for shorts entry / mark, x effective leverage.
+
+    `cost`, `profit` in quote quanta, `notional`, `net_equity` in USD quanta, net_equity > 0.
+    """
+    entry = max(abs(cost), 1)
+    ratio = (entry + profit) / entry if lots > 0 else entry / max(entry - profit, 1)
+    return ratio * effective_leverage(notional, net_equity)
+
+
+@kernel
+def score_queue(book, rank, scores, instruments, assets, positions, cash, accounts):
     """Fill `scores[n_accounts]`: ADL score of every eligible solvent holder of the instrument, -inf for all others."""
     for account in range(accounts.shape[0]):
         scores[account] = -np.inf
@@ -61,7 +73,11 @@ def score_queue(book, scores, instruments, assets, positions, cash, accounts):
         if net_equity > 0:
             profit = unrealised(account, book, instruments, positions)
             notional = notional_of(book, lots, instruments, assets)
-            scores[account] = adl_score(profit, positions[account, book].cost, notional, net_equity)
+            cost = positions[account, book].cost
+            if rank == RANK_BY_PRICE:
+                scores[account] = price_score(lots, profit, cost, notional, net_equity)
+            else:
+                scores[account] = adl_score(profit, cost, notional, net_equity)
 
 
 @kernel

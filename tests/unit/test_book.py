@@ -310,53 +310,6 @@ def test_what_does_not_fit_together_is_refused() -> None:
         one_book().process(np.zeros((3, 1), MESSAGE))
 
 
-def test_market_order_walks_the_book() -> None:
-    """ADL-vwap of the reference anchors (Chitra et al. 2025): asks 1 at 1.0, 3 at 1.1, 10 at 1.2; buying 5 pays 5.5."""
-    books = one_book()
-    books.process(batch(limit(SELL, 10, 1, 1), limit(SELL, 11, 3, 1), limit(SELL, 12, 10, 1)))
-    filled, notional, worst = books.sweep(book=0, side=BUY, lots=5)
-    assert (filled, notional, worst) == (5, 55, 12)
-    assert notional / filled * 0.1 == pytest.approx(1.1, abs=1e-12)
-    fills, _ = books.process(batch(market(BUY, 5)))
-    assert int((fills["lots"] * fills["price"]).sum()) == notional
-    assert books.sweep(book=0, side=BUY, lots=5, limit_price=11) == (0, 0, 0)
-
-
-TICKS_PER_UNIT = 10
-L, Q, D = 50, 400, 50
-
-
-def test_impact_in_a_linear_latent_book() -> None:
-    """BOOK-sqrt of the reference anchors (Toth et al. 2011): density L x distance, so Q moves the price sqrt(2Q/L) = 4.
-
-    Distance k ticks holds the integral of the density over its tick, L (2k - 1) / 2 / 10^2 = (2k - 1) lots of 1/4.
-    """
-    books = one_book(n_levels=1024)
-    lots_per_unit = 4
-    books.process(batch(*(limit(SELL, 500 + k, 2 * k - 1, 1) for k in range(1, 101))))
-    start = best(books)[1]
-    filled, _, worst = books.sweep(book=0, side=BUY, lots=Q * lots_per_unit)
-    assert filled == Q * lots_per_unit
-    books.process(batch(market(BUY, Q * lots_per_unit)))
-    displacement = (best(books)[1] - start) / TICKS_PER_UNIT
-    assert displacement == pytest.approx((2 * Q / L) ** 0.5, abs=1e-9)
-    assert displacement == pytest.approx(4.0, abs=1e-9)
-    assert (worst - 500) / TICKS_PER_UNIT == pytest.approx(4.0, abs=1e-9)
-
-
-def test_impact_in_a_flat_book() -> None:
-    """BOOK-sqrt of the reference anchors, D lots per unit of price: Q moves it Q/D = 8, the average half of it."""
-    books = one_book(n_levels=1024)
-    per_tick = D // TICKS_PER_UNIT
-    books.process(batch(limit(SELL, 501, 1, 1), *(limit(BUY, 500 - k, per_tick, 1) for k in range(100))))
-    middle = mid2(0, books.instruments) / 2
-    filled, notional, _ = books.sweep(book=0, side=SELL, lots=Q)
-    fills, _ = books.process(batch(market(SELL, Q)))
-    assert int((fills["lots"] * fills["price"]).sum()) == notional
-    assert (500 - best(books)[0]) / TICKS_PER_UNIT == pytest.approx(8.0, abs=1e-9)
-    assert (middle - notional / filled) / TICKS_PER_UNIT == pytest.approx(4.0, abs=1e-9)
-
-
 # The reference README's table: what a correct book ends with.
 ENDS: dict[str, dict[str, int]] = {
     "steady": {

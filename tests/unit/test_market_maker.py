@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 from agents.market_maker import BPS_PER_ROOT_SECOND, MarketMaker, MarketMakers, quotes
 from market.errors import InputError
 from market.kernels.records import BUY, CANCEL, LIMIT, OUTSIDE, SELL
-from tests.shared import shared_file
 from tests.worlds import BTC_SPOT, Prices, Small, small_world
 
 FLAT = np.full((1, 1), 60_000.0)
@@ -41,17 +39,6 @@ def give(small: Small, lots: int) -> None:
     price = int(small.world.instruments[0]["mark"])
     account = int(maker_of(small)["account"])
     small.world.ledger.open_position(account, 0, lots, price, small.world.instruments)
-
-
-def test_quotes_reproduce_the_published_spreads() -> None:
-    anchors = json.loads(shared_file("reference/anchors.json").read_text())["anchors"]
-    anchor = next(item for item in anchors if item["id"] == "AS-quotes")
-    decay = anchor["inputs"]["k"]
-    for risk_aversion, expected in zip(anchor["inputs"]["gamma"], anchor["expected"]["2/g ln(1+g/k)"], strict=True):
-        _, half = quotes(
-            price=100.0, inventory=0.0, risk_aversion=risk_aversion, volatility=0.0, horizon=1.0, decay=decay
-        )
-        assert 2 * half == pytest.approx(expected, abs=anchor["tolerance"])
 
 
 @settings(deadline=None, derandomize=True, max_examples=50)
