@@ -18,7 +18,7 @@ from pydantic import Field
 from agents.kernels.arbitrageur import ARBITRAGEUR, decide
 from market.instruments import Asset, Instrument
 from market.kernels.records import LIQUIDATABLE
-from market.parameters import Bps, Count, PositiveUsd, Ratio, Seconds, Usd, parameters
+from market.parameters import Bps, Count, PositiveSeconds, PositiveUsd, Ratio, Seconds, Usd, parameters
 from market.world import Inbox, World
 
 STREAM = "arbitrageurs"
@@ -41,6 +41,8 @@ class Arbitrageurs:
     """Age of the reference price it sees."""
     order_usd: PositiveUsd = 1_000_000.0
     """Largest order."""
+    order_seconds: PositiveSeconds = 1.0
+    """Time between two orders, a whole number of ticks."""
     inventory_limit: Annotated[float, Field(gt=0.0, json_schema_extra={"unit": "x"})] = 3.0
     """Largest inventory not yet hedged, as a multiple of its equity."""
     hedge_usd_per_second: Usd = 250_000.0
@@ -67,6 +69,7 @@ class Arbitrageurs:
             record["account"], record["book"] = account, book
             record["threshold"] = min(self.threshold_bps * draws[0] * 1e-4, 1.0)
             record["latency"] = world.ticks(self.latency_seconds * draws[1])
+            record["pace"] = max(1, world.ticks(self.order_seconds))
             record["order_usd"] = self.order_usd * draws[2]
             record["hedge_cost"] = self.hedge_cost_bps * 1e-4
             record["hedge_usd"] = self.hedge_usd_per_second * world.tick_seconds

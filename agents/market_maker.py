@@ -94,6 +94,8 @@ class MarketMaker:
     """In a wider spread the middle of the book counts less, in inverse proportion."""
     latency_seconds: Seconds = 0.1
     """Age of the reference price it sees."""
+    requote_seconds: PositiveSeconds = 1.0
+    """Time between two looks at its quotes, a whole number of ticks: what is taken from its ladder comes back then."""
     inventory_limit: Multiple = 2.0
     """Inventory at which it stops adding, as a multiple of its equity."""
     volatility_seconds: PositiveSeconds = 60.0
@@ -207,7 +209,8 @@ def _record(maker: MarketMaker, draws: NDArray[np.float64], world: World) -> NDA
     record["calm"] = maker.calm_volatility * BPS_PER_ROOT_SECOND
     record["elasticity"] = maker.volatility_elasticity
     record["volatility_limit"] = drawn["volatility_limit"] * BPS_PER_ROOT_SECOND
-    record["memory"] = 1.0 - 0.5 ** (world.tick_seconds / maker.volatility_seconds)
+    record["pace"] = max(1, world.ticks(maker.requote_seconds))
+    record["memory"] = 1.0 - 0.5 ** (int(record["pace"]) * world.tick_seconds / maker.volatility_seconds)
     record["variance"] = record["calm"] ** 2
     record["least_equity"] = maker.least_equity * maker.capital_usd
     record["peak"] = maker.capital_usd

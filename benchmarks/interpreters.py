@@ -56,7 +56,7 @@ def main() -> int:
             different |= changed
             versions = json.loads((folder / "run.json").read_text())["versions"]
             said = ", ".join(f"{name} {version}" for name, version in versions.items())
-            print(f"{said}: {f'differs in {sorted(changed)}' if changed else f'{len(found)} files identical'}")
+            print(f"{said}: {f'differs in {sorted(changed)}' if changed else f'{len(found)} files, none differs'}")
     return int(bool(different))
 
 

@@ -18,7 +18,7 @@ ARBITRAGEUR = np.dtype(
         ("account", i4),
         ("book", i4),
         ("latency", i4),  # ticks
-        ("unused", i4),
+        ("pace", i4),  # ticks between two orders
         ("initial_base", i8),  # spot: base quanta it started with and calls no inventory
         ("threshold", f8),  # fraction of the reference
         ("hedge_cost", f8),  # fraction of the reference
@@ -118,6 +118,8 @@ def decide(
         instrument = instruments[book]
         unit = usd_per_tick(instrument, assets)
         hedge(arbitrageur, unit, instruments, positions, cash, touched, touched_mark, counters)
+        if tick % arbitrageur.pace != 0:
+            continue
         seen = float(reference_seen(tick, arbitrageur.latency, book, ring, known))
         highest = int(np.floor(seen * (1.0 - arbitrageur.threshold)))
         lowest = int(np.ceil(seen * (1.0 + arbitrageur.threshold)))

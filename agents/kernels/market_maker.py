@@ -18,6 +18,8 @@ MAKER = np.dtype(
         ("levels", i4),  # per side
         ("cooloff", i4),  # ticks
         ("away_until", i4),  # state: tick of return
+        ("pace", i4),  # ticks between two looks
+        ("unused", i4),
         ("initial_base", i8),  # spot: base quanta it started with and calls no inventory
         ("risk_aversion", f8),  # 1/bps per unit of inventory; one unit is one side of its ladder
         ("decay", f8),  # 1/bps: fills fall like exp(-decay x distance)
@@ -209,7 +211,7 @@ def decide(
     cash,
     accounts,
 ):
-    """Append every maker's cancellations and new orders; return (messages now in use, known rows of `ring`).
+    """Append cancellations and new orders of the makers that look now; return (messages in use, known rows of `ring`).
 
     `handles[maker, side x levels + level]` int64 holds what it believes to rest; `ring` int64[ticks, n_instruments]
     past references, of which `known` rows are filled.
@@ -221,8 +223,10 @@ def decide(
             handles[tag // handles.shape[1], tag % handles.shape[1]] = sent_handles[row]
     for at in range(makers.shape[0]):
         maker = makers[at]
+        if tick % maker.pace != 0:
+            continue
         instrument = instruments[maker.book]
-        fair = _fair_price(maker, tick, dt, instrument, ring, known)
+        fair = _fair_price(maker, tick, dt * maker.pace, instrument, ring, known)
         unit = usd_per_tick(instrument, assets)
         lots, equity, maintenance, initial = _standing(maker, fair, unit, instruments, assets, tiers, positions, cash)
         claimed = accounts[maker.account].claim != 0

@@ -73,6 +73,16 @@ def test_order_and_inventory_limits_bind() -> None:
     assert lots_held(small) == pytest.approx(83_333, rel=0.02)
 
 
+def test_how_often_it_orders_does_not_depend_on_the_tick() -> None:
+    small = world_with((SELL, 119_000, 1_000_000), order_usd=12_000.0, order_seconds=3.0, hedge_usd_per_second=0.0)
+    held = []
+    for _ in range(7):
+        small.run(1)
+        held.append(lots_held(small))
+    # Nothing rests on the book before the first trading phase, so the first order comes with the second look.
+    assert held == [0, 0, 0, 1_000, 1_000, 1_000, 2_000]
+
+
 def test_latency_shows_it_yesterdays_price() -> None:
     table = np.full((20, 1), 60_000.0)
     table[5:] = 59_000.0

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from agents.market_maker import BPS_PER_ROOT_SECOND, MarketMaker, MarketMakers, quotes
 from market.errors import InputError
 from market.kernels.records import BUY, CANCEL, LIMIT, OUTSIDE, SELL
-from tests.worlds import BTC_SPOT, Prices, Small, small_world
+from tests.worlds import BTC_SPOT, Prices, Small, gaussian_path, small_world
 
 FLAT = np.full((1, 1), 60_000.0)
 PLAIN = MarketMaker(latency_seconds=0.0)
@@ -85,6 +85,25 @@ def test_the_ladder_stands_where_the_formula_puts_it() -> None:
     side_usd = PLAIN.capital_usd * PLAIN.ladder
     assert sum(lots for _, lots in bids) * 12.0 == pytest.approx(side_usd, rel=1e-3)
     assert sum(lots for _, lots in asks) * 12.0 == pytest.approx(side_usd, rel=1e-3)
+
+
+def test_it_looks_once_a_second_however_short_the_tick() -> None:
+    """With ticks of half a second it does what it does with ticks of one second on every other price."""
+    path = gaussian_path(ticks=240, volatility=2.0, tick_seconds=0.5).table
+    fine, coarse = one_maker(prices=path[:, 1:], tick_seconds=0.5), one_maker(prices=path[::2, 1:])
+    fine.run(1)
+    coarse.run(1)
+    seen = set()
+    for _ in range(119):
+        before = resting(fine)
+        assert before == resting(coarse)
+        seen.add(before[0][0])
+        fine.run(1)
+        assert resting(fine) == before
+        fine.run(1)
+        coarse.run(1)
+    assert maker_of(fine)["variance"] == pytest.approx(float(maker_of(coarse)["variance"]), rel=1e-12)
+    assert len(seen) > 10, "the price hardly moved"
 
 
 def test_it_is_silent_while_nothing_moves() -> None:
