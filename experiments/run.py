@@ -14,7 +14,7 @@ from agents.strategy import Strategy
 from experiments.build import Built, build
 from experiments.recorder import Recorder
 from experiments.scenario import Scenario
-from market.kernels.jit import CACHE_FOLDER
+from market.kernels.jit import anything_compiled
 from market.simulation import Observer, run
 from market.world import World
 
@@ -63,7 +63,7 @@ def simulate(
     """
     from experiments.result import Result
 
-    if progress and not any(CACHE_FOLDER.iterdir()):
+    if progress and not anything_compiled():
         progress(label="compiling, this once (about half a minute)", done=0, total=0, liquidations=0)
     main = trace(scenario, seed=seed, label="simulating", progress=progress, observers=observers, strategies=strategies)
     other = None

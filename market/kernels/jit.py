@@ -47,6 +47,11 @@ def _cache_folder() -> Path:
 CACHE_FOLDER = _cache_folder()
 
 
+def anything_compiled() -> bool:
+    """Whether any kernel has been compiled from these sources on this machine; False means a slow first run."""
+    return any(CACHE_FOLDER.rglob("*.nbi"))
+
+
 def _with_one_kind_of_integer(dispatcher: Any) -> Any:
     """Let calls from other kernels pass every signed integer as int64.
 
