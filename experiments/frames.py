@@ -46,7 +46,7 @@ def quote_quantum(world: World) -> NDArray[np.float64]:
 
 def prices_frame(trace: Trace) -> pd.DataFrame:
     """One row per tick and instrument: seconds, instrument, reference, index, mark, bid, ask (quote units; 0: none),
-    volume and flows in base units (signed: positive buys)."""
+    volume and flows in base units (signed: positive buys), whether trading was halted."""
     world, ticks = trace.built.world, trace.recorder.ticks[: trace.recorder.n]
     n, n_books = ticks.shape
     tick_size = world.instruments["tick_size"]
@@ -60,6 +60,7 @@ def prices_frame(trace: Trace) -> pd.DataFrame:
         columns[name] = (ticks[field] * tick_size).ravel()
     for name in ("volume", "net_flow", "forced_flow"):
         columns[name] = (ticks[name] * lots).ravel()
+    columns["halted"] = (ticks["halted"] != 0).ravel()
     return pd.DataFrame(columns)
 
 

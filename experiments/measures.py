@@ -81,6 +81,8 @@ def kpis(trace: Trace, twin: Trace | None, found: Contagion) -> Kpis:
     made.update(_prices(trace, twin))
     made.update(_liquidity(trace))
     made.update(_capital(trace))
+    if world.breakers is not None:
+        made.update(world.breakers.costs())
     return made
 
 

@@ -91,6 +91,20 @@ GROUPS: dict[str, dict[str, Entry]] = {
             "capital efficiency", "notional that margin equity supports at initial margin, per dollar of net equity"
         ),
     },
+    "Circuit breakers": {
+        "halt_count": Entry("halts", "times that trading stopped, of one instrument or of the venue", "halts"),
+        "halted_instrument_seconds": Entry("time halted", "summed over instruments", "instrument-s"),
+        "orders_refused_by_halt_count": Entry("orders refused by halts", "cancellations pass", "orders"),
+        "orders_refused_by_band_count": Entry("orders refused by the band", "buys above it, sells below it", "orders"),
+        "orders_capped_by_band_count": Entry("orders moved into the band", "to its edge", "orders"),
+        "reduce_only_seconds": Entry("time in reduce-only", "orders may only shrink positions", "s"),
+        "orders_refused_by_reduce_only_count": Entry(
+            "orders refused by it", "those of accounts with nothing to shrink; the others were cut", "orders"
+        ),
+        "liquidations_delayed_count": Entry(
+            "liquidations held back", "claims that met a halted book or a spent throttle at least once", "claims"
+        ),
+    },
     "Checks": {
         "conservation_error": Entry("conservation error", "money or positions made from nothing; must be 0", "quanta"),
         "waterfall_error": Entry("waterfall error", "bad debt less the parts that bore it; must be 0", "quanta"),
