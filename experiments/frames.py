@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from experiments.latency import fill_latencies
 from experiments.recorder import DEPTH_BPS
 from market.instruments import USD_QUANTA
 from market.kernels.records import FORCED_ADL, FORCED_COLLATERAL, FORCED_POSITION, SELL, SYSTEM_ACCOUNTS
@@ -90,7 +91,8 @@ def liquidations_frame(trace: Trace) -> pd.DataFrame:
     """One row per forced fill, in order: who, what, at which price, how far it moved the book and the mark.
 
     `size` is in base units, `price` in quote units, `displacement_bps` the move of the best price it took from
-    (negative when prices fell), `mark_move_bps` its share of the mark's move in its round.
+    (negative when prices fell), `mark_move_bps` its share of the mark's move in its round, `latency_seconds` the time
+    since the claim on the account opened.
     """
     world = trace.built.world
     events = world.events[: world.n_events]
@@ -119,6 +121,7 @@ def liquidations_frame(trace: Trace) -> pd.DataFrame:
             "mark_move_bps": events["mark_move"] / events["mark"] * 1e4,
             "adl_loss_usd": events["loss"] * quote_usd(world)[books],
             "claim_tick": events["claim_tick"],
+            "latency_seconds": fill_latencies(trace),
         }
     )
 

@@ -41,6 +41,14 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "time_under_water_account_seconds": Entry(
             "time under water", "summed over accounts, with an open claim", "account-s"
         ),
+        "liquidation_latency_p50_seconds": Entry(
+            "time to close, median",
+            "of a liquidation: from the opening of its claim to the last forced fill or ADL",
+            "s",
+        ),
+        "liquidation_latency_p90_seconds": Entry("time to close, 90%", "nine in ten are closed by then", "s"),
+        "liquidation_latency_p99_seconds": Entry("time to close, 99%", "", "s"),
+        "liquidation_latency_max_seconds": Entry("time to close, longest", "", "s"),
         "keeper_profit_usd": Entry("keeper profit", "change of all keepers' balances"),
     },
     "Contagion": {
