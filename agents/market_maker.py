@@ -24,6 +24,7 @@ from market.parameters import (
     AnnualVolatility,
     Bps,
     Count,
+    PositiveBps,
     PositiveCount,
     PositiveSeconds,
     PositiveUsd,
@@ -57,7 +58,6 @@ def quotes(
     return float(reservation), float(half_spread)
 
 
-PositiveBps = Annotated[float, Field(gt=0.0, le=10_000.0, json_schema_extra={"unit": "bps"})]
 PerBps = Annotated[float, Field(gt=0.0, json_schema_extra={"unit": "1/bps"})]
 PositiveShare = Annotated[float, Field(gt=0.0, le=1.0, json_schema_extra={"unit": "share"})]
 Multiple = Annotated[float, Field(gt=0.0, json_schema_extra={"unit": "x"})]

@@ -14,6 +14,7 @@ from experiments.accounts import read_accounts
 from experiments.prices import read_prices
 from experiments.scenario import AccountsFile, RecordedPrices, Scenario
 from market.book import Books
+from market.circuit import circuit_breakers
 from market.errors import InputError
 from market.instruments import (
     LARGEST_MONEY,
@@ -112,6 +113,7 @@ def build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy] = ())
     _start_prices(world)
     fund = quanta(scenario.venue.waterfall.insurance_fund_usd, assets[settlement[0]])
     ledger.deposit(INSURANCE_FUND, world.asset(settlement[0]), fund)
+    world.breakers = circuit_breakers(scenario.venue.breakers, world)
     cohorts = [member.join(world, assets=assets, instruments=instruments) for member in members]
     keepers = agents.keepers.join(world, assets=assets, instruments=instruments)
     oracles = agents.oracles.join(world, assets=assets, instruments=instruments)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from experiments.latency import fill_latencies
 from experiments.recorder import DEPTH_BPS
 from market.instruments import USD_QUANTA
 from market.kernels.records import FORCED_ADL, FORCED_COLLATERAL, FORCED_POSITION, SELL, SYSTEM_ACCOUNTS
@@ -46,7 +47,7 @@ def quote_quantum(world: World) -> NDArray[np.float64]:
 
 def prices_frame(trace: Trace) -> pd.DataFrame:
     """One row per tick and instrument: seconds, instrument, reference, index, mark, bid, ask (quote units; 0: none),
-    volume and flows in base units (signed: positive buys)."""
+    volume and flows in base units (signed: positive buys), whether trading was halted."""
     world, ticks = trace.built.world, trace.recorder.ticks[: trace.recorder.n]
     n, n_books = ticks.shape
     tick_size = world.instruments["tick_size"]
@@ -60,6 +61,7 @@ def prices_frame(trace: Trace) -> pd.DataFrame:
         columns[name] = (ticks[field] * tick_size).ravel()
     for name in ("volume", "net_flow", "forced_flow"):
         columns[name] = (ticks[name] * lots).ravel()
+    columns["halted"] = (ticks["halted"] != 0).ravel()
     return pd.DataFrame(columns)
 
 
@@ -89,7 +91,8 @@ def liquidations_frame(trace: Trace) -> pd.DataFrame:
     """One row per forced fill, in order: who, what, at which price, how far it moved the book and the mark.
 
     `size` is in base units, `price` in quote units, `displacement_bps` the move of the best price it took from
-    (negative when prices fell), `mark_move_bps` its share of the mark's move in its round.
+    (negative when prices fell), `mark_move_bps` its share of the mark's move in its round, `latency_seconds` the time
+    since the claim on the account opened.
     """
     world = trace.built.world
     events = world.events[: world.n_events]
@@ -118,6 +121,7 @@ def liquidations_frame(trace: Trace) -> pd.DataFrame:
             "mark_move_bps": events["mark_move"] / events["mark"] * 1e4,
             "adl_loss_usd": events["loss"] * quote_usd(world)[books],
             "claim_tick": events["claim_tick"],
+            "latency_seconds": fill_latencies(trace),
         }
     )
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from experiments.contagion import Contagion
 from experiments.frames import asset_usd, quote_usd
+from experiments.latency import latency_kpis
 from experiments.recorder import DEPTH_BPS
 from market.instruments import USD_QUANTA
 from market.kernels.records import FORCED_ADL, INSURANCE_FUND, SYSTEM_ACCOUNTS
@@ -77,10 +78,13 @@ def kpis(trace: Trace, twin: Trace | None, found: Contagion) -> Kpis:
     made: Kpis = {"conservation_error": world.ledger.conservation_error()}
     made["conservation_error"] = int(made["conservation_error"] or 0) + world.ledger.clearing_error(world.instruments)
     made.update(_liquidations(trace, found))
+    made.update(latency_kpis(trace))
     made.update(_losses(trace))
     made.update(_prices(trace, twin))
     made.update(_liquidity(trace))
     made.update(_capital(trace))
+    if world.breakers is not None:
+        made.update(world.breakers.costs())
     return made
 
 

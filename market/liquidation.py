@@ -32,6 +32,8 @@ def liquidate(world: World, venue: Venue, keepers: Sequence[Keepers]) -> None:
         round_ = clock - first
         if open_claims(world, round_=round_, clock=clock) == 0 or not venue.liquidation.enabled:
             break
+        if world.breakers is not None and world.breakers.hold(world) == world.n_claims:
+            break
         room = int(world.policy["capacity"][0])
         for cohort in keepers:
             room -= serve_round(world, cohort, room=room, round_=round_, clock=clock, after=after)

@@ -36,6 +36,7 @@ Ratio = Annotated[float, _unit("x", ge=0.0)]
 Number = Annotated[float, _unit("1")]
 """Any finite pure number."""
 Bps = Annotated[float, _unit("bps", ge=0.0, le=10_000.0)]
+PositiveBps = Annotated[float, _unit("bps", gt=0.0, le=10_000.0)]
 SignedBps = Annotated[float, _unit("bps", ge=-10_000.0, le=10_000.0)]
 Seconds = Annotated[float, _unit("s", ge=0.0)]
 PositiveSeconds = Annotated[float, _unit("s", gt=0.0)]

@@ -1,4 +1,4 @@
-"""Phase 1: the reference moves, oracles publish, index and marks follow, funding accrues."""
+"""Phase 1: the reference moves, oracles publish, index and marks follow, breakers trip, funding accrues."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ def move_prices(world: World, venue: Venue, oracles: Iterable[Oracle]) -> None:
         oracle.publish(world)
     weight = basis_weight(venue.mark, world.tick_seconds)
     set_marks(world.assets, world.instruments, venue.mark.code, weight, venue.mark.cap_bps / 10_000)
+    if world.breakers is not None:
+        world.breakers.trip(world)
     intervals = funding_intervals(world, venue.funding)
     if intervals:
         pay_funding(world, venue.funding, intervals=intervals)

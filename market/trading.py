@@ -13,10 +13,11 @@ def trade(world: World, inbox: Inbox) -> None:
     salt = world.arrival_salt.row(world.tick)[0]
     keys, arrival = world.scratch["keys"], world.scratch["arrival"]
     arrange(inbox.messages, inbox.count, salt, keys, arrival)
+    count = inbox.count if world.breakers is None else world.breakers.restrict(world, inbox)
     world.n_fills = trade_kernel(
         inbox.messages,
         arrival,
-        inbox.count,
+        count,
         inbox.handles,
         world.fills,
         *world.books.arrays,

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from market.breakers import Breakers
 from market.instruments import USD_QUANTA
 from market.kernels import records
 from market.kernels.records import POLICY, PPM
@@ -250,6 +251,8 @@ class Venue:
     """How accounts below maintenance are closed."""
     waterfall: Waterfall = Waterfall()
     """Who pays for what is left."""
+    breakers: Breakers = Breakers()
+    """What slows a fall down."""
 
 
 def policy_record(venue: Venue) -> NDArray[np.void]:

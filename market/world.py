@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.book import Books
+from market.circuit import CircuitBreakers
 from market.instruments import USD_QUANTA
 from market.kernels.records import (
     BID,
@@ -103,6 +104,8 @@ class World:
     """float64[n_instruments]: log move of the base asset's reference per quote quantum of net aggressive flow."""
 
     tick: int = 0
+    breakers: CircuitBreakers | None = None
+    """The venue's circuit breakers; None when all are off."""
     impact: NDArray[np.float64] = field(init=False)
     """float64[n_assets]: permanent log displacement of the reference by this venue's flow."""
     funding_carried: NDArray[np.float64] = field(init=False)

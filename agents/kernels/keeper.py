@@ -93,12 +93,14 @@ def expected_profit(claim, policy, instruments, assets, positions, cash, levels,
         lots = abs(positions[account, book].lots)
         if lots == 0:
             continue
+        quote = instruments[book].quote
+        if instruments[book].halted:
+            continue
         if policy.sizing == CLOSE_FACTOR:
             lots = part_up(lots, policy.close_factor)
         filled, lost = slippage_of(account, book, lots, policy, instruments, levels, occupied, positions, assets)
         closed += notional_of(book, filled, instruments, assets)
         slippage += lost
-        quote = instruments[book].quote
     if quote < 0:
         return claim.reward
     if closed == 0:

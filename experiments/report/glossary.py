@@ -41,6 +41,14 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "time_under_water_account_seconds": Entry(
             "time under water", "summed over accounts, with an open claim", "account-s"
         ),
+        "liquidation_latency_p50_seconds": Entry(
+            "time to close, median",
+            "of a liquidation: from the opening of its claim to the last forced fill or ADL",
+            "s",
+        ),
+        "liquidation_latency_p90_seconds": Entry("time to close, 90%", "nine in ten are closed by then", "s"),
+        "liquidation_latency_p99_seconds": Entry("time to close, 99%", "", "s"),
+        "liquidation_latency_max_seconds": Entry("time to close, longest", "", "s"),
         "keeper_profit_usd": Entry("keeper profit", "change of all keepers' balances"),
     },
     "Contagion": {
@@ -89,6 +97,20 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "capital_used_ratio": Entry("leverage in use", "notional of customers per dollar of their net equity, start"),
         "capital_efficiency_ratio": Entry(
             "capital efficiency", "notional that margin equity supports at initial margin, per dollar of net equity"
+        ),
+    },
+    "Circuit breakers": {
+        "halt_count": Entry("halts", "times that trading stopped, of one instrument or of the venue", "halts"),
+        "halted_instrument_seconds": Entry("time halted", "summed over instruments", "instrument-s"),
+        "orders_refused_by_halt_count": Entry("orders refused by halts", "cancellations pass", "orders"),
+        "orders_refused_by_band_count": Entry("orders refused by the band", "buys above it, sells below it", "orders"),
+        "orders_capped_by_band_count": Entry("orders moved into the band", "to its edge", "orders"),
+        "reduce_only_seconds": Entry("time in reduce-only", "orders may only shrink positions", "s"),
+        "orders_refused_by_reduce_only_count": Entry(
+            "orders refused by it", "those of accounts with nothing to shrink; the others were cut", "orders"
+        ),
+        "liquidations_delayed_count": Entry(
+            "liquidations held back", "claims that met a halted book or a spent throttle at least once", "claims"
         ),
     },
     "Checks": {

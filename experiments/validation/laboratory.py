@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.book import Books
+from market.breakers import Breakers
+from market.circuit import circuit_breakers
 from market.instruments import Asset, Instrument, Tier, asset_records, instrument_records, quanta, tier_records
 from market.kernels.marks import set_marks, set_references
 from market.kernels.records import BUY, INSURANCE_FUND, KEEPER, LIMIT, MESSAGE, OUTSIDE, SELL
@@ -51,7 +53,12 @@ def changed(parameters: Any, **fields: Any) -> Any:
 
 
 def plain_venue(
-    *, mark: MarkRule | None = None, waterfall: Waterfall | None = None, funding: Any = None, **liquidation: Any
+    *,
+    mark: MarkRule | None = None,
+    waterfall: Waterfall | None = None,
+    funding: Any = None,
+    breakers: Breakers | None = None,
+    **liquidation: Any,
 ) -> Venue:
     """No liquidation fee, no keeper's floor, no dust, one call a second, index marks; `liquidation` overrides."""
     rules: dict[str, Any] = {
@@ -68,6 +75,7 @@ def plain_venue(
         funding=funding or NoFunding(),
         liquidation=Liquidation(**(rules | liquidation)),
         waterfall=waterfall or Waterfall(insurance_fund_usd=0.0),
+        breakers=breakers or Breakers(),
     )
 
 
@@ -254,6 +262,7 @@ def engine(
     set_marks(world.assets, records, 0, 0.0, 0.0)
     settlement = next(iter(assets.values()))
     ledger.deposit(INSURANCE_FUND, 0, quanta(venue.waterfall.insurance_fund_usd, settlement))
+    world.breakers = circuit_breakers(venue.breakers, world)
     rows = [ledger.open(f"customer-{number}", role="trader") for number in range(len(deposits))]
     for row, amount in zip(rows, deposits, strict=True):
         ledger.deposit(row, 0, quanta(amount, settlement))

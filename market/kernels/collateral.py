@@ -107,7 +107,7 @@ def sell_collateral(
                 value = forced_order(
                     account, keeper, book, SELL, wanted, FORCED_COLLATERAL, tick, round_, claim_tick, policy, events,
                     book_marks, message, handle, fills, orders, free, levels, occupied, instruments, counters,
-                    positions, accounts, cash, touched, touched_mark,
+                    positions, accounts, cash, assets, touched, touched_mark,
                 )  # fmt: skip
             else:
                 needed = _sale_for(goal - cash[account, quote], 0, policy)

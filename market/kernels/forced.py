@@ -16,17 +16,35 @@ from market.kernels.records import (
     INSURANCE_FUND,
     IOC,
     SELL,
+    THROTTLE_ROOM,
+    THROTTLED,
 )
 from market.kernels.trading import touch
 
 
 @kernel
 def limit_price(book, side, policy, instruments):
-    """Worst price a forced order may take: the mark less or plus the slippage limit."""
+    """Worst price a forced order may take: the mark less or plus the slippage limit, inside the price band."""
     instrument = instruments[book]
     room = part(instrument.mark, policy.slippage)
     price = instrument.mark + room if side == BUY else instrument.mark - room
+    if instrument.band_high > 0:
+        price = min(price, instrument.band_high) if side == BUY else max(price, instrument.band_low)
     return min(max(price, 1), instrument.n_levels - 2)
+
+
+@kernel
+def _within_throttle(lots, price, instrument, assets, counters):
+    """Lots that what is left of the throttle allows at `price` or better."""
+    each = max(value_of(assets[instrument.quote], price * instrument.tick_value), 1)
+    return min(lots, counters[THROTTLE_ROOM] // each)
+
+
+@kernel
+def _use_throttle(value, cut, quote, assets, counters):
+    """Take `value` quote quanta off the room; what an order that was cut to the room leaves over is given up."""
+    left = counters[THROTTLE_ROOM] - value_of(assets[quote], value)
+    counters[THROTTLE_ROOM] = 0 if cut else max(left, 0)
 
 
 @kernel
@@ -53,18 +71,29 @@ def _touch_price(book, side, instruments):
 def forced_order(
     account, keeper, book, side, lots, kind, tick, round_, claim_tick, policy, events, book_marks,
     message, handle, fills, orders, free, levels, occupied, instruments, counters, positions, accounts,
-    cash, touched, touched_mark,
+    cash, assets, touched, touched_mark,
 ):  # fmt: skip
     """Send one immediate-or-cancel order inside the slippage limit, settle it, write its event; return quote quanta.
+
+    Nothing trades on a halted book, and no more than a throttle has left.
 
     `book_marks[n_instruments]` holds the mark that the rule gave for each book before this round's next forced order;
     the order's own move is the change since, so the moves of a round add up to that of the mark.
     """
+    limit = limit_price(book, side, policy, instruments)
+    if instruments[book].halted:
+        return 0
+    wanted = lots
+    if counters[THROTTLED]:
+        lots = _within_throttle(lots, max(limit, instruments[book].mark), instruments[book], assets, counters)
+        if lots == 0:
+            counters[THROTTLE_ROOM] = 0
+            return 0
     order = message[0]
     order.op = IOC
     order.book = book
     order.side = side
-    order.price = limit_price(book, side, policy, instruments)
+    order.price = limit
     order.lots = lots
     order.account = account
     order.flags = FORCED
@@ -84,6 +113,8 @@ def forced_order(
         value += fill.lots * fill.price * instruments[book].tick_value
     if filled == 0:
         return 0
+    if counters[THROTTLED]:
+        _use_throttle(value, filled == lots < wanted, instruments[book].quote, assets, counters)
     touch(account, touched, touched_mark, counters)
     instruments[book].forced_flow += filled * (1 - 2 * side)
     event = events[counters[EVENT_COUNT]]

@@ -16,6 +16,7 @@ from market.kernels.records import (
     BREACH_COUNT,
     BUY,
     CLAIM_COUNT,
+    CLAIMED,
     CLOSE_ALL,
     CLOSE_FACTOR,
     FEE_WITHIN_EQUITY,
@@ -87,7 +88,7 @@ def find_claims(
         margin_equity, _ = equities(account, instruments, assets, positions, cash)
         if margin_equity >= maintenance_of(account, instruments, assets, tiers, positions):
             continue
-        accounts[account].claim = 1
+        accounts[account].claim = CLAIMED
         place = kept
         while place > first_new and claims[place - 1].account > account:
             claims[place] = claims[place - 1]
@@ -125,11 +126,11 @@ def _note_breach(claim, breaches, breach_lots, breach_cash, counters, positions,
 
 @kernel
 def _rank_positions(account, policy, rank, key, instruments, assets, tiers, levels, occupied, positions):
-    """Write the books the account holds into `rank` in closing order; return how many."""
+    """Write the books the account holds and that trade now into `rank` in closing order; return how many."""
     n = 0
     for book in range(instruments.shape[0]):
         lots = positions[account, book].lots
-        if lots == 0:
+        if lots == 0 or instruments[book].halted:
             continue
         notional = notional_of(book, lots, instruments, assets)
         score = 0.0
@@ -252,7 +253,7 @@ def close_out(
         value = forced_order(
             account, keeper, book, side, amounts[at], FORCED_POSITION, tick, round_, claim.tick, policy, events,
             book_marks, message, handle, fills, orders, free, levels, occupied, instruments, counters, positions,
-            accounts, cash, touched, touched_mark,
+            accounts, cash, assets, touched, touched_mark,
         )  # fmt: skip
         if value > 0:
             paid_in = instruments[book].quote

@@ -21,6 +21,7 @@ def record_tick(row, instruments):
         tick.reference = instrument.reference
         tick.best_bid = instrument.best_bid
         tick.best_ask = instrument.best_ask if instrument.best_ask < instrument.n_levels - 1 else 0
+        tick.halted = instrument.halted
         tick.volume = instrument.volume
         tick.net_flow = instrument.net_flow
         tick.forced_flow = instrument.forced_flow

@@ -54,6 +54,8 @@ SYSTEM_NAMES = ("clearing", "treasury", "insurance_fund", "outside", "rest_of_ma
 FREE_COUNT, SEQUENCE, LIVE_ORDERS, REJECTED = 0, 1, 2, 3
 # Slots that trading and liquidation keep.
 REFUSED, TOUCHED_COUNT, CLAIM_COUNT, EVENT_COUNT, LOSS_COUNT, BREACH_COUNT = 4, 5, 6, 7, 8, 9
+# Slots of the liquidation throttle: whether there is one, and USD quanta that forced orders may still trade.
+THROTTLED, THROTTLE_ROOM = 10, 11
 N_COUNTERS = 16
 
 HANDLE_SLOT_BITS = 24
@@ -131,6 +133,11 @@ INSTRUMENT = np.dtype(
         ("index", i4),
         ("mark", i4),
         ("reference", i4),
+        # its circuit breakers (market/kernels/breakers.py)
+        ("halted", i4),  # 1 while nothing trades
+        ("band_low", i4),  # prices that orders may not go beyond; 0 when there is no band
+        ("band_high", i4),
+        ("unused", i4),
         # its flows
         ("funding_index", i8),  # cumulative funding, quote quanta per long lot
         ("net_flow", i8),  # signed aggressive lots of this tick that move the reference
@@ -183,9 +190,11 @@ ACCOUNT = np.dtype(
         ("flags", i4),
         ("only_instrument", i4),  # isolated margin: the one instrument this row may trade; NONE for cross
         ("first_order", i4),  # head of the list of its resting orders, slot
-        ("claim", i4),  # 1 while a keeper may close it
+        ("claim", i4),  # CLAIMED while a keeper may close it, CLAIM_HELD once a breaker has held that back; else 0
     ]
 )
+
+CLAIMED, CLAIM_HELD = 1, 2
 
 CLAIM = np.dtype(
     [
@@ -310,7 +319,7 @@ TICK = np.dtype(
         ("reference", i4),
         ("best_bid", i4),
         ("best_ask", i4),
-        ("unused", i4),
+        ("halted", i4),
         ("volume", i8),
         ("net_flow", i8),
         ("forced_flow", i8),
