@@ -109,7 +109,7 @@ class Oracles:
         del instruments
         for name in [*self.feeds, *(fault.asset for fault in self.faults)]:
             if name not in assets:
-                raise InputError(f"oracles: no asset {name!r}; assets are {', '.join(assets)}")
+                raise InputError(f"agents.oracles: no asset {name!r}; assets are {', '.join(assets)}")
         return OracleCohort(self, world)
 
 
@@ -167,7 +167,7 @@ def _sources(feed: OracleFeed, world: World, symbol: str) -> NDArray[np.void]:
     for record, source in zip(records, feed.sources, strict=True):
         if source.kind == "venue" and book == NONE:
             raise InputError(
-                f"oracles: {symbol} has a source on this venue, but nothing with base {symbol} trades here"
+                f"agents.oracles: {symbol} has a source on this venue, but nothing with base {symbol} trades here"
             )
         record["asset"] = asset
         record["kind"] = VENUE_SOURCE if source.kind == "venue" else REFERENCE_SOURCE
@@ -182,7 +182,7 @@ def _faults(faults: tuple[OracleFault, ...], feeds: NDArray[np.void], world: Wor
     """FAULT[n], in the order of the list: several in force at once act one after the other."""
     records = np.zeros(len(faults), FAULT)
     for number, (record, fault) in enumerate(zip(records, faults, strict=True)):
-        place = f"oracles.faults[{number}]"
+        place = f"agents.oracles.faults[{number}]"
         feed = feeds[feeds["asset"] == world.asset(fault.asset)]
         if len(feed) == 0:
             raise InputError(f"{place}: {fault.asset} is valued at a constant; it has no sources")

@@ -13,6 +13,7 @@ from agents.strategy import Strategies, Strategy, StrategyCohort
 from experiments.accounts import read_accounts
 from experiments.prices import read_prices
 from experiments.scenario import AccountsFile, RecordedPrices, Scenario
+from experiments.toml_tree import suggest
 from market.book import Books
 from market.circuit import circuit_breakers
 from market.errors import InputError
@@ -48,6 +49,10 @@ class Built:
     """What the program did to the input, one line each: printed and kept beside the results."""
 
 
+MOST_TICKS = 100_000_000
+"""Every tick is recorded: so many fill the memory of any machine of today."""
+
+
 class WholePath:
     """Prices of all assets of a scenario: those of a reference path, and constants for the rest."""
 
@@ -57,8 +62,8 @@ class WholePath:
         for row, (symbol, asset) in enumerate(assets.items()):
             if asset.price_usd is None and asset.valuation != "one" and symbol not in path.symbols:
                 raise InputError(
-                    f"assets.{symbol}: the reference has no price for it; it has {', '.join(path.symbols)}. "
-                    "Add it there, or give a constant price_usd"
+                    f"assets.{symbol}: the reference has no price for it and there is no constant price_usd"
+                    f"{suggest(symbol, path.symbols)}"
                 )
             self._prices[row] = asset.price_usd or 1.0
         missing = [symbol for symbol in path.symbols if symbol not in assets]
@@ -74,6 +79,8 @@ class WholePath:
 
 def build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy] = ()) -> Built:
     """Make the world of a scenario. Raises InputError when the scenario or a strategy cannot be built."""
+    if scenario.ticks > MOST_TICKS:
+        raise InputError(f"hours: {scenario.hours:g} hours are {scenario.ticks:.3g} ticks; at most {MOST_TICKS:,}")
     notes: list[str] = []
     streams = _streams(seed)
     path, highest = _reference(scenario, streams, notes)

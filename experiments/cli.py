@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
@@ -56,7 +56,7 @@ def command(function: C) -> C:
 
 @contextmanager
 def expected_failures() -> Iterator[None]:
-    """Turn wrong input, a full disk, a closed pipe and Ctrl-C into one line and an exit code, without traceback."""
+    """Turn wrong input, full memory or disk, a closed pipe and Ctrl-C into one line and an exit code."""
     from experiments.folder import UNWRITABLE
 
     try:
@@ -65,6 +65,8 @@ def expected_failures() -> Iterator[None]:
         _stop(2, *(f"error: {line}" for line in str(error).splitlines()))
     except KeyboardInterrupt:
         _stop(130, "interrupted, nothing written")
+    except MemoryError:
+        _stop(2, "error: not enough memory; fewer accounts (population.count) or ticks (hours, tick_seconds) need less")
     except BrokenPipeError:
         _drop_output()
         _stop(128 + signal.SIGPIPE)
@@ -109,7 +111,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Simulate a scenario, print its figures and write its report."""
-    from experiments import folder, library, show
+    from experiments import config, folder, library, show
     from experiments.fields import scenario_hash
     from experiments.progress import display
 
@@ -119,10 +121,11 @@ def run(
     folder.check(target, replace=replace)
     from experiments.scenario import Scenario
 
-    world = Scenario.load(scenario, overrides=[*_inputs(prices, start, hours, accounts), *sets])
+    overrides: list[str | Override] = [*_inputs(prices, start, hours, accounts), *sets]
+    world, provenance = config.load(Scenario, library.find(scenario), overrides=overrides)
     from experiments.run import simulate
 
-    with display(sys.stderr) as progress:
+    with display(sys.stderr) as progress, _located(provenance):
         result = simulate(world, seed=seed, twin=twin, progress=progress)
         progress(label="writing the report", done=0, total=0, liquidations=0)
         written = result.save(target, overwrite=replace)
@@ -197,12 +200,16 @@ def map(
     as_json: Json = False,
 ) -> None:
     """Show what would be liquidated at which price, beside the depth that would have to absorb it."""
-    from experiments import show
+    from experiments import config, folder, library, show
     from experiments.liquidation_map import liquidation_map
     from experiments.scenario import Scenario
 
-    world = Scenario.load(scenario, overrides=[*_inputs(None, None, None, accounts), *sets])
-    found = liquidation_map(world, seed=seed)
+    if out is not None:
+        folder.check_file(out)
+    overrides: list[str | Override] = [*_inputs(None, None, None, accounts), *sets]
+    world, provenance = config.load(Scenario, library.find(scenario), overrides=overrides)
+    with _located(provenance):
+        found = liquidation_map(world, seed=seed)
     if out is not None:
         found.save(out)
     if as_json:
@@ -269,6 +276,17 @@ def _inputs(prices: Path | None, start: str | None, hours: float | None, account
     if accounts is not None:
         say("--accounts", accounts, population__kind="file", population__file=str(accounts))
     return found
+
+
+@contextmanager
+def _located(provenance: Mapping[str, str]) -> Iterator[None]:
+    """Say in messages about a value where it was written."""
+    from experiments.config import located
+
+    try:
+        yield
+    except InputError as error:
+        raise located(error, provenance) from None
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -99,6 +99,27 @@ def load(
     if loader.errors:
         raise InputError("\n".join(_in_order(loader.errors)))
     return result, {leaf.path: loader.provenance.get(leaf.path, "default") for leaf in leaves(result)}
+
+
+def located(error: InputError, provenance: Mapping[str, str]) -> InputError:
+    """The error of a world that cannot be built, with the place where the value it begins with was written.
+
+    `provenance` is what `load` returned. Left as it is when that value comes from several places or from none of the
+    user's: a default, an embedded scenario.
+    """
+    key = re.match(r"([\w.-]+)(\[\d+\])?(\.\w+)?: ", str(error))
+    if not key:
+        return error
+    embedded = tuple(f"{folder.name}/" for folder in library.FOLDERS)
+    said = [
+        source
+        for path, source in provenance.items()
+        if f"{path}.".startswith(f"{key[1]}.") and source != "default" and not source.startswith(embedded)
+    ]
+    places = {source.rpartition(":")[0] or source for source in said}
+    if len(places) != 1:
+        return error
+    return InputError(f"{min(said, key=lambda source: (len(source), source))}: {error}")
 
 
 def _place(given: Node, override: str | Override) -> None:

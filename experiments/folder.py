@@ -59,6 +59,18 @@ def check(target: Path, *, replace: bool) -> None:
         raise InputError(f"{target}: cannot be written: {error.strerror}") from None
 
 
+def check_file(target: Path) -> None:
+    """Make sure the file `target` can be written into a folder that is there. Raises InputError."""
+    if target.is_dir():
+        raise InputError(f"{target}: is a folder")
+    if not target.absolute().parent.is_dir():
+        raise InputError(f"{target}: cannot be written: there is no folder {target.parent}")
+    try:
+        os.rmdir(tempfile.mkdtemp(prefix=".probe-", dir=target.absolute().parent))
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written: {error.strerror}") from None
+
+
 @contextmanager
 def atomic(target: Path, *, replace: bool) -> Iterator[Path]:
     """Give a fresh folder to write into; it becomes `target` when the block ends well and vanishes when it does not.

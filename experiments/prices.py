@@ -7,6 +7,7 @@ first offending row. Rows are counted as in the file: lines for CSV, from 1 for 
 
 from __future__ import annotations
 
+import difflib
 import math
 import os
 from collections.abc import Sequence
@@ -90,7 +91,10 @@ def _load(path: Path) -> pd.DataFrame:
         ) from None
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing:
-        raise InputError(file=path, where=f"column {missing[0]}", what="is missing", valid=f"columns {_listed()}")
+        others = [str(name) for name in table.columns if name not in COLUMNS]
+        near = difflib.get_close_matches(missing[0], others, n=1)
+        what = f"is missing; there is {near[0]!r}" if near else "is missing"
+        raise InputError(file=path, where=f"column {missing[0]}", what=what, valid=f"columns {_listed()}")
     if table.empty:
         raise InputError(file=path, where="", what="has no rows", valid="at least one bar")
     table = table[list(COLUMNS)].copy()

@@ -128,6 +128,8 @@ def tier_records(instruments: Mapping[str, Instrument]) -> NDArray[np.void]:
     for symbol, instrument in instruments.items():
         deductions = {"initial": 0, "maintenance": 0}
         previous: Tier | None = None
+        if instrument.kind == "perpetual" and not instrument.tiers:
+            raise InputError(f"instruments.{symbol}.tiers: is empty; a perpetual needs one tier at least")
         for number, tier in enumerate(instrument.tiers):
             floor = round(_exact(tier.floor_usd) * USD_QUANTA)
             if (previous is None) != (floor == 0) or (previous and tier.floor_usd <= previous.floor_usd):
