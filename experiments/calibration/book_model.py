@@ -42,7 +42,8 @@ SPACE = (
     Parameter(name="stale_half_life_seconds", low=0.05, high=3.0),
     Parameter(name="maker_usd", low=1e4, high=5e6),  # makers' ladders on a side, all together
     Parameter(name="maker_spacing_bps", low=0.02, high=2.0),
-    Parameter(name="reference_weight", low=0.3, high=1.0, log=False),
+    Parameter(name="reference_weight", low=0.3, high=0.99, log=False),
+    Parameter(name="risk_aversion", low=1e-4, high=0.03),
 )
 
 
@@ -90,7 +91,7 @@ def maker_of(values: Mapping[str, float]) -> MarketMaker:
         capital_usd=values["maker_usd"] / (MAKERS * LADDER),
         ladder=LADDER,
         spacing_bps=values["maker_spacing_bps"],
-        risk_aversion=0.01,
+        risk_aversion=values["risk_aversion"],
         decay=1_000.0,
         narrowest_bps=0.0,
         reference_weight=values["reference_weight"],

@@ -20,7 +20,7 @@ from experiments.calibration.store import Store
 
 Array = NDArray[np.float64]
 
-LAST_LOOK_SEEDS = 8
+LOOK_SEEDS = 8
 Note = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and of how much."""
 
@@ -55,7 +55,13 @@ class Fit:
 
 def fit(problem: Problem, effort: Effort, *, note: Note, announce: Callable[[Identifiability, Estimate], None]) -> Fit:
     """Fit; `announce` is told what the data can tell as soon as that is known, before the search."""
-    store = Store(problem, folder=effort.folder, workers=effort.workers)
+    with Store(problem, folder=effort.folder, workers=effort.workers) as store:
+        return _fit(problem, store, effort, note=note, announce=announce)
+
+
+def _fit(
+    problem: Problem, store: Store, effort: Effort, *, note: Note, announce: Callable[[Identifiability, Estimate], None]
+) -> Fit:
     places = spread_points(problem.space, count=effort.runs, seed=effort.seed)
     runs = [(values_at(problem.space, place), effort.seed + 1_000 + k) for k, place in enumerate(places)]
     seen = store.moments(runs, note=lambda done, total: note(f"{problem.name}: runs", done, total))
@@ -65,21 +71,26 @@ def fit(problem: Problem, effort: Effort, *, note: Note, announce: Callable[[Ide
     distances = np.array([total_distance(problem.data, run) for run in seen])
     best_runs = places[np.argsort(distances, kind="stable")[:3]]
     corners = np.vstack([estimate.place - estimate.half_width, estimate.place + estimate.half_width, best_runs])
-    found = search(
+    found = [] if effort.trials == 0 else search(
         problem, store, starts=[estimate.place, *best_runs], low=np.clip(corners.min(axis=0), 0.0, 1.0),
         high=np.clip(corners.max(axis=0), 0.0, 1.0), trials=effort.trials, seed=effort.seed,
         note=lambda done, total: note(f"{problem.name}: search", done, total),
     )  # fmt: skip
-    fresh = range(effort.seed + 100_000, effort.seed + 100_000 + LAST_LOOK_SEEDS)
-    values = _rounded(values_at(problem.space, found))
-    last = store.moments([(values, seed) for seed in fresh])
-    first = average(store.moments([(values_at(problem.space, estimate.place), seed) for seed in fresh]))
+    finalists = [_rounded(values_at(problem.space, place)) for place in (estimate.place, *found)]
+    scores = [total_distance(problem.data, average(_look(store, values, effort.seed + 100_000))) for values in finalists]
+    values = finalists[int(np.argmin(scores))]
+    # Fresh seeds once more: the winner of a choice looks better than it is.
+    last = _look(store, values, effort.seed + 200_000)
     model = average(last)
     errors = {name: float(np.std([run[name] for run in last], ddof=1)) / math.sqrt(len(last)) for name in model}
     return Fit(
         problem=problem, values=values, estimate=estimate, told=told, model=model, model_error=errors,
-        distance=total_distance(problem.data, model), regression_distance=total_distance(problem.data, first),
+        distance=total_distance(problem.data, model), regression_distance=scores[0],
     )  # fmt: skip
+
+
+def _look(store: Store, values: dict[str, float], seed: int) -> list[dict[str, float]]:
+    return store.moments([(values, seed + k) for k in range(LOOK_SEEDS)])
 
 
 def _rounded(values: dict[str, float]) -> dict[str, float]:

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from experiments.calibration.moments import total_distance
 from experiments.calibration.problem import Problem
-from experiments.calibration.space import places_of, values_at
+from experiments.calibration.space import values_at
 from experiments.calibration.store import Store
 
 Array = NDArray[np.float64]
 
 BATCH = 4
 SEEDS_PER_TRIAL = 2
+FINALISTS = 4
 
 
 def average(runs: Sequence[dict[str, float]]) -> dict[str, float]:
@@ -38,8 +39,8 @@ def search(
     trials: int,
     seed: int,
     note: Callable[[int, int], None],
-) -> Array:
-    """The best place found in the box from `low` to `high` of the unit cube, `starts` among the first tried."""
+) -> list[Array]:
+    """The `FINALISTS` best places found in the box from `low` to `high` of the unit cube; `starts` are tried first."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, n_startup_trials=len(starts) + 2 * BATCH)
     study = optuna.create_study(sampler=sampler)
@@ -60,5 +61,5 @@ def search(
             study.tell(trial, total_distance(problem.data, average(own)))
         done += len(asked)
         note(done, trials)
-    best = values_at(problem.space, np.array([study.best_params[name] for name in names]))
-    return places_of(problem.space, best)
+    ranked = sorted(study.trials, key=lambda trial: (trial.value, trial.number))[:FINALISTS]
+    return [np.array([trial.params[name] for name in names]) for trial in ranked]

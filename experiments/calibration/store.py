@@ -23,7 +23,7 @@ Note = Callable[[int, int], None]
 
 
 class Store:
-    """The runs of one problem."""
+    """The runs of one problem; a context that ends its worker processes."""
 
     def __init__(self, problem: Problem, *, folder: Path, workers: int) -> None:
         self.problem, self.workers = problem, workers
@@ -33,6 +33,7 @@ class Store:
         digest = hashlib.blake2b(identity.encode(), digest_size=8).hexdigest()
         self.file = folder / f"{problem.name}-{digest}.jsonl"
         self._known = dict(_lines(self.file))
+        self._pool: ProcessPoolExecutor | None = None
 
     def moments(self, runs: Sequence[Run], *, note: Note = lambda done, total: None) -> list[dict[str, float]]:
         """Moments of every run, simulating those that are not stored yet."""
@@ -49,18 +50,25 @@ class Store:
         return [self._known[key] for key in keys]
 
     def _simulated(self, wanted: Mapping[str, Run]) -> Iterator[tuple[str, dict[str, float]]]:
-        if self.workers <= 1 or len(wanted) <= 2:
+        if self.workers <= 1:
             for key, (values, seed) in wanted.items():
                 yield key, self.problem.simulate(values, seed)
             return
-        with ProcessPoolExecutor(self.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-            running = {pool.submit(self.problem.simulate, values, seed): key for key, (values, seed) in wanted.items()}
-            try:
-                for finished in as_completed(running):
-                    yield running[finished], finished.result()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(self.workers, mp_context=multiprocessing.get_context("spawn"))
+        submit, simulate = self._pool.submit, self.problem.simulate
+        running = {submit(simulate, values, seed): key for key, (values, seed) in wanted.items()}
+        for finished in as_completed(running):
+            yield running[finished], finished.result()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Let the workers go; what they have not begun is not simulated."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
 
 
 def _key(values: Mapping[str, float], seed: int) -> str:
