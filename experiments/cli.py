@@ -243,7 +243,8 @@ def calibrate(
     try:
         from experiments.calibration.command import Data, calibrate
     except ModuleNotFoundError as error:
-        missing = {"sklearn": "scikit-learn", "scipy": "scikit-learn"}.get(str(error.name), str(error.name))
+        name = str(error.name).split(".")[0]
+        missing = {"sklearn": "scikit-learn", "scipy": "scikit-learn"}.get(name, name)
         raise InputError(f"{missing} is not installed: pip install -c constraints.txt '.[calibrate]'") from None
     from experiments.calibration.fit import Effort
     from experiments.calibration.progress import display

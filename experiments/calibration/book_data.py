@@ -123,7 +123,9 @@ def _numbers(table: pd.DataFrame, columns: list[str], file: Path) -> dict[str, N
     found = {}
     for name in columns:
         if name not in table.columns:
-            raise InputError(file=file, where=f"column {name}", what="is missing", valid=f"columns {', '.join(columns)}")
+            raise InputError(
+                file=file, where=f"column {name}", what="is missing", valid=f"columns {', '.join(columns)}"
+            )
         values = pd.to_numeric(table[name], errors="coerce").to_numpy(dtype=np.float64)
         if not np.isfinite(values).all():
             row = int(np.flatnonzero(~np.isfinite(values))[0]) + 1

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agents.arbitrageur import Arbitrageurs
 from agents.background import BackgroundFlow, BookFlow
@@ -26,7 +27,7 @@ from market.reference.model import ModelAsset, ModelPrices
 from market.simulation import Cast, Rules, run
 from market.streams import Streams
 from market.venue import Liquidation, Venue, policy_record
-from market.world import World, total_messages
+from market.world import ReferencePath, World, total_messages
 
 WARM_UP_SECONDS = 60
 MAKERS = 3
@@ -66,6 +67,7 @@ class _TrueOracle:
     """The venue values assets at their reference price."""
 
     def publish(self, world: World) -> None:
+        """Copy reference prices."""
         world.assets["price"] = world.assets["reference"]
 
 
@@ -111,8 +113,8 @@ def _world(given: BookGiven, values: Mapping[str, float], seed: int) -> tuple[Wo
         "USDC": Asset(price_usd=1.0, settlement=True, valuation="one", quantum=1e-6, price_tick_usd=1e-4),
         "BASE": Asset(price_tick_usd=given.tick_size),
     }
-    fees = {"maker_fee_bps": 0.0, "taker_fee_bps": 4.0}
-    instruments = {"PERP": Instrument(base="BASE", tick_size=given.tick_size, lot_size=given.lot_size, **fees)}
+    perpetual = Instrument(base="BASE", tick_size=given.tick_size, lot_size=given.lot_size, maker_fee_bps=0.0)
+    instruments = {"PERP": perpetual}
     path = ModelPrices(
         assets=(ModelAsset(symbol="BASE", price=given.price, volatility=given.volatility),),
         slow_spread=0.0, fast_spread=0.0, common_jumps_per_year=0.0, own_jumps_per_year=0.0, crashes_per_year=0.0,
@@ -146,10 +148,11 @@ def _world(given: BookGiven, values: Mapping[str, float], seed: int) -> tuple[Wo
 class _TwoPrices:
     """A stablecoin at 1, and the reference path of the other asset."""
 
-    def __init__(self, path: object) -> None:
+    def __init__(self, path: ReferencePath) -> None:
         self._path = path
 
-    def row(self, tick: int) -> np.ndarray:
+    def row(self, tick: int) -> NDArray[np.float64]:
+        """float64[2], USD."""
         return np.array([1.0, self._path.row(tick)[0]])
 
 

@@ -1,4 +1,4 @@
-"""What a book looks like, one observation per second: spread, depth by distance, how depth moves, how the middle moves."""
+"""What a book looks like, observed once a second: spread, depth by distance, how depth and the middle move."""
 
 from __future__ import annotations
 

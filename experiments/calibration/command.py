@@ -69,16 +69,17 @@ def _fit(problem: Problem, effort: Effort, *, note: Note) -> Fit:
     return fitted
 
 
-def _book(
-    data: Data, depth: Path, effort: Effort, lot_size: float, *, note: Note, moving: bool
-) -> list[Entry]:
+def _book(data: Data, depth: Path, effort: Effort, lot_size: float, *, note: Note, moving: bool) -> list[Entry]:
     """The book; with prices of their own the volatility of its window is not written."""
     book = read_book(depth, market=data.market)
     orders = read_market_orders(data.trades, market=data.market) if data.trades is not None else None
     given = given_of(book, orders or NO_TRADES, lot_size=lot_size)
     print(f"book: {book.source}; volatility {book.volatility:.2f} a year, price step {book.tick_size:g}")
     if orders is not None:
-        print(f"market orders: {orders.per_second:.2f} a second, mean {orders.mean_usd:,.0f} USD, sigma {orders.sigma:.2f}")
+        print(
+            f"market orders: {orders.per_second:.2f} a second, "
+            f"mean {orders.mean_usd:,.0f} USD, sigma {orders.sigma:.2f}"
+        )
     fitted = _fit(book_problem(book, given), effort, note=note)
     entries = output.book_entries(fitted, given=given, book=book, orders=orders, asset=data.asset)
     if moving:

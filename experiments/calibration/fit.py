@@ -77,7 +77,9 @@ def _fit(
         note=lambda done, total: note(f"{problem.name}: search", done, total),
     )  # fmt: skip
     finalists = [_rounded(values_at(problem.space, place)) for place in (estimate.place, *found)]
-    scores = [total_distance(problem.data, average(_look(store, values, effort.seed + 100_000))) for values in finalists]
+    scores = [
+        total_distance(problem.data, average(_look(store, values, effort.seed + 100_000))) for values in finalists
+    ]
     values = finalists[int(np.argmin(scores))]
     # Fresh seeds once more: the winner of a choice looks better than it is.
     last = _look(store, values, effort.seed + 200_000)

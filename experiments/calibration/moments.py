@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,9 +40,7 @@ def total_distance(data: Sequence[Moment], model: Mapping[str, float]) -> float:
     return math.sqrt(sum(z * z if math.isfinite(z) else 100.0 for z in parts) / len(parts))
 
 
-def block_errors(
-    measure: Callable[[slice], Mapping[str, float]], *, length: int, blocks: int
-) -> dict[str, float]:
+def block_errors(measure: Callable[[slice], Mapping[str, float]], *, length: int, blocks: int) -> dict[str, float]:
     """Standard error of each figure from its values over `blocks` neighbouring parts of a series of `length` steps.
 
     The spread between blocks of a length beyond the series' memory, over the root of their number. Raises ValueError
@@ -50,7 +49,7 @@ def block_errors(
     if blocks < FEWEST_BLOCKS or length < 8 * blocks:
         raise ValueError(f"{length} observations are too few for standard errors")
     edges = np.linspace(0, length, blocks + 1).astype(int).tolist()
-    parts = [measure(slice(a, b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    parts = [measure(slice(a, b)) for a, b in pairwise(edges)]
     return {name: float(np.nanstd([part[name] for part in parts], ddof=1)) / math.sqrt(blocks) for name in parts[0]}
 
 

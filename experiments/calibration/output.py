@@ -33,9 +33,11 @@ def text(entries: Sequence[Entry], *, summary: str, notes: Sequence[str]) -> str
     lines = ["# Written by `cascade calibrate`; behind every number stands where it comes from."]
     lines += [f"# {note}" for note in notes]
     lines += [f'summary = "{summary}"', 'extends = "perp-venue"']
+    lines += ["", "[reference]", 'kind = "model"']
     chosen = {(entry.table, entry.key): entry for entry in entries}
-    for table in dict.fromkeys(entry.table for entry in entries):
-        lines += ["", f"[{table}]"]
+    # The table that is open already comes first.
+    for table in sorted(dict.fromkeys(entry.table for entry in entries), key="reference".__ne__):
+        lines += ["", f"[{table}]"] if table != "reference" else []
         own = [entry for entry in chosen.values() if entry.table == table]
         lines += [f"{entry.key} = {_literal(entry.value)}  # {entry.source}" for entry in own]
     return "\n".join(lines) + "\n"
@@ -92,7 +94,7 @@ def book_entries(
     for table, object_, default, known in (
         ("background", flow, BookFlow(), sources), ("market_makers", maker, MarketMaker(), maker_sources)
     ):  # fmt: skip
-        for item in fields(object_):  # type: ignore[arg-type]
+        for item in fields(object_):
             value = getattr(object_, item.name)
             if value != getattr(default, item.name) or item.name in known:
                 in_space = item.name in values and item.name not in known
@@ -105,7 +107,6 @@ def price_entries(fit: Fit, prices: MeasuredPrices, *, assets: Sequence[str]) ->
     """The reference model; `assets` are those of the scenario."""
     found = second_moments(prices, jump_share=fit.values["jump_share"])
     first = float(prices.volatility[0])
-    moments = f"{fit.problem.name} of {prices.source}"
     entries = []
     shape = model_of(fit.values, volatility=first)
     for name, value in shape.items():
@@ -115,7 +116,7 @@ def price_entries(fit: Fit, prices: MeasuredPrices, *, assets: Sequence[str]) ->
         elif name.startswith("jump_") and name.endswith("mean"):
             source = f"from jump_share {fit.values['jump_share']:g}: " + fitted_source(fit, "jump_share")
         entries.append(Entry("reference", name, value, source))
-    entries.append(Entry("reference", "crashes_per_year", 0.0, f"calm: {moments}"))
+    entries.append(Entry("reference", "crashes_per_year", 0.0, "calm days"))
     if found.crash_multiplier is not None:
         days = ", ".join(prices.crash_days)
         entries.append(Entry("reference", "crash_volatility_multiplier", found.crash_multiplier, f"crash days {days}"))
@@ -139,4 +140,3 @@ def price_entries(fit: Fit, prices: MeasuredPrices, *, assets: Sequence[str]) ->
 def population_entries(fit: PopulationFit) -> list[Entry]:
     """The generated traders."""
     return [Entry("population", name, value, f"closed form from {fit.source}") for name, value in fit.fields.items()]
-

@@ -71,7 +71,7 @@ def measure_accounts(file: Path, scenario: Scenario) -> MeasuredAccounts:
     asset = world.assets[recorded.balance_assets]
     unit = asset["price"].astype(float) * asset["multiplier"] / asset["divisor"] * 1e-6
     n = len(recorded.names)
-    equity = np.bincount(recorded.balance_accounts, recorded.balance_quanta * unit, minlength=n)
+    equity = np.zeros(n) + np.bincount(recorded.balance_accounts, recorded.balance_quanta * unit, minlength=n)
     lot = lot_usd(world)[recorded.position_books]
     mark = world.instruments["mark"][recorded.position_books] * world.instruments["tick_size"][recorded.position_books]
     profit = np.where(np.isnan(recorded.entry_prices), 0.0, 1.0 - recorded.entry_prices / mark)
@@ -106,9 +106,7 @@ def _from_loans(table: pd.DataFrame, file: Path) -> MeasuredAccounts:
         return _measured(file, equity, collateral / equity, np.ones(len(equity)), what="loans", lending=True)
 
 
-def _measured(
-    file: Path, equity: Array, leverage: Array, long: Array, *, what: str, lending: bool
-) -> MeasuredAccounts:
+def _measured(file: Path, equity: Array, leverage: Array, long: Array, *, what: str, lending: bool) -> MeasuredAccounts:
     usable = (equity > 1.0) & (leverage > 0.0) & (leverage <= MOST_LEVERAGE) & np.isfinite(long)
     count = int(usable.sum())
     if count < FEWEST:

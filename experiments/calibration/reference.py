@@ -58,7 +58,7 @@ class SecondMoments:
     crash_correlation_rise: float | None
 
 
-def model_of(values: Mapping[str, float], *, volatility: float = 1.0, **fields: object) -> dict[str, float]:
+def model_of(values: Mapping[str, float], *, volatility: float = 1.0) -> dict[str, float]:
     """Fields of `ModelPrices` that the fitted shape means when the first asset has this total volatility."""
     rate = values["jumps_per_year"]
     down = volatility * math.sqrt(values["jump_share"] / (SQUARED_JUMP * rate))

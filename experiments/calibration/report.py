@@ -17,7 +17,7 @@ Row = tuple[str, ...]
 
 def told_rows(problem: Problem, told: Identifiability, estimate: Estimate) -> list[Row]:
     """Parameter, estimate, interval, uncertainty left, skill of the regression, what it is confused with, verdict."""
-    rows = []
+    rows: list[Row] = []
     for number, parameter in enumerate(problem.space):
         place, half = float(estimate.place[number]), float(estimate.half_width[number])
         left, correlation = float(told.left[number]), float(told.correlation[number])
@@ -43,7 +43,7 @@ def print_told(problem: Problem, told: Identifiability, estimate: Estimate) -> N
 
 def moment_rows(data: Sequence[Moment], model: dict[str, float], errors: dict[str, float]) -> list[Row]:
     """Moment, data, its standard error, model, its standard error, distance in the data's standard errors."""
-    rows = []
+    rows: list[Row] = []
     for moment in data:
         bound = " or more" if moment.lower_bound else ""
         rows.append(
@@ -68,13 +68,13 @@ def print_fit(fit: Fit) -> None:
     """A fitted problem."""
     print_moments(fit.problem.name, fit.problem.data, fit.model, fit.model_error)
     print(
-        f"distance (root mean square): {fit.distance:.2f}; the regression alone: {fit.regression_distance:.2f}; fitted: "
-        + ", ".join(f"{name} {value:.4g}" for name, value in fit.values.items())
+        f"distance (root mean square): {fit.distance:.2f}; the regression alone: {fit.regression_distance:.2f}"
+        "; fitted: " + ", ".join(f"{name} {value:.4g}" for name, value in fit.values.items())
     )
 
 
 def _figure(name: str, value: float) -> str:
-    if "log " not in name or not math.isfinite(value):
+    if not name.startswith(("log ", "mean log ")) or not math.isfinite(value):
         return f"{value:.3f}"
     shown = math.exp(value)
     return f"{shown:,.0f}" if shown >= 1_000 else f"{shown:.3g}"

@@ -47,7 +47,7 @@ def search(
     names = [parameter.name for parameter in problem.space]
     for start in starts:
         study.enqueue_trial(dict(zip(names, np.clip(start, low, high).tolist(), strict=True)))
-    box = {
+    box: dict[str, optuna.distributions.BaseDistribution] = {
         name: optuna.distributions.FloatDistribution(float(a), float(b))
         for name, a, b in zip(names, low, high, strict=True)
     }

@@ -27,7 +27,7 @@ class Parameter:
         """The value at a place from 0 to 1 in the range; beyond it, the nearest end."""
         place = min(max(place, 0.0), 1.0)
         if self.log:
-            return self.low * (self.high / self.low) ** place
+            return self.low * math.exp(place * math.log(self.high / self.low))
         return self.low + place * (self.high - self.low)
 
     def place(self, value: float) -> float:

@@ -35,18 +35,20 @@ class Store:
         self._known = dict(_lines(self.file))
         self._pool: ProcessPoolExecutor | None = None
 
-    def moments(self, runs: Sequence[Run], *, note: Note = lambda done, total: None) -> list[dict[str, float]]:
+    def moments(self, runs: Sequence[Run], *, note: Note | None = None) -> list[dict[str, float]]:
         """Moments of every run, simulating those that are not stored yet."""
         keys = [_key(values, seed) for values, seed in runs]
         wanted = {key: run for key, run in zip(keys, runs, strict=True) if key not in self._known}
         done = len(runs) - len(wanted)
-        note(done, len(runs))
+        if note is not None:
+            note(done, len(runs))
         with self.file.open("a", encoding="utf-8") as stream:
             for key, moments in self._simulated(wanted):
                 self._known[key] = moments
                 print(json.dumps({"run": key, "moments": moments}), file=stream, flush=True)
                 done += 1
-                note(done, len(runs))
+                if note is not None:
+                    note(done, len(runs))
         return [self._known[key] for key in keys]
 
     def _simulated(self, wanted: Mapping[str, Run]) -> Iterator[tuple[str, dict[str, float]]]:
