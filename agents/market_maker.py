@@ -120,6 +120,10 @@ class MarketMaker:
     """Deeper levels tolerate this much more per bps between them and the best level."""
     resize: Share = 0.5
     """An order is replaced when its size is off by more than this share."""
+    anticipates_cancels: bool = False
+    """After a move it quotes around the new price at once, even through the other side as it stood, counting on those
+    orders to be cancelled in the same tick; what would trade after all is not placed. Otherwise it follows a tick
+    later, and the spread is about as wide as the price moves in a tick."""
 
 
 _DRAWN = ("risk_aversion", "decay", "ladder", "volatility_limit", "drawdown_limit", "margin_limit", "latency_seconds")
@@ -200,6 +204,7 @@ def _record(maker: MarketMaker, draws: NDArray[np.float64], world: World) -> NDA
     for name in ("drawdown_limit", "margin_limit"):
         record[name] = min(drawn[name], 1.0)
     record["latency"] = world.ticks(drawn["latency_seconds"])
+    record["anticipates"] = maker.anticipates_cancels
     record["cooloff"] = max(1, world.ticks(maker.cooloff_seconds))
     record["horizon"] = maker.horizon_seconds
     record["narrowest"], record["widest"] = maker.narrowest_bps, maker.widest_bps

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 DEFAULT_SCENARIO = "flash-crash"
 RUNS = Path("results/runs")
+CALIBRATION = Path("results/calibration")
 
 app = typer.Typer(
     name="cascade",
@@ -256,6 +257,48 @@ def validation(
     for outcome in outcomes:
         if outcome.verdict == "miss":
             print(f"{outcome.case.name} misses: {outcome.case.miss or 'not explained yet'}")
+
+
+@command
+def calibrate(
+    *,
+    depth: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Book snapshots, one a second, with cumulative depth.")
+    ] = None,
+    trades: Annotated[Path | None, typer.Option(metavar="FILE", help="Trades of the same market and time.")] = None,
+    prices: Annotated[Path | None, typer.Option(metavar="FILE", help="A price table of several weeks.")] = None,
+    accounts: Annotated[Path | None, typer.Option(metavar="FILE", help="A book of accounts, or of loans.")] = None,
+    market: Annotated[str | None, typer.Option(help="Which market, when a file holds several.")] = None,
+    asset: Annotated[str, typer.Option(help="Whose perpetual the book is.")] = "BTC",
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The scenario to write.")] = Path("calibrated.toml"),
+    runs: Annotated[int, typer.Option(min=60, help="Simulations the regression learns from.")] = 400,
+    trials: Annotated[int, typer.Option(min=0, help="Points the search tries; 0: the regression alone.")] = 120,
+    seed: Annotated[int, typer.Option(min=0, help="With it the result is the same, whatever --workers.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that simulate.")] = 1,
+    store: Annotated[Path, typer.Option(metavar="DIR", help="Finished runs: a later call resumes.")] = CALIBRATION,
+) -> None:
+    """Fit book, reference prices and population to data; write a scenario that says where each number is from."""
+    if not any((depth, prices, accounts)):
+        raise InputError("nothing to fit: give --depth, --prices or --accounts")
+    if trades is not None and depth is None:
+        raise InputError("--trades: needs --depth, the book that the trades belong to")
+    if not out.parent.is_dir():
+        raise InputError(f"--out {out}: no such folder")
+    try:
+        from experiments.calibration.command import Data, calibrate
+    except ModuleNotFoundError as error:
+        name = str(error.name).split(".")[0]
+        missing = {"sklearn": "scikit-learn", "scipy": "scikit-learn"}.get(name, name)
+        raise InputError(f"{missing} is not installed: pip install -c constraints.txt '.[calibrate]'") from None
+    from experiments.calibration.fit import Effort
+    from experiments.calibration.progress import display
+
+    data = Data(depth=depth, trades=trades, prices=prices, accounts=accounts, market=market, asset=asset)
+    effort = Effort(runs=runs, trials=trials, seed=seed, workers=workers, folder=store)
+    with display(sys.stderr) as note:
+        text = calibrate(data, effort, note=note)
+    out.write_text(text, encoding="utf-8")
+    print(f"\nscenario: {out}    (cascade run {out})")
 
 
 def _inputs(prices: Path | None, start: str | None, hours: float | None, accounts: Path | None) -> list[Override]:

@@ -56,7 +56,7 @@ def read_prices(
     Raises InputError for whatever cannot be used.
     """
     path = Path(file)
-    table = _load(path)
+    table = load_table(path)
     symbols = cast("list[str]", table["symbol"].drop_duplicates().tolist())
     mapping = map_symbols(symbols, assets=assets, file=path)
     table = table[table["symbol"].isin(mapping)]
@@ -75,7 +75,7 @@ def read_prices(
     return PriceTable(bars=bars, mapping=mapping, file=path)
 
 
-def _load(path: Path) -> pd.DataFrame:
+def load_table(path: Path) -> pd.DataFrame:
     """The needed columns, `ts` as UTC, `symbol` as text, plus `row`: where the file has it."""
     if not path.is_file():
         raise InputError(file=path, where="", what="no such file", valid="a CSV or Parquet price table")

@@ -22,6 +22,7 @@ MAKER = np.dtype(
         ("unused", i4),
         ("initial_base", i8),  # spot: base quanta it started with and calls no inventory
         ("risk_aversion", f8),  # 1/bps per unit of inventory; one unit is one side of its ladder
+        ("anticipates", i8),  # 1: quotes through the other side as it stands
         ("decay", f8),  # 1/bps: fills fall like exp(-decay x distance)
         ("horizon", f8),  # s
         ("narrowest", f8),  # bounds on the half-spread, bps
@@ -163,11 +164,11 @@ def _quote_side(n, messages, at, side, fair, lots_full, makers, handles, orders,
     for level in range(maker.levels):
         place = side * maker.levels + level
         wanted = fair * (1.0 + 1e-4 * (centre - sign * (half + offset)))
-        # Never through the other side as it stands: it would pay the taker's fee to earn a fraction of it.
-        if side == BUY:
-            price = min(int(np.floor(wanted)), instrument.best_ask - 1)
-        else:
-            price = max(int(np.ceil(wanted)), instrument.best_bid + 1)
+        price = int(np.floor(wanted)) if side == BUY else int(np.ceil(wanted))
+        # Never through the other side as it stands: it would pay the taker's fee to earn a fraction of it. Who
+        # anticipates that cancels go first leaves that to POST_ONLY.
+        if maker.anticipates == 0:
+            price = min(price, instrument.best_ask - 1) if side == BUY else max(price, instrument.best_bid + 1)
         price = min(max(price, 1), instrument.n_levels - 2)
         lots = int(lots_full / maker.levels)
         handle = handles[at, place]

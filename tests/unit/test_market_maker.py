@@ -127,6 +127,29 @@ def test_it_follows_the_reference_after_its_latency() -> None:
     assert mids[17] == pytest.approx(120_120, abs=25)
 
 
+@pytest.mark.parametrize("anticipates", [False, True])
+def test_after_a_move_who_anticipates_cancels_is_tight_at_once(anticipates: bool) -> None:
+    """A move of 100 bps with half-spreads of 10 bps: 120 ticks of 0.5 USD."""
+    prices = np.full((4, 1), 60_000.0)
+    prices[1:] = 60_600.0
+    maker = MarketMaker(
+        latency_seconds=0.0,
+        levels=1,
+        narrowest_bps=10.0,
+        reference_weight=1.0,
+        horizon_seconds=0.0,
+        volatility_limit=20.0,
+        anticipates_cancels=anticipates,
+    )
+    small = one_maker(maker, prices=prices)
+    small.run(2)
+    (bid, _), (ask, _) = resting(small)[0][0], resting(small)[1][0]
+    assert ask - bid == pytest.approx(240 if anticipates else 1_200, rel=0.1)
+    small.run(1)
+    (bid, _), (ask, _) = resting(small)[0][0], resting(small)[1][0]
+    assert ask - bid == pytest.approx(240, rel=0.1)
+
+
 def test_inventory_shifts_quotes_and_shrinks_the_side_that_adds() -> None:
     flat, long = one_maker(), one_maker()
     give(long, 80_000)  # 0.96 million USD at 12 USD a lot

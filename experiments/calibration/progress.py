@@ -1,0 +1,52 @@
+"""How far a calibration is: a bar with the time left on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
+
+from experiments.calibration.fit import Note
+
+INTERVAL_SECONDS = 10.0
+
+
+@contextmanager
+def display(stream: IO[str]) -> Iterator[Note]:
+    """A function to be told (what, done, total); the bar is gone when the block ends."""
+    if not stream.isatty():
+        yield _Lines(stream)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(file=stream), transient=True) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def note(label: str, done: int, total: int) -> None:
+            if label not in tasks:
+                tasks[label] = bar.add_task(label, total=total)
+            bar.update(tasks[label], completed=done, total=total)
+
+        yield note
+
+
+class _Lines:
+    """One line for each part of the job, then at most one every ten seconds with the time left."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream, self._label = stream, ""
+        self._began = self._printed = 0.0
+        self._first = 0
+
+    def __call__(self, label: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if label != self._label:
+            self._label, self._began, self._printed, self._first = label, now, now, done
+            print(f"{label} ...", file=self._stream, flush=True)
+        elif now - self._printed >= INTERVAL_SECONDS and done > self._first:
+            self._printed = now
+            left = (now - self._began) / (done - self._first) * (total - done)
+            print(f"{label}: {done} / {total}, {left:.0f} s left", file=self._stream, flush=True)
