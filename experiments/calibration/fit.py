@@ -83,11 +83,11 @@ def _fit(
     values = finalists[int(np.argmin(scores))]
     # Fresh seeds once more: the winner of a choice looks better than it is.
     last = _look(store, values, effort.seed + 200_000)
-    model = average(last)
+    model, first = average(last), average(_look(store, finalists[0], effort.seed + 200_000))
     errors = {name: float(np.std([run[name] for run in last], ddof=1)) / math.sqrt(len(last)) for name in model}
     return Fit(
         problem=problem, values=values, estimate=estimate, told=told, model=model, model_error=errors,
-        distance=total_distance(problem.data, model), regression_distance=scores[0],
+        distance=total_distance(problem.data, model), regression_distance=total_distance(problem.data, first),
     )  # fmt: skip
 
 

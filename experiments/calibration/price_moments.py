@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-TAIL_SHARE = 0.025
+TAIL_SHARES = (0.05, 0.01)
 LAG_HOURS = (1.0, 6.0, 24.0)
 
 
-def hill_exponent(returns: Array, *, share: float = TAIL_SHARE) -> float:
+def hill_exponent(returns: Array, *, share: float = TAIL_SHARES[0]) -> float:
     """Tail exponent of |returns| (Hill 1975) from the largest `share` of them; NaN without a tail to measure."""
     sizes = np.sort(np.abs(returns[np.isfinite(returns)]))
     count = int(share * len(sizes))
@@ -49,7 +49,7 @@ def return_moments(returns: Array, *, bar_seconds: float) -> dict[str, float]:
     lags = {"1 bar": 1} | {f"{hours:g} h": round(hours * 3_600.0 / bar_seconds) for hours in LAG_HOURS}
     found: dict[str, list[float]] = {}
     for column in returns.T:
-        own = {"log Hill exponent": float(np.log(hill_exponent(column)))}
+        own = {f"log Hill exponent {q:.0%}": float(np.log(hill_exponent(column, share=q))) for q in TAIL_SHARES}
         sizes = np.abs(column)
         for name, lag in lags.items():
             own[f"autocorrelation of |return| {name}"] = autocorrelation(sizes, max(1, lag))

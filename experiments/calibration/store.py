@@ -28,7 +28,8 @@ class Store:
     def __init__(self, problem: Problem, *, folder: Path, workers: int) -> None:
         self.problem, self.workers = problem, workers
         # The folder of the compiled kernels is named after their sources: another engine, another store.
-        identity = f"{problem.name}\0{problem.identity}\0{CACHE_FOLDER.name}"
+        moments = ",".join(moment.name for moment in problem.data)
+        identity = f"{problem.name}\0{problem.identity}\0{moments}\0{CACHE_FOLDER.name}"
         folder.mkdir(parents=True, exist_ok=True)
         digest = hashlib.blake2b(identity.encode(), digest_size=8).hexdigest()
         self.file = folder / f"{problem.name}-{digest}.jsonl"

@@ -1,7 +1,8 @@
 """The shipped calm market against the books and prices it was fitted to.
 
 Targets are figures of the recorded data, written here so that the tests need none of it. Fixed seeds; over 12 other
-seeds (101 to 112) of the same tests no assertion failed.
+triples (seeds 101 to 136) no assertion about books failed, so that a false alarm after a harmless change of a draw has
+a probability of about a tenth at most; the worst ratio was 0.79. Over 8 seeds none about returns failed.
 """
 
 from __future__ import annotations
@@ -88,10 +89,9 @@ def five_minutes() -> NDArray[np.float64]:
 
 
 def test_tails_are_as_heavy_as_measured(five_minutes: NDArray[np.float64]) -> None:
-    """Hill exponents of 5-minute returns of 9 coins in August 2025: median 3.7 at this share, 2.7 to 3.5 further out."""
+    """Hill exponent of the largest 5 % of |5-minute returns|: 3.0 to 3.7 for 9 coins in August 2025, median 3.3."""
     for column in five_minutes.T:
-        assert 2.5 < hill_exponent(column, share=0.01) < 3.9
-    assert 2.5 < np.median([hill_exponent(column, share=0.005) for column in five_minutes.T]) < 3.6
+        assert 2.5 < hill_exponent(column, share=0.05) < 3.6
 
 
 def test_volatility_clusters_and_returns_do_not(five_minutes: NDArray[np.float64]) -> None:

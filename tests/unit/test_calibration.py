@@ -47,8 +47,8 @@ def toy_problem() -> Problem:
     return Problem(name="toy", space=TOY, data=data, simulate=partial(toy, 0.05), identity="toy")
 
 
-def fit_toy(folder: Path, **effort: int) -> Fit:
-    asked = replace(Effort(runs=120, trials=24, seed=3, folder=folder), **effort)
+def fit_toy(folder: Path, *, workers: int = 1) -> Fit:
+    asked = Effort(runs=120, trials=24, seed=3, folder=folder, workers=workers)
     return fit(toy_problem(), asked, note=lambda *_: None, announce=lambda *_: None)
 
 
@@ -157,7 +157,7 @@ def test_books_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
         read_book(file, market=None)
     with pytest.raises(InputError, match="no market 'three'"):
         read_book(file, market="three")
-    table.loc[3, "ask"] = table.loc[3, "bid"]
+    table["ask"] = table["ask"].where(table.index != 3, table["bid"])
     table.drop(columns="set").to_csv(file, index=False)
     with pytest.raises(InputError, match="snapshot 4: bid and ask cross"):
         read_book(file, market=None)
