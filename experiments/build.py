@@ -95,7 +95,8 @@ def build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy] = ())
     agents = scenario.agents
     members = (agents.background, agents.market_makers, agents.arbitrageurs, population)
     extra = Strategies(strategies)
-    everybody: tuple[Any, ...] = (*members, agents.keepers, extra)
+    large_orders = tuple(agents.large_orders.values())
+    everybody: tuple[Any, ...] = (*members, agents.keepers, *large_orders, extra)
 
     records = instrument_records(assets, instruments, highest)
     ledger = Ledger.with_room(
@@ -124,7 +125,8 @@ def build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy] = ())
     cohorts = [member.join(world, assets=assets, instruments=instruments) for member in members]
     keepers = agents.keepers.join(world, assets=assets, instruments=instruments)
     oracles = agents.oracles.join(world, assets=assets, instruments=instruments)
-    # Last, so that the rows of all others are the same with and without strategies.
+    # Last, so that the rows of all others are the same with and without them.
+    cohorts += [order.join(world, assets=assets, instruments=instruments) for order in large_orders]
     own = extra.join(world, assets=assets, instruments=instruments)
     if own.members:
         cohorts.append(own)

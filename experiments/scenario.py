@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,6 +11,7 @@ from pydantic import Field
 
 from agents.arbitrageur import Arbitrageurs
 from agents.background import BackgroundFlow
+from agents.execution import LargeOrder
 from agents.keeper import Keepers
 from agents.market_maker import MarketMakers
 from agents.oracle import Oracles
@@ -61,6 +63,8 @@ class Agents:
     """Compete to close claims."""
     oracles: Oracles = Oracles()
     """Publish the prices the venue values assets at."""
+    large_orders: dict[str, LargeOrder] = field(default_factory=dict)
+    """Traders with one large order each, by any name: a what-if."""
 
 
 @parameters

@@ -123,6 +123,7 @@ def _trading_floor(given: Facts) -> tuple[Engine, NDArray[np.void], Paths]:
         reference_weight=1.0,
         latency_seconds=0.0,
         inventory_limit=1.0,
+        requote_seconds=given["dt"] / 2.0,
         requote_bps=0.0,
         requote_growth=0.0,
         resize=0.0,

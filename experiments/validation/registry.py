@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from experiments.toml_tree import suggest
-from experiments.validation import book, deleveraging, execution, liquidation, queues, quoting, zero_intelligence
+from experiments.validation import (
+    book,
+    calm_market,
+    cross_section,
+    deleveraging,
+    execution,
+    leverage,
+    liquidation,
+    queues,
+    quoting,
+    zero_intelligence,
+)
 from experiments.validation.case import Case
 from market.errors import InputError
 
@@ -17,6 +28,9 @@ CASES: tuple[Case, ...] = (
     *deleveraging.CASES,
     *quoting.CASES,
     *execution.CASES,
+    *leverage.CASES,
+    *calm_market.CASES,
+    *cross_section.CASES,
 )
 
 _NETWORK = "banks that owe each other: the product has one venue and no debts between customers"
