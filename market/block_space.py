@@ -22,6 +22,7 @@ class OwnBlocks:
 
     kind: Literal["own"] = "own"
     """Name of the rule."""
+    block_seconds = 0.0
 
 
 @parameters

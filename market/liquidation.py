@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from market.simulation import Keepers
 
 
-def rounds_before(world: World, venue: Venue, tick: int) -> int:
-    """Rounds that have begun before `tick` starts, counted from the beginning of the run."""
-    return int(tick * world.tick_seconds / venue.round_seconds + 1e-9)
+def rounds_of(world: World, venue: Venue) -> range:
+    """Rounds that begin in this tick, counted from the beginning of the run."""
+    length, seconds, tick = venue.round_seconds, world.tick_seconds, world.tick
+    return range(int(tick * seconds / length + 1e-9), int((tick + 1) * seconds / length + 1e-9))
 
 
 def liquidate(world: World, venue: Venue, keepers: Sequence[Keepers]) -> None:
@@ -29,15 +30,13 @@ def liquidate(world: World, venue: Venue, keepers: Sequence[Keepers]) -> None:
 
     Shared blocks are made whether there are claims or not; in a tick without a block claims open all the same.
     """
-    first = rounds_before(world, venue, world.tick)
-    after = rounds_before(world, venue, world.tick + 1)
-    chain = world.congestion
-    if chain is not None and first == after:
-        open_claims(world, round_=0, clock=first)
-    for clock in range(first, after):
+    rounds, chain = rounds_of(world, venue), world.congestion
+    if chain is not None and not rounds:
+        open_claims(world, round_=0, clock=rounds.start)
+    for clock in rounds:
         if chain is not None:
-            chain.open(world, round_=clock - first)
-        calls = close_claims(world, venue, keepers, round_=clock - first, clock=clock, after=after)
+            chain.open(world, round_=clock - rounds.start)
+        calls = close_claims(world, venue, keepers, clock=clock, rounds=rounds)
         if chain is not None:
             chain.seal()
         elif calls == 0:
@@ -45,15 +44,16 @@ def liquidate(world: World, venue: Venue, keepers: Sequence[Keepers]) -> None:
     move_reference(world)
 
 
-def close_claims(world: World, venue: Venue, keepers: Sequence[Keepers], *, round_: int, clock: int, after: int) -> int:
+def close_claims(world: World, venue: Venue, keepers: Sequence[Keepers], *, clock: int, rounds: range) -> int:
     """One round: open claims, and let keepers close what they win and breakers allow; return the calls that did."""
+    round_ = clock - rounds.start
     if open_claims(world, round_=round_, clock=clock) == 0 or not venue.liquidation.enabled:
         return 0
     if world.breakers is not None and world.breakers.hold(world) == world.n_claims:
         return 0
     capacity = room = int(world.policy["capacity"][0])
     for cohort in keepers:
-        room -= serve_round(world, cohort, room=room, round_=round_, clock=clock, after=after)
+        room -= serve_round(world, cohort, room=room, round_=round_, clock=clock, after=rounds.stop)
     return capacity - room
 
 

@@ -260,8 +260,7 @@ class Venue:
     @property
     def round_seconds(self) -> float:
         """Length of a liquidation round, which makes one block."""
-        shared = self.block_space
-        return shared.block_seconds if isinstance(shared, SharedBlocks) else self.liquidation.round_seconds
+        return self.block_space.block_seconds or self.liquidation.round_seconds
 
 
 def policy_record(venue: Venue) -> NDArray[np.void]:
