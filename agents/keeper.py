@@ -123,8 +123,8 @@ class KeeperCohort:
         self._stream = world.streams.stream("keepers", width=2 * count)
         self._own = (records, traits, outages, shortlist, profits, world.claims)
         self._market = (
-            world.bids, world.policy, world.instruments, world.assets, world.ledger.positions, world.ledger.cash,
-            world.books.levels, world.books.occupied,
+            world.bids, world.blocks, world.policy, world.instruments, world.assets, world.ledger.positions,
+            world.ledger.cash, world.books.levels, world.books.occupied,
         )  # fmt: skip
         self._tick = -1
 

@@ -129,6 +129,7 @@ class OracleCohort:
             record["asset"], record["first"], record["n_sources"] = row, first, len(feed.sources)
             record["heartbeat"] = max(1, min(world.ticks(feed.heartbeat_seconds), _NEVER))
             record["latency"] = world.ticks(feed.latency_seconds)
+            record["in_blocks"] = world.congestion is not None
             record["deviation"] = feed.deviation_bps / 10_000
             record["sent"], record["sent_tick"] = world.assets["price"][row], world.tick
             first += len(feed.sources)
@@ -148,8 +149,12 @@ class OracleCohort:
         )
 
     def publish(self, world: World) -> None:
-        """Read all sources and publish the prices that are due."""
+        """Read all sources and publish the prices that are due, where block space is shared through the next block."""
         publish(world.tick, self._noise.row(world.tick), *self._state)
+        if world.congestion is not None:
+            due = self.feeds["due"] > 0
+            world.congestion.post(self.feeds["asset"][due], self.feeds["due"][due])
+            self.feeds["due"] = 0
 
 
 def _none() -> NDArray[np.void]:

@@ -21,6 +21,7 @@ from pydantic import Field
 from agents.holdings import Holdings, draw_holdings, perpetuals, structure
 from agents.kernels.trader import (
     HOLD,
+    QUEUE_DUE,
     RULES,
     STOP,
     STOP_GROUPS,
@@ -46,6 +47,9 @@ from market.parameters import (
     parameters,
 )
 from market.world import Inbox, World
+
+_NO_LIMIT = 1 << 60
+"""Top-ups that may arrive in a tick when they need no block space."""
 
 
 @parameters
@@ -286,6 +290,7 @@ class TraderCohort:
         self.most_messages = len(self.stops) + int(rules["most_wakes"][0])
         self._stream = world.streams.stream("traders", width=2)
         ledger, watch = world.ledger, world.watch
+        self._state = cast.state
         self._arrays = (
             rules, self.traders, self.stops, cast.state, world.instruments["mark"].astype(np.float64),
             world.instruments, world.assets, world.tiers, ledger.positions, ledger.cash, ledger.accounts,
@@ -293,9 +298,12 @@ class TraderCohort:
         )  # fmt: skip
 
     def decide(self, world: World, inbox: Inbox) -> None:
-        """Let top-ups arrive, stop orders fire, and whoever wakes up act."""
-        tick = world.tick
-        inbox.count = decide(tick, self._stream.row(tick), inbox.messages, inbox.count, *self._arrays)
+        """Let top-ups arrive, as far as shared blocks took them, stop orders fire, and whoever wakes up act."""
+        tick, chain = world.tick, world.congestion
+        most = _NO_LIMIT if chain is None else chain.take_top_ups()
+        inbox.count = decide(tick, self._stream.row(tick), inbox.messages, inbox.count, most, *self._arrays)
+        if chain is not None:
+            chain.queue_top_ups(int(self._state[QUEUE_DUE]))
 
 
 def _rules(parameters: Traders, n_traders: int, world: World) -> NDArray[np.void]:

@@ -21,7 +21,7 @@ def fill_latencies(trace: Trace) -> NDArray[np.float64]:
     Rounds count within a tick; deleveraging comes at the end of its tick.
     """
     world = trace.built.world
-    round_seconds = trace.built.rules.venue.liquidation.round_seconds
+    round_seconds = trace.built.rules.venue.round_seconds
     events, breaches = world.events[: world.n_events], world.breaches[: world.n_breaches]
     opened = _key(breaches["account"], breaches["tick"])
     order = np.argsort(opened, kind="stable")

@@ -85,6 +85,8 @@ def kpis(trace: Trace, twin: Trace | None, found: Contagion) -> Kpis:
     made.update(_capital(trace))
     if world.breakers is not None:
         made.update(world.breakers.costs())
+    if world.congestion is not None:
+        made.update(world.congestion.costs())
     return made
 
 

@@ -1,6 +1,6 @@
 """Phase 4, the cascade: rounds of assess, claims, competing keepers, forced trades, new marks.
 
-A round takes `round_seconds`; what a round's block space cannot hold waits for the next. Reference and index stand
+A round takes `Venue.round_seconds`; what its block space cannot hold waits for the next. Reference and index stand
 still within a tick: only the book's part of the mark moves between rounds.
 """
 
@@ -19,27 +19,42 @@ if TYPE_CHECKING:
     from market.simulation import Keepers
 
 
-def rounds_before(world: World, venue: Venue, tick: int) -> int:
-    """Rounds that have begun before `tick` starts, counted from the beginning of the run."""
-    return int(tick * world.tick_seconds / venue.liquidation.round_seconds + 1e-9)
+def rounds_of(world: World, venue: Venue) -> range:
+    """Rounds that begin in this tick, counted from the beginning of the run."""
+    length, seconds, tick = venue.round_seconds, world.tick_seconds, world.tick
+    return range(int(tick * seconds / length + 1e-9), int((tick + 1) * seconds / length + 1e-9))
 
 
 def liquidate(world: World, venue: Venue, keepers: Sequence[Keepers]) -> None:
-    """Serve claims round by round until none is left, nobody bids, or the tick is over."""
-    first = rounds_before(world, venue, world.tick)
-    after = rounds_before(world, venue, world.tick + 1)
-    for clock in range(first, after):
-        round_ = clock - first
-        if open_claims(world, round_=round_, clock=clock) == 0 or not venue.liquidation.enabled:
-            break
-        if world.breakers is not None and world.breakers.hold(world) == world.n_claims:
-            break
-        room = int(world.policy["capacity"][0])
-        for cohort in keepers:
-            room -= serve_round(world, cohort, room=room, round_=round_, clock=clock, after=after)
-        if room == int(world.policy["capacity"][0]):
+    """Serve claims round by round until none is left, nobody bids, or the tick is over.
+
+    Shared blocks are made whether there are claims or not; in a tick without a block claims open all the same.
+    """
+    rounds, chain = rounds_of(world, venue), world.congestion
+    if chain is not None and not rounds:
+        open_claims(world, round_=0, clock=rounds.start)
+    for clock in rounds:
+        if chain is not None:
+            chain.open(world, round_=clock - rounds.start)
+        calls = close_claims(world, venue, keepers, clock=clock, rounds=rounds)
+        if chain is not None:
+            chain.seal()
+        elif calls == 0:
             break
     move_reference(world)
+
+
+def close_claims(world: World, venue: Venue, keepers: Sequence[Keepers], *, clock: int, rounds: range) -> int:
+    """One round: open claims, and let keepers close what they win and breakers allow; return the calls that did."""
+    round_ = clock - rounds.start
+    if open_claims(world, round_=round_, clock=clock) == 0 or not venue.liquidation.enabled:
+        return 0
+    if world.breakers is not None and world.breakers.hold(world) == world.n_claims:
+        return 0
+    capacity = room = int(world.policy["capacity"][0])
+    for cohort in keepers:
+        room -= serve_round(world, cohort, room=room, round_=round_, clock=clock, after=rounds.stop)
+    return capacity - room
 
 
 def open_claims(world: World, *, round_: int, clock: int) -> int:
@@ -74,8 +89,8 @@ def serve_round(world: World, keepers: Keepers, *, room: int, round_: int, clock
     world.make_room(messages=orders, events=orders, losses=0)
     scratch = world.scratch
     served: int = serve(
-        world.claims, world.bids, n_bids, room, keepers.records, world.tick, round_, clock, after, world.policy,
-        world.events, scratch["rank"], scratch["key"], scratch["amounts"], scratch["book_marks"],
+        world.claims, world.bids, n_bids, room, world.blocks, keepers.records, world.tick, round_, clock, after,
+        world.policy, world.events, scratch["rank"], scratch["key"], scratch["amounts"], scratch["book_marks"],
         scratch["message"], scratch["handle"], world.forced_fills, *world.books.arrays,
         world.ledger.cash, world.assets, world.tiers, world.watch.touched, world.watch.touched_mark,
     )  # fmt: skip

@@ -21,6 +21,8 @@ def move_prices(world: World, venue: Venue, oracles: Iterable[Oracle]) -> None:
     """Advance everything that is a price."""
     usd = world.reference.row(world.tick) * np.exp(world.impact)
     set_references(world.assets, world.instruments, usd)
+    if world.congestion is not None:
+        world.congestion.land(world)
     for oracle in oracles:
         oracle.publish(world)
     weight = basis_weight(venue.mark, world.tick_seconds)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from market.block_space import BlockSpace, OwnBlocks, SharedBlocks
 from market.breakers import Breakers
 from market.instruments import USD_QUANTA
 from market.kernels import records
@@ -218,7 +219,7 @@ class Liquidation:
     round_seconds: PositiveSeconds = 0.25
     """Time from a mark to the forced trades it triggers."""
     calls_per_round: PositiveCount = 10
-    """Liquidation calls that fit into the block space of one round."""
+    """Liquidation calls that fit into the block space of one round; shared blocks have a capacity of their own."""
     conversion_loss_bps: Bps = 100.0
     """Lost when collateral is sold to the outside world instead of on a book."""
 
@@ -253,6 +254,13 @@ class Venue:
     """Who pays for what is left."""
     breakers: Breakers = Breakers()
     """What slows a fall down."""
+    block_space: BlockSpace = OwnBlocks()
+    """Whether liquidation calls share their blocks with others."""
+
+    @property
+    def round_seconds(self) -> float:
+        """Length of a liquidation round, which makes one block."""
+        return self.block_space.block_seconds or self.liquidation.round_seconds
 
 
 def policy_record(venue: Venue) -> NDArray[np.void]:
@@ -262,6 +270,8 @@ def policy_record(venue: Venue) -> NDArray[np.void]:
     policy["sizing"] = rules.sizing.code
     policy["ordering"] = _ORDERINGS.index(rules.ordering)
     policy["capacity"] = rules.calls_per_round
+    if isinstance(venue.block_space, SharedBlocks):
+        policy["capacity"] = max(1, venue.block_space.capacity_gas // venue.block_space.call_gas)
     policy["mark_rule"] = venue.mark.code
     policy["fee_cap"] = _FEE_CAPS.index(rules.fee_cap)
     policy["adl_allocation"] = records.ADL_PRO_RATA if venue.waterfall.adl == "pro_rata" else records.ADL_QUEUE

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from market.book import Books
 from market.circuit import CircuitBreakers
+from market.congestion import Congestion
 from market.instruments import USD_QUANTA
+from market.kernels.blocks import BLOCK
 from market.kernels.records import (
     BID,
     BREACH,
@@ -106,6 +108,8 @@ class World:
     tick: int = 0
     breakers: CircuitBreakers | None = None
     """The venue's circuit breakers; None when all are off."""
+    congestion: Congestion | None = None
+    """Block space that everybody shares; None when liquidation calls have blocks of their own."""
     impact: NDArray[np.float64] = field(init=False)
     """float64[n_assets]: permanent log displacement of the reference by this venue's flow."""
     funding_carried: NDArray[np.float64] = field(init=False)
@@ -137,6 +141,7 @@ class World:
         self.forced_fills = np.zeros(4096, FILL)
         self.claims = np.zeros(n_accounts, CLAIM)
         self.bids = np.zeros(MOST_BIDS, BID)
+        self.blocks = np.zeros(1, BLOCK)
         self.events = np.zeros(4096, EVENT)
         self.losses = np.zeros(1024, LOSS)
         self.breaches = np.zeros(2 * n_accounts, BREACH)

@@ -122,14 +122,17 @@ def _capital(account, assets, cash):
 
 
 @kernel
-def _offer(k, claims, shortlist, listed, profits, bids, n_bids, keepers, traits, assets, cash):
-    """Bid, from the end of `bids` on, for the shortlisted claims that pay and that its capital can carry at once."""
+def _offer(k, claims, shortlist, listed, profits, bids, n_bids, call_fee, keepers, traits, assets, cash):
+    """Bid, from the end of `bids` on, for the shortlisted claims that pay and that its capital can carry at once.
+
+    `call_fee` is the base fee of a call, USD quanta.
+    """
     keeper = keepers[k]
     capital = _capital(keeper.account, assets, cash)
     carried = keeper.carried
     for place in range(listed):
         at = shortlist[place]
-        profit = profits[at] - keeper.cost
+        profit = profits[at] - keeper.cost - call_fee
         notional = claims[at].notional
         if profit <= 0 or profit < traits[k].least_profit or part_up(carried + notional, keeper.carry) > capital:
             continue
@@ -145,7 +148,7 @@ def _offer(k, claims, shortlist, listed, profits, bids, n_bids, keepers, traits,
 
 @kernel
 def bid(
-    tick, clock, new_tick, row, keepers, traits, outages, shortlist, profits, claims, n_claims, bids, policies,
+    tick, clock, new_tick, row, keepers, traits, outages, shortlist, profits, claims, n_claims, bids, blocks, policies,
     instruments, assets, positions, cash, levels, occupied,
 ):  # fmt: skip
     """Write every keeper's offers for the open claims into `bids`; return how many.
@@ -171,7 +174,9 @@ def bid(
                 profits[at] = expected_profit(
                     claims[at], policy, instruments, assets, positions, cash, levels, occupied
                 )
-        n_bids = _offer(k, claims, shortlist, listed, profits, bids, n_bids, keepers, traits, assets, cash)
+        n_bids = _offer(
+            k, claims, shortlist, listed, profits, bids, n_bids, blocks[0].call_fee, keepers, traits, assets, cash
+        )
     start = bids.shape[0] - n_bids
     for at in range(n_bids):
         bids[at] = bids[start + at]

@@ -33,6 +33,9 @@ FEED = np.dtype(
         ("heartbeat", "<i4"),  # ticks
         ("latency", "<i4"),  # ticks from decision to publication
         ("sent_tick", "<i4"),  # when a price was last sent off
+        ("in_blocks", "<i4"),  # 1: a price that is due still needs block space
+        ("unused", "<i4"),
+        ("due", "<i8"),  # such a price, USD ticks of the asset; 0: none
         ("deviation", "<f8"),  # relative
         ("sent", "<f8"),  # the price sent off last
     ]
@@ -126,5 +129,8 @@ def publish(tick, noise, feeds, sources, faults, history, pending, sorted_values
             pending[row, (tick + feed.latency) % slots] = price
         due = pending[row, tick % slots]
         if due > 0.0:
-            assets[feed.asset].price = max(1, int(np.floor(due + 0.5)))
             pending[row, tick % slots] = 0.0
+            if feed.in_blocks:
+                feed.due = max(1, int(np.floor(due + 0.5)))
+            else:
+                assets[feed.asset].price = max(1, int(np.floor(due + 0.5)))

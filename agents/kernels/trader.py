@@ -57,8 +57,11 @@ RULES = np.dtype(
     ]
 )
 
-QUEUE_FIRST, QUEUE_LENGTH, STOP_GROUPS = 0, 1, 2
-"""Slots of `state`. From STOP_GROUPS on, per instrument, longs' stops before shorts': the next one, their end."""
+QUEUE_FIRST, QUEUE_LENGTH, QUEUE_DUE, STOP_GROUPS = 0, 1, 2, 3
+"""Slots of `state`. QUEUE_DUE: top-ups at the head of the queue that could arrive now if they may.
+
+From STOP_GROUPS on, per instrument, longs' stops before shorts': the next one, their end.
+"""
 
 
 @kernel
@@ -124,17 +127,20 @@ def _top_up(trader, rule, instruments, assets, tiers, positions, cash, touched, 
 
 @kernel
 def _pay_top_ups(
-    tick, rule, traders, state, instruments, assets, tiers, positions, cash, touched, touched_mark, counters
+    tick, most, rule, traders, state, instruments, assets, tiers, positions, cash, touched, touched_mark, counters
 ):
-    """Carry out the top-ups that have arrived; the delay is one for all, so the queue is in order of arrival."""
+    """Carry out top-ups that have arrived, at most so many; the delay is one for all, so they queue in that order."""
     n = traders.shape[0]
-    while state[QUEUE_LENGTH] > 0:
+    while state[QUEUE_DUE] < state[QUEUE_LENGTH]:
+        if traders[traders[(state[QUEUE_FIRST] + state[QUEUE_DUE]) % n].queued].due > tick:
+            break
+        state[QUEUE_DUE] += 1
+    for _ in range(min(most, state[QUEUE_DUE])):
         trader = traders[traders[state[QUEUE_FIRST]].queued]
-        if trader.due > tick:
-            return
         trader.due = NONE
         state[QUEUE_FIRST] = (state[QUEUE_FIRST] + 1) % n
         state[QUEUE_LENGTH] -= 1
+        state[QUEUE_DUE] -= 1
         _top_up(trader, rule, instruments, assets, tiers, positions, cash, touched, touched_mark, counters)
 
 
@@ -257,8 +263,8 @@ def _wake(
 
 @kernel
 def decide(
-    tick, row, messages, count, rules, traders, stops, state, slow, instruments, assets, tiers, positions, cash,
-    accounts, counters, touched, touched_mark,
+    tick, row, messages, count, most_top_ups, rules, traders, stops, state, slow, instruments, assets, tiers, positions,
+    cash, accounts, counters, touched, touched_mark,
 ):  # fmt: skip
     """Everything the cohort does in a tick; return the new number of messages.
 
@@ -267,8 +273,9 @@ def decide(
     """
     rule = rules[0]
     _pay_top_ups(
-        tick, rule, traders, state, instruments, assets, tiers, positions, cash, touched, touched_mark, counters
-    )
+        tick, most_top_ups, rule, traders, state, instruments, assets, tiers, positions, cash, touched, touched_mark,
+        counters,
+    )  # fmt: skip
     attention = _follow(rule, slow, instruments)
     count = _fire_stops(messages, count, traders, stops, state, instruments, positions)
     seed = seed_of(row[1])

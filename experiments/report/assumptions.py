@@ -32,7 +32,7 @@ def parts(result: Result) -> list[str]:
     assumed = [
         _REFERENCES.get(scenario.reference.kind, ""),
         f"Time runs in ticks of {scenario.tick_seconds:g} s; a liquidation round takes "
-        f"{scenario.venue.liquidation.round_seconds:g} s. Orders of one tick see one snapshot, cancellations go first.",
+        f"{scenario.venue.round_seconds:g} s. Orders of one tick see one snapshot, cancellations go first.",
         "Amounts in USD use reference prices; the venue's own valuation follows its oracle.",
         "The twin is the same scenario with the same random numbers and forced trades switched off: it shares every "
         "shock and every draw, so what differs is what liquidations did.",

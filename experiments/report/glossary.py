@@ -113,6 +113,26 @@ GROUPS: dict[str, dict[str, Entry]] = {
             "liquidations held back", "claims that met a halted book or a spent throttle at least once", "claims"
         ),
     },
+    "Block space": {
+        "block_count": Entry("blocks", "shared with everybody else on the chain", "blocks"),
+        "block_fill_share": Entry("mean fill", "part of the capacity that was used", "share"),
+        "full_block_share": Entry("full blocks", "part of all blocks", "share"),
+        "base_fee_median_usd_per_mgas": Entry("base fee, median", "over blocks", "USD per Mgas"),
+        "base_fee_largest_usd_per_mgas": Entry("base fee, largest", "", "USD per Mgas"),
+        "keeper_base_fees_usd": Entry("base fees of keepers", "their bids come on top"),
+        "oracle_update_count": Entry("oracle updates", "that a block has taken", "updates"),
+        "oracle_update_still_waiting_count": Entry("still waiting at the end", "", "updates"),
+        "oracle_update_wait_p50_seconds": Entry(
+            "update's wait, median", "from sending off to the block that took it; one block at least", "s"
+        ),
+        "oracle_update_wait_p90_seconds": Entry("update's wait, 90%", "", "s"),
+        "oracle_update_wait_p99_seconds": Entry("update's wait, 99%", "", "s"),
+        "top_up_count": Entry("top-ups", "that a block has taken", "transfers"),
+        "top_up_still_waiting_count": Entry("still waiting at the end", "", "transfers"),
+        "top_up_wait_p50_seconds": Entry("top-up's wait, median", "", "s"),
+        "top_up_wait_p90_seconds": Entry("top-up's wait, 90%", "", "s"),
+        "top_up_wait_p99_seconds": Entry("top-up's wait, 99%", "", "s"),
+    },
     "Checks": {
         "conservation_error": Entry("conservation error", "money or positions made from nothing; must be 0", "quanta"),
         "waterfall_error": Entry("waterfall error", "bad debt less the parts that bore it; must be 0", "quanta"),

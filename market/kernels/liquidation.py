@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from market.kernels.arithmetic import part, part_up
+from market.kernels.blocks import call_fits, take_call
 from market.kernels.book import cancel_account
 from market.kernels.collateral import sell_collateral
 from market.kernels.forced import charge_fee, forced_order, slippage_of
@@ -297,17 +298,20 @@ def _best_bid(bids, n_bids, claims, keepers, clock):
 
 @kernel
 def serve(
-    claims, bids, n_bids, capacity, keepers, tick, round_, clock, next_tick_clock, policies, events, rank, key, amounts,
-    book_marks, message, handle, fills, orders, free, levels, occupied, instruments, counters, positions, accounts,
-    cash, assets, tiers, touched, touched_mark,
+    claims, bids, n_bids, capacity, blocks, keepers, tick, round_, clock, next_tick_clock, policies, events, rank, key,
+    amounts, book_marks, message, handle, fills, orders, free, levels, occupied, instruments, counters, positions,
+    accounts, cash, assets, tiers, touched, touched_mark,
 ):  # fmt: skip
     """One round's block: the `capacity` highest bids are served, each bid is paid, then the marks follow the books.
 
     A first-price auction: a claim goes to its highest bidder. A call that fills nothing uses up its place and costs
     nothing; its claim is offered again next tick. So does a call on an account that an earlier call of this block
-    cured, by filling its orders. Returns the number of calls that closed something.
+    cured, by filling its orders. In a shared block a bid is a priority fee: its call has a place only behind everybody
+    who offers more (market/kernels/blocks.py) and pays the base fee as well, and one that fills nothing takes no
+    place. Returns the number of calls that closed something.
     """
     policy = policies[0]
+    block = blocks[0]
     for book in range(instruments.shape[0]):
         book_marks[book] = mark_of(instruments[book], policy.mark_rule)
     served = 0
@@ -316,6 +320,8 @@ def serve(
         if best == NONE:
             break
         bid = bids[best]
+        if block.limit > 0 and not call_fits(block, bid.amount):
+            break
         claim = claims[bid.claim]
         keeper = keepers[bid.keeper]
         keeper.used += 1
@@ -331,9 +337,11 @@ def serve(
         )  # fmt: skip
         if paid_in != NONE:
             served += 1
+            if block.limit > 0:
+                take_call(block, bid.amount)
             if _appraise(claim, instruments, assets, tiers, positions, cash, policy) < 0:
                 claim.next_try = clock + 1
-            cost = -amount_of(assets[paid_in], -(bid.amount + keeper.cost))
+            cost = -amount_of(assets[paid_in], -(bid.amount + keeper.cost + block.call_fee))
             transfer(cash, paid_in, keeper.account, OUTSIDE, cost)
             touch(keeper.account, touched, touched_mark, counters)
     if served > 0:
