@@ -291,7 +291,7 @@ def calibrate(
         missing = {"sklearn": "scikit-learn", "scipy": "scikit-learn"}.get(name, name)
         raise InputError(f"{missing} is not installed: pip install -c constraints.txt '.[calibrate]'") from None
     from experiments.calibration.fit import Effort
-    from experiments.calibration.progress import display
+    from experiments.countdown import display
 
     data = Data(depth=depth, trades=trades, prices=prices, accounts=accounts, market=market, asset=asset)
     effort = Effort(runs=runs, trials=trials, seed=seed, workers=workers, folder=store)
@@ -299,6 +299,35 @@ def calibrate(
         text = calibrate(data, effort, note=note)
     out.write_text(text, encoding="utf-8")
     print(f"\nscenario: {out}    (cascade run {out})")
+
+
+@command
+def backtest(
+    scenario: ScenarioName = "calm",
+    *,
+    prices: Annotated[Path, typer.Option(metavar="FILE", help="A price table of a year or more.")],
+    accounts: Accounts = None,
+    window: Annotated[int, typer.Option(min=60, help="Days that each forecast is made from.")] = 250,
+    sets: Sets = [],  # noqa: B006
+    seed: Annotated[int, typer.Option(min=0, help="Of a made population.")] = 1,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write one row per day, CSV, here.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Forecast each day's loss and liquidations from the days before, and test the forecasts."""
+    from experiments import show
+    from experiments.backtest import command
+    from experiments.countdown import display
+    from experiments.scenario import Scenario
+
+    world = Scenario.load(scenario, overrides=[*_inputs(None, None, None, accounts), *sets])
+    with display(sys.stderr) as note:
+        found = command.backtest(world, prices, window=window, seed=seed, note=note)
+    if out is not None:
+        command.table(found).to_csv(out, index=False)
+    if as_json:
+        show.print_json(command.as_json(found))
+    else:
+        command.print_result(found)
 
 
 def _inputs(prices: Path | None, start: str | None, hours: float | None, accounts: Path | None) -> list[Override]:

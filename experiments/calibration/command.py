@@ -10,12 +10,13 @@ from pathlib import Path
 from experiments.calibration import output, report
 from experiments.calibration.book_data import MarketOrders, MeasuredBook, read_book, read_market_orders
 from experiments.calibration.book_model import SPACE, BookGiven, simulate_book
-from experiments.calibration.fit import Effort, Fit, Note, fit
+from experiments.calibration.fit import Effort, Fit, fit
 from experiments.calibration.output import Entry
 from experiments.calibration.population import fit_population, measure_accounts
 from experiments.calibration.price_data import measure_prices
 from experiments.calibration.problem import Problem
 from experiments.calibration.reference import problem as price_problem
+from experiments.countdown import Note
 from experiments.scenario import Scenario
 from market.errors import InputError
 

@@ -17,12 +17,11 @@ from experiments.calibration.regression import Estimate, regress
 from experiments.calibration.search import average, search
 from experiments.calibration.space import spread_points, values_at
 from experiments.calibration.store import Store
+from experiments.countdown import Note
 
 Array = NDArray[np.float64]
 
 LOOK_SEEDS = 8
-Note = Callable[[str, int, int], None]
-"""Told what is being done, how much of it is done, and of how much."""
 
 
 @dataclass(frozen=True, kw_only=True)

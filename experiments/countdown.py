@@ -1,15 +1,16 @@
-"""How far a calibration is: a bar with the time left on a terminal, a line now and then elsewhere."""
+"""How far a job of many like parts is: a bar with the time left on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
-from experiments.calibration.fit import Note
-
 INTERVAL_SECONDS = 10.0
+
+Note = Callable[[str, int, int], None]
+"""Told what is being done, how much of it is done, and of how much."""
 
 
 @contextmanager
