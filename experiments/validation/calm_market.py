@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.build import build
+from experiments.calibration.price_moments import autocorrelation
 from experiments.scenario import Scenario
-from experiments.stylised import autocorrelation, hill
+from experiments.tails import hill
 from experiments.validation.case import Case, Check, Facts, shown, within
 from market.kernels.records import BUY, PERPETUAL, SELL
 from market.simulation import run

@@ -1,4 +1,4 @@
-"""Figures that describe returns of any market: tails, memory, clustering of volatility."""
+"""How heavy the tails of a series are, whatever it is a series of."""
 
 from __future__ import annotations
 
@@ -21,12 +21,6 @@ def hill(losses: Floats, *, share: float) -> float:
     if top[0] <= 0.0:
         raise ValueError("the tail reaches down to zero")
     return float(1.0 / np.log(np.sort(top)[1:] / top.min()).mean())
-
-
-def autocorrelation(values: Floats, lag: int) -> float:
-    """Correlation of a series with itself `lag` >= 1 steps earlier."""
-    centred = values - values.mean()
-    return float((centred[lag:] * centred[:-lag]).mean() / (centred * centred).mean())
 
 
 def excess_kurtosis(values: Floats) -> float:
