@@ -15,8 +15,6 @@ from experiments.prices import read_prices
 from experiments.scenario import AccountsFile, RecordedPrices, Scenario
 from experiments.toml_tree import suggest
 from market.book import Books
-from market.circuit import circuit_breakers
-from market.congestion import congestion
 from market.errors import InputError
 from market.instruments import (
     LARGEST_MONEY,
@@ -122,8 +120,7 @@ def build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy] = ())
     _start_prices(world)
     fund = quanta(scenario.venue.waterfall.insurance_fund_usd, assets[settlement[0]])
     ledger.deposit(INSURANCE_FUND, world.asset(settlement[0]), fund)
-    world.congestion = congestion(scenario.venue.block_space, world)
-    world.breakers = circuit_breakers(scenario.venue.breakers, world)
+    world.adopt(scenario.venue)
     cohorts = [member.join(world, assets=assets, instruments=instruments) for member in members]
     keepers = agents.keepers.join(world, assets=assets, instruments=instruments)
     oracles = agents.oracles.join(world, assets=assets, instruments=instruments)

@@ -27,6 +27,8 @@ def move_prices(world: World, venue: Venue, oracles: Iterable[Oracle]) -> None:
         oracle.publish(world)
     weight = basis_weight(venue.mark, world.tick_seconds)
     set_marks(world.assets, world.instruments, venue.mark.code, weight, venue.mark.cap_bps / 10_000)
+    if world.mark_state is not None:
+        world.mark_state.update(world)
     if world.breakers is not None:
         world.breakers.trip(world)
     intervals = funding_intervals(world, venue.funding)
@@ -50,7 +52,7 @@ def pay_funding(world: World, rule: FundingRule, *, intervals: int = 1) -> None:
                 premium=impact_premium(world, book, rule.impact_notional_usd) if rule.uses_premium else 0.0,
                 skew=customer_skew(world, book) if rule.uses_skew else 0.0,
             )
-            accrue_funding(book, rate * intervals, world.instruments, world.funding_carried)
+            accrue_funding(book, rate, intervals, world.instruments, world.funding_carried)
 
 
 def impact_premium(world: World, book: int, notional_usd: float) -> float:

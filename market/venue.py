@@ -17,77 +17,17 @@ from market.breakers import Breakers
 from market.instruments import USD_QUANTA
 from market.kernels import records
 from market.kernels.records import POLICY, PPM
+from market.marks import BasisMark as BasisMark
+from market.marks import FundingMark as FundingMark
+from market.marks import IndexMark as IndexMark
+from market.marks import LastMark as LastMark
+from market.marks import MarkRule as MarkRule
+from market.marks import MedianMark as MedianMark
+from market.marks import MidMark as MidMark
+from market.marks import OutsideMark as OutsideMark
+from market.marks import TwapMark as TwapMark
+from market.marks import basis_weight as basis_weight
 from market.parameters import Bps, PositiveCount, PositiveSeconds, PositiveUsd, Share, Usd, parameters
-
-
-@parameters
-class IndexMark:
-    """The mark is the oracle's index price: books cannot move it."""
-
-    kind: Literal["index"] = "index"
-    """Name of the rule."""
-    code = records.INDEX_MARK
-    halflife_seconds = 1.0
-    cap_bps = 0.0
-
-
-@parameters
-class MidMark:
-    """The mark is the middle of the book: every forced order moves it at once."""
-
-    kind: Literal["mid"] = "mid"
-    """Name of the rule."""
-    code = records.MID_MARK
-    halflife_seconds = 1.0
-    cap_bps = 0.0
-
-
-@parameters
-class LastMark:
-    """The mark is the last traded price."""
-
-    kind: Literal["last"] = "last"
-    """Name of the rule."""
-    code = records.LAST_MARK
-    halflife_seconds = 1.0
-    cap_bps = 0.0
-
-
-@parameters
-class BasisMark:
-    """Index plus a slow average of (book price - index), bounded: Deribit's rule."""
-
-    kind: Literal["basis"] = "basis"
-    """Name of the rule."""
-    halflife_seconds: PositiveSeconds = 20.0
-    """Time in which the average covers half of a lasting gap."""
-    cap_bps: Bps = 500.0
-    """Bound on |basis| relative to the index."""
-    code = records.BASIS_MARK
-
-
-@parameters
-class MedianMark:
-    """Median of the index, the index plus averaged basis, and the book's median of bid, ask and last.
-
-    Hyperliquid's rule with one venue.
-    """
-
-    kind: Literal["median"] = "median"
-    """Name of the rule."""
-    halflife_seconds: PositiveSeconds = 60.0
-    """Time in which the average of the basis covers half of a lasting gap."""
-    cap_bps: Bps = 1_000.0
-    """Bound on |basis| relative to the index."""
-    code = records.MEDIAN_MARK
-
-
-MarkRule = Annotated[IndexMark | MidMark | LastMark | BasisMark | MedianMark, Field(discriminator="kind")]
-
-
-def basis_weight(mark: MarkRule, tick_seconds: float) -> float:
-    """Weight of the newest observation in the average of the basis."""
-    return 1.0 - math.exp(-math.log(2.0) * tick_seconds / mark.halflife_seconds)
 
 
 @parameters

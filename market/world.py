@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.book import Books
-from market.circuit import CircuitBreakers
-from market.congestion import Congestion
+from market.circuit import CircuitBreakers, circuit_breakers
+from market.congestion import Congestion, congestion
 from market.instruments import USD_QUANTA
 from market.kernels.blocks import BLOCK
 from market.kernels.records import (
@@ -31,7 +31,9 @@ from market.kernels.records import (
 )
 from market.kernels.watch import RINGS
 from market.ledger import Ledger
+from market.marks import Carry, Twap, mark_state
 from market.streams import Stream, Streams
+from market.venue import Venue
 
 MOST_BIDS = 1024
 
@@ -110,6 +112,8 @@ class World:
     """The venue's circuit breakers; None when all are off."""
     congestion: Congestion | None = None
     """Block space that everybody shares; None when liquidation calls have blocks of their own."""
+    mark_state: Twap | Carry | None = None
+    """What the mark rule has to remember beside the basis."""
     impact: NDArray[np.float64] = field(init=False)
     """float64[n_assets]: permanent log displacement of the reference by this venue's flow."""
     funding_carried: NDArray[np.float64] = field(init=False)
@@ -160,6 +164,12 @@ class World:
             "arrival": np.zeros(0, np.int64),
         }
         self.size_inboxes(64)
+
+    def adopt(self, venue: Venue) -> None:
+        """Set up what the venue's rules remember; called once, when the fund is paid in and before oracles join."""
+        self.breakers = circuit_breakers(venue.breakers, self)
+        self.congestion = congestion(venue.block_space, self)
+        self.mark_state = mark_state(venue.mark, venue.funding.interval_seconds, self)
 
     def size_inboxes(self, capacity: int) -> None:
         """Give both message buffers room for `capacity` messages; called once, when the cast is known."""

@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 
 from market.book import Books
 from market.breakers import Breakers
-from market.circuit import circuit_breakers
-from market.congestion import congestion
 from market.instruments import Asset, Instrument, Tier, asset_records, instrument_records, quanta, tier_records
 from market.kernels.marks import set_marks, set_references
 from market.kernels.records import BUY, INSURANCE_FUND, KEEPER, LIMIT, MESSAGE, OUTSIDE, SELL
@@ -263,8 +261,7 @@ def engine(
     set_marks(world.assets, records, 0, 0.0, 0.0)
     settlement = next(iter(assets.values()))
     ledger.deposit(INSURANCE_FUND, 0, quanta(venue.waterfall.insurance_fund_usd, settlement))
-    world.congestion = congestion(venue.block_space, world)
-    world.breakers = circuit_breakers(venue.breakers, world)
+    world.adopt(venue)
     rows = [ledger.open(f"customer-{number}", role="trader") for number in range(len(deposits))]
     for row, amount in zip(rows, deposits, strict=True):
         ledger.deposit(row, 0, quanta(amount, settlement))

@@ -5,7 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from market.kernels.jit import kernel
-from market.kernels.records import BASIS_MARK, INDEX_MARK, LAST_MARK, MID_MARK, PERPETUAL
+from market.kernels.records import (
+    BASIS_MARK,
+    FUNDING_MARK,
+    INDEX_MARK,
+    LAST_BASIS_MARK,
+    LAST_MARK,
+    MID_MARK,
+    OUTSIDE_MARK,
+    PERPETUAL,
+    TWAP_MARK,
+)
+
+BOOK_AVERAGE, INDEX_AVERAGE, LAST_AVERAGE = range(3)
+"""Prices that a TWAP averages."""
 
 
 @kernel
@@ -44,22 +57,32 @@ def _median(a, b, c):
 
 
 @kernel
+def _last_price(instrument):
+    """The last trade; the index before the first one."""
+    return instrument.last if instrument.last > 0 else instrument.index
+
+
+@kernel
 def mark_of(instrument, rule):
     """Mark price in ticks under one of the mark rules."""
     if rule == INDEX_MARK:
         return instrument.index
-    book = book_price(instrument)
     if rule == MID_MARK:
-        return book
-    last = instrument.last if instrument.last > 0 else instrument.index
+        return book_price(instrument)
+    last = _last_price(instrument)
     if rule == LAST_MARK:
         return last
+    if rule == TWAP_MARK:
+        return to_ticks(instrument.average, instrument.n_levels)
     fair = to_ticks(instrument.index + instrument.basis, instrument.n_levels)
-    if rule == BASIS_MARK:
+    if rule in (BASIS_MARK, LAST_BASIS_MARK):
         return fair
+    if rule == FUNDING_MARK:
+        return _median(to_ticks(instrument.index * (1.0 + instrument.carry), instrument.n_levels), fair, last)
     bid = instrument.best_bid if instrument.best_bid > 0 else last
     ask = instrument.best_ask if instrument.best_ask < instrument.n_levels - 1 else last
-    return _median(instrument.index, fair, _median(bid, ask, last))
+    third = instrument.reference if rule == OUTSIDE_MARK else instrument.index
+    return _median(third, fair, _median(bid, ask, last))
 
 
 @kernel
@@ -81,7 +104,10 @@ def set_marks(assets, instruments, rule, weight, cap):
         price = (base.price * base.price_tick) / (quote.price * quote.price_tick) / instrument.tick_size
         instrument.index = to_ticks(price, instrument.n_levels)
         limit = cap * instrument.index
-        gap = book_price(instrument) - instrument.index
+        price_seen = book_price(instrument)
+        if rule == LAST_BASIS_MARK:
+            price_seen = max(instrument.best_bid, min(_last_price(instrument), instrument.best_ask))
+        gap = price_seen - instrument.index
         basis = instrument.basis + weight * (gap - instrument.basis)
         instrument.basis = min(max(basis, -limit), limit)
         instrument.mark = mark_of(instrument, rule)
@@ -91,11 +117,40 @@ def set_marks(assets, instruments, rule, weight, cap):
 
 
 @kernel
-def accrue_funding(book, rate, instruments, carried):
-    """Move the cumulative funding index by rate x mark value per long lot; fractions of a quantum are carried over."""
+def average_marks(tick, of, history, sums, instruments):
+    """Set averages, and marks to them: `history` int64[ticks, n_instruments] is the window as a ring, `sums` its sums.
+
+    Until the window is full, the average is over what there is.
+    """
+    slots = history.shape[0]
+    count = min(tick + 1, slots)
+    for book in range(instruments.shape[0]):
+        instrument = instruments[book]
+        price = instrument.index
+        if of == BOOK_AVERAGE:
+            price = book_price(instrument)
+        elif of == LAST_AVERAGE:
+            price = _last_price(instrument)
+        sums[book] += price - history[tick % slots, book]
+        history[tick % slots, book] = price
+        instrument.average = sums[book] / count
+        instrument.mark = mark_of(instrument, TWAP_MARK)
+
+
+@kernel
+def set_carry(instruments, left):
+    """Set the part of the last funding rate that is still to come when a share `left` of the interval remains."""
+    for instrument in instruments:
+        instrument.carry = instrument.funding_rate * left
+
+
+@kernel
+def accrue_funding(book, rate, intervals, instruments, carried):
+    """Move the cumulative funding index by rate x mark value per long lot and interval; fractions are carried over."""
     instrument = instruments[book]
     if instrument.kind == PERPETUAL:
-        carried[book] += rate * instrument.mark * instrument.tick_value
+        instrument.funding_rate = rate
+        carried[book] += rate * intervals * instrument.mark * instrument.tick_value
         whole = np.floor(carried[book])
         carried[book] -= whole
         instrument.funding_index += int(whole)

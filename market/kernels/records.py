@@ -43,6 +43,7 @@ SYSTEM = 8
 """Belongs to the venue or the outside world; left out of statistics over customers."""
 
 INDEX_MARK, MID_MARK, LAST_MARK, BASIS_MARK, MEDIAN_MARK = range(5)
+LAST_BASIS_MARK, OUTSIDE_MARK, FUNDING_MARK, TWAP_MARK = range(5, 9)
 """Mark rules; see market/marks.py."""
 
 # System accounts: the first rows of every ledger.
@@ -145,6 +146,9 @@ INSTRUMENT = np.dtype(
         ("forced_flow", i8),  # signed lots of forced orders this tick
         ("basis", f8),  # slow average of book price minus index, ticks
         ("tick_size", f8),  # quote units per tick
+        ("average", f8),  # TWAP_MARK: time-weighted average, ticks
+        ("funding_rate", f8),  # last rate paid per interval, share of the mark
+        ("carry", f8),  # FUNDING_MARK: what of that rate is still to come before the next payment
     ]
 )
 

@@ -13,6 +13,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from market.block_space import OwnBlocks, SharedBlocks
+from market.breakers import (
+    Breakers,
+    CapBand,
+    FundReduceOnly,
+    MoveHalt,
+    MoveReduceOnly,
+    NoBand,
+    NoHalt,
+    NoReduceOnly,
+    NoThrottle,
+    NotionalThrottle,
+    RejectBand,
+)
 from market.instruments import Asset, Instrument, Tier
 from market.kernels.margin import safe_distance
 from market.kernels.records import (
@@ -34,15 +48,18 @@ from market.venue import (
     BasisMark,
     CloseAll,
     CloseFactor,
+    FundingMark,
     IndexMark,
     LastMark,
     Liquidation,
     MedianMark,
     MidMark,
     NoFunding,
+    OutsideMark,
     PremiumFunding,
     SkewFunding,
     ToTarget,
+    TwapMark,
     Venue,
     Waterfall,
 )
@@ -75,7 +92,17 @@ INSTRUMENTS = {
 venues = st.builds(
     Venue,
     mark=st.sampled_from(
-        [IndexMark(), MidMark(), LastMark(), BasisMark(halflife_seconds=3.0), MedianMark(halflife_seconds=5.0)]
+        [
+            IndexMark(),
+            MidMark(),
+            LastMark(),
+            BasisMark(halflife_seconds=3.0),
+            BasisMark(halflife_seconds=3.0, of="last"),
+            MedianMark(halflife_seconds=5.0),
+            OutsideMark(halflife_seconds=5.0),
+            FundingMark(halflife_seconds=5.0),
+            TwapMark(window_seconds=4.0),
+        ]
     ),
     funding=st.sampled_from(
         [
@@ -103,6 +130,16 @@ venues = st.builds(
         adl=st.sampled_from(["queue", "pro_rata", "none"]),
         adl_severity=st.sampled_from([1.0, 0.37]),
         socialised_cap=st.sampled_from([1.0, 0.05, 0.0]),
+    ),
+    breakers=st.builds(
+        Breakers,
+        halt=st.sampled_from([NoHalt(), NoHalt(), MoveHalt(move_bps=300.0, window_seconds=5.0, halt_seconds=3.0)]),
+        band=st.sampled_from([NoBand(), RejectBand(width_bps=100.0), CapBand(width_bps=300.0, around="mark")]),
+        throttle=st.sampled_from([NoThrottle(), NotionalThrottle(notional_usd=3_000.0, window_seconds=2.0)]),
+        reduce_only=st.sampled_from([NoReduceOnly(), MoveReduceOnly(move_bps=300.0), FundReduceOnly()]),
+    ),
+    block_space=st.sampled_from(
+        [OwnBlocks(), OwnBlocks(), SharedBlocks(block_seconds=2.0, capacity_gas=2_000_000, base_fee_usd_per_mgas=0.5)]
     ),
 )
 seeds = st.integers(0, 1 << 32)
