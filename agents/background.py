@@ -25,6 +25,8 @@ from market.parameters import PerSecond, PositiveSeconds, PositiveUsd, Ratio, pa
 from market.world import Inbox, World
 
 STREAM = "background"
+LARGEST_DEPTH_USD = 1e11
+"""Largest mean depth per side of a book; a hundred times that still fits into the integers it is measured in."""
 MOST_PER_TICK = 5_000.0
 """Largest mean number of limit or market orders per book and tick."""
 
@@ -111,6 +113,13 @@ class BackgroundFlow:
             if symbol not in instruments:
                 raise InputError(
                     f"agents.background.books: no instrument {symbol!r}; instruments are {', '.join(instruments)}"
+                )
+        for symbol in instruments:
+            flow = self.books.get(symbol, self.default)
+            if flow.depth_usd(flow.largest_distance_bps) > LARGEST_DEPTH_USD:
+                raise InputError(
+                    f"agents.background: limit_rate x half_life_seconds x limit_size_usd make a book of {symbol} of "
+                    f"{flow.depth_usd(flow.largest_distance_bps):.3g} USD a side; at most {LARGEST_DEPTH_USD:g}"
                 )
         traded = {item.quote for item in instruments.values()}
         traded |= {item.base for item in instruments.values() if item.kind == "spot"}

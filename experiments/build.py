@@ -78,6 +78,13 @@ class WholePath:
 
 def build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy] = ()) -> Built:
     """Make the world of a scenario. Raises InputError when the scenario or a strategy cannot be built."""
+    try:
+        return _build(scenario, seed=seed, strategies=strategies)
+    except OverflowError as error:
+        raise InputError(f"scenario: a value is too large for the engine's integers ({error})") from None
+
+
+def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> Built:
     if scenario.ticks > MOST_TICKS:
         raise InputError(f"hours: {scenario.hours:g} hours are {scenario.ticks:.3g} ticks; at most {MOST_TICKS:,}")
     notes: list[str] = []

@@ -22,6 +22,10 @@ USD_QUANTA = 1_000_000
 
 LARGEST_MONEY = 1 << 60
 """Bound on any single amount in quanta; sums of a few stay inside 64 bits."""
+FEWEST_TICKS = 10
+"""A price of fewer ticks could not move."""
+MOST_LEVELS = 1 << 24
+"""Largest number of price levels of one book."""
 
 
 @parameters
@@ -170,7 +174,15 @@ def instrument_records(
                 f"instruments.{symbol}: tick_size x lot_size must be a whole number of {instrument.quote} quanta "
                 f"({quote.quantum:g}), and lot_size one of {instrument.base} quanta ({base.quantum:g})"
             )
-        highest = highest_usd[instrument.base] * instrument.price_ceiling / instrument.tick_size
+        price = highest_usd[instrument.base]
+        if price < FEWEST_TICKS * instrument.tick_size:
+            raise InputError(
+                f"instruments.{symbol}: tick_size {instrument.tick_size:g} is too coarse for a price of {price:g}; "
+                f"at most {price / FEWEST_TICKS:g}"
+            )
+        highest = price * instrument.price_ceiling / instrument.tick_size
+        if highest > MOST_LEVELS:
+            raise InputError(f"instruments.{symbol}: {highest:,.0f} price levels; a coarser tick_size keeps it usable")
         record = records[row]
         record["kind"] = SPOT if instrument.kind == "spot" else PERPETUAL
         record["base"], record["quote"] = symbols.index(instrument.base), symbols.index(instrument.quote)
@@ -183,8 +195,6 @@ def instrument_records(
         record["taker_fee"] = round(instrument.taker_fee_bps * PPM / 10_000)
         record["tick_size"] = instrument.tick_size
         record["best_ask"] = record["n_levels"] - 1
-        if record["n_levels"] > 1 << 24:
-            raise InputError(f"instruments.{symbol}: {highest:,.0f} price levels; a coarser tick_size keeps it usable")
         level_base += int(record["n_levels"])
         first_tier += len(instrument.tiers)
     return records

@@ -24,7 +24,8 @@ _KERNEL_FOLDERS = ("market/kernels", "agents/kernels")
 
 
 def _source_hash() -> str:
-    digest = hashlib.sha256(f"{numba.__version__} {sys.version_info[:2]}".encode())
+    # numba looks compiled kernels up by the path of their sources, too.
+    digest = hashlib.sha256(f"{numba.__version__} {sys.version_info[:2]} {_PACKAGES}".encode())
     for folder in _KERNEL_FOLDERS:
         for path in sorted((_PACKAGES / folder).glob("*.py")):
             digest.update(path.name.encode())

@@ -24,6 +24,7 @@ from typing import Literal
 
 from market.parameters import (
     AnnualVolatility,
+    LogReturn,
     Number,
     PerYear,
     Positive,
@@ -94,7 +95,7 @@ class ModelPrices:
     """Rate at which a crash begins in quiet times (seven between 2020 and 2025: March 2020, May 2021, ...)."""
     crash_duration_seconds: PositiveSeconds = 7_200.0
     """Mean length of a crash (exponential); exact length of a scheduled one."""
-    crash_log_return: Number = -0.20
+    crash_log_return: LogReturn = -0.20
     """Change of the log price over a crash of mean length, for a beta of 1 (BTC: -0.37 on 2021-05-19, all told)."""
     crash_volatility_multiplier: Ratio = 5.0
     """Volatility in a crash over volatility outside (BTC: 7.7 on 2021-05-19, 3.2 in May 2022)."""
