@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments import cli
+from experiments import Scenario, cli
+from experiments.build import build
+from market.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMES = [f"2021-05-19T06:{minute:02d}:00Z" for minute in range(0, 60, 5)]
@@ -70,8 +73,8 @@ SET = "--set"
     ("arguments", "message"),
     [
         (["typo.toml"], "typo.toml:4: venue.liquidation.slippage_limt_bps: unknown key; did you mean 'slippage_limit_"),
-        (["negative.toml"], "negative.toml:4: agents.background.default.limit_size_usd: expected a number > 0 (USD), "),
-        (["unit.toml"], 'unit.toml:3: tick_seconds: expected a number > 0 (s), got "1 s"'),
+        (["negative.toml"], "negative.toml:4: agents.background.default.limit_size_usd: expected a number in (0, 1e+12] "),
+        (["unit.toml"], 'unit.toml:3: tick_seconds: expected a number in (0, 1e+09] (s), got "1 s"'),
         (["quote.toml"], "quote.toml:4: instruments.BTC-PERP: no asset 'USDX'; assets are USDC, BTC, ETH, SOL"),
         (["syntax.toml"], "syntax.toml:3: not valid TOML"),
         (["parent.toml"], "parent.toml:1: extends: no scenario 'flash-crsh'; did you mean 'flash-crash'?"),
@@ -180,3 +183,17 @@ def test_ctrl_c_in_the_middle_of_a_real_run(tmp_path: Path) -> None:
     assert err.splitlines()[-1] == "interrupted, nothing written"
     assert "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("agents.background.default.limit_size_usd=1e12", "USD a side; at most 1e+11"),
+        ("instruments.BTC-PERP.tick_size=100000", "too coarse for a price of 60000; at most 6000"),
+        ("agents.market_makers.default.capital_usd=1e12", "overflow; a larger quantum has room"),
+        ('reference.assets=[{symbol="BTC",price=1e12,volatility=0.5}]', "price levels; a coarser tick_size"),
+    ],
+)
+def test_no_figure_overflows_in_silence(change: str, message: str) -> None:
+    with pytest.raises(InputError, match=re.escape(message)):
+        build(Scenario.load("flash-crash", overrides=[change]), seed=1)

@@ -171,7 +171,7 @@ def test_every_problem_at_once_in_the_order_of_the_file() -> None:
 @pytest.mark.parametrize("value", ['"5%"', '"30s"', '"5"', "true", "-1", "nan", "inf", "[1]", "{a = 1}"])
 def test_only_numbers_in_range_are_numbers(value: str) -> None:
     (line,) = problems(f"tick_seconds = {value}")
-    assert line.startswith("w.toml:1: tick_seconds: expected a number > 0 (s), got ")
+    assert line.startswith("w.toml:1: tick_seconds: expected a number in (0, 1e+09] (s), got ")
 
 
 def test_bad_overrides_are_named() -> None:
@@ -199,7 +199,7 @@ def test_wrong_shapes() -> None:
         "w.toml:2: anchors.1.1: expected a number in [0, 1] (share), got 2.0"
     ]
     (line,) = problems("anchors = [[1]]")
-    assert line == "w.toml:1: anchors.0: expected [a number > 0 (s), a number in [0, 1] (share)], got [1]"
+    assert line == "w.toml:1: anchors.0: expected [a number in (0, 1e+09] (s), a number in [0, 1] (share)], got [1]"
     assert problems("venues = []")[0] == "w.toml:1: venues: expected a table of tables, got []"
 
 
@@ -345,12 +345,12 @@ def test_leaves_carry_unit_help_and_bounds() -> None:
     found = {leaf.path: leaf for leaf in leaves(World(margin=Cross()))}
     assert (found["margin.buffer"].unit, found["margin.buffer"].bounds) == ("share", "[0, 1]")
     assert found["margin.buffer"].help.startswith("Extra margin.")
-    assert (found["assets.BTC.haircut"].value, found["tick_seconds"].bounds) == (0.05, "> 0")
+    assert (found["assets.BTC.haircut"].value, found["tick_seconds"].bounds) == (0.05, "(0, 1e+09]")
     assert (found["stop_seconds"].unit, found["stop_seconds"].value) == ("s", None)
     assert (found["weights"].unit, found["verbose"].unit) == ("share", "")
     assert found["margin.kind"].bounds == "cross"
     assert schema(World)["properties"]["tick_seconds"]["unit"] == "s"
-    assert specs(World)["stop_seconds"].expected == 'a number > 0 (s) or "none"'
+    assert specs(World)["stop_seconds"].expected == 'a number in (0, 1e+09] (s) or "none"'
 
 
 def test_equal_objects_have_one_hash_and_any_change_another() -> None:
@@ -362,7 +362,7 @@ def test_equal_objects_have_one_hash_and_any_change_another() -> None:
 
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(
-    tick=st.floats(1e-300, 1e300),
+    tick=st.floats(1e-300, 1e9),
     haircut=st.floats(0, 1),
     symbols=st.lists(st.text(st.characters(codec="utf-8"), min_size=1), unique=True, max_size=3),
     weights=st.dictionaries(st.text(st.characters(codec="utf-8")), st.floats(0, 1), max_size=3),
