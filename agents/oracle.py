@@ -1,19 +1,21 @@
-"""Oracles: they read sources, take the median, and publish the prices at which the venue values assets.
+"""Oracles: they read sources, aggregate them, and publish the prices at which the venue values assets.
 
-A price is sent off when the median has moved by the deviation threshold since the last one sent, or when the heartbeat
-is over, and stands `latency_seconds` later (Chainlink's rule). Sources read the outside world or this venue's own
-books, late and with noise, and can fail on schedule.
+A price is sent off when the aggregate has moved by the deviation threshold since the last one sent, or when the
+heartbeat is over, and stands `latency_seconds` later (Chainlink's rule). Sources read the outside world or this venue's
+own books, late and with noise, and can fail on schedule.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
+from agents.kernels.aggregation import MEDIAN, OUTLIER_MEAN, VOTES, WEIGHTED_MEDIAN
 from agents.kernels.oracle import (
     BAD_PRINT,
     FAULT,
@@ -46,6 +48,54 @@ class OracleSource:
     """Age of what it says."""
     noise_bps: Bps = 1.0
     """Standard deviation of its error, drawn anew every tick."""
+    weight: Positive = 1.0
+    """Its weight, where the aggregation has weights."""
+    confidence_bps: Bps = 5.0
+    """Half-width of the interval in which it says the price lies."""
+
+
+@parameters
+class MedianOf:
+    """The middle answer, or the mean of the middle two (Chainlink)."""
+
+    kind: Literal["median"] = "median"
+    """Name of the rule."""
+    code = MEDIAN
+    outlier_bps = 0.0
+
+
+@parameters
+class WeightedMedian:
+    """The answer in the middle of the sources' weights (Hyperliquid's validators)."""
+
+    kind: Literal["weighted_median"] = "weighted_median"
+    """Name of the rule."""
+    code = WEIGHTED_MEDIAN
+    outlier_bps = 0.0
+
+
+@parameters
+class OutlierMean:
+    """Weighted mean without a source that is far from the median; the median when several are (Binance's index)."""
+
+    kind: Literal["outlier_mean"] = "outlier_mean"
+    """Name of the rule."""
+    outlier_bps: Bps = 500.0
+    """How far is far."""
+    code = OUTLIER_MEAN
+
+
+@parameters
+class Votes:
+    """Every source votes for its price and for both ends of its confidence interval; the median vote wins (Pyth)."""
+
+    kind: Literal["votes"] = "votes"
+    """Name of the rule."""
+    code = VOTES
+    outlier_bps = 0.0
+
+
+Aggregation = Annotated[MedianOf | WeightedMedian | OutlierMean | Votes, Field(discriminator="kind")]
 
 
 @parameters
@@ -57,9 +107,13 @@ class OracleFeed:
         OracleSource(latency_seconds=1.0),
         OracleSource(latency_seconds=2.0, noise_bps=2.0),
     )
-    """Markets it reads; the median of those that answer counts."""
+    """Markets it reads; those that answer count."""
+    aggregation: Aggregation = MedianOf()
+    """How their answers become one price."""
+    widest_confidence_bps: Bps | None = None
+    """A price is withheld when a quartile of all sources' votes is further away from it; never when left out."""
     deviation_bps: Bps = 10.0
-    """A price is sent off when the median differs so much from the one sent before."""
+    """A price is sent off when it differs so much from the one sent before."""
     heartbeat_seconds: PositiveSeconds = 60.0
     """A price is sent off at least so often."""
     latency_seconds: Seconds = 1.0
@@ -130,6 +184,9 @@ class OracleCohort:
             record["heartbeat"] = max(1, min(world.ticks(feed.heartbeat_seconds), _NEVER))
             record["latency"] = world.ticks(feed.latency_seconds)
             record["in_blocks"] = world.congestion is not None
+            record["aggregation"] = feed.aggregation.code
+            record["outlier"] = feed.aggregation.outlier_bps / 10_000
+            record["widest"] = 0.0 if feed.widest_confidence_bps is None else feed.widest_confidence_bps / 10_000
             record["deviation"] = feed.deviation_bps / 10_000
             record["sent"], record["sent_tick"] = world.assets["price"][row], world.tick
             first += len(feed.sources)
@@ -143,7 +200,7 @@ class OracleCohort:
             _faults(parameters.faults, self.feeds, world),
             np.repeat(starting[:, None], reach, axis=1),
             np.zeros((len(self.feeds), waiting)),
-            np.zeros(int(self.feeds["n_sources"].max(initial=0))),
+            np.zeros((2, 3 * int(self.feeds["n_sources"].max(initial=0)))),
             world.assets,
             world.instruments,
         )
@@ -155,6 +212,12 @@ class OracleCohort:
             due = self.feeds["due"] > 0
             world.congestion.post(self.feeds["asset"][due], self.feeds["due"][due])
             self.feeds["due"] = 0
+
+    def costs(self, world: World) -> dict[str, float]:
+        """Time in which prices were withheld because sources were too far apart; empty when none ever would be."""
+        if not self.feeds["widest"].any():
+            return {}
+        return {"oracle_withheld_feed_seconds": float(self.feeds["withheld"].sum() * world.tick_seconds)}
 
 
 def _none() -> NDArray[np.void]:
@@ -179,6 +242,8 @@ def _sources(feed: OracleFeed, world: World, symbol: str) -> NDArray[np.void]:
         record["latency"] = world.ticks(source.latency_seconds)
         record["book"] = book
         record["noise"] = source.noise_bps / 10_000
+        record["weight"] = source.weight
+        record["confidence"] = source.confidence_bps / 10_000
         record["value"] = world.assets["reference"][asset]
     return records
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.oracle import OracleCohort
 from experiments.contagion import Contagion
 from experiments.frames import asset_usd, quote_usd
 from experiments.latency import latency_kpis
@@ -87,6 +88,9 @@ def kpis(trace: Trace, twin: Trace | None, found: Contagion) -> Kpis:
         made.update(world.breakers.costs())
     if world.congestion is not None:
         made.update(world.congestion.costs())
+    for oracle in trace.built.cast.oracles:
+        if isinstance(oracle, OracleCohort):
+            made.update(oracle.costs(world))
     return made
 
 

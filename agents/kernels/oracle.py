@@ -1,9 +1,10 @@
-"""Oracles: what their sources say, the median, and when a new price is published."""
+"""Oracles: what their sources say, what it comes to, and when a new price is published."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from agents.kernels.aggregation import MEDIAN, aggregate, confidence
 from market.kernels.jit import kernel
 from market.kernels.marks import book_price
 from market.kernels.records import NONE
@@ -21,6 +22,8 @@ SOURCE = np.dtype(
         ("latency", "<i4"),  # ticks
         ("book", "<i4"),  # instrument a VENUE_SOURCE reads
         ("noise", "<f8"),  # relative standard deviation
+        ("weight", "<f8"),
+        ("confidence", "<f8"),  # half-width of the interval it states, relative
         ("value", "<f8"),  # what it says now, USD ticks of the asset; 0 when it says nothing
     ]
 )
@@ -34,10 +37,13 @@ FEED = np.dtype(
         ("latency", "<i4"),  # ticks from decision to publication
         ("sent_tick", "<i4"),  # when a price was last sent off
         ("in_blocks", "<i4"),  # 1: a price that is due still needs block space
-        ("unused", "<i4"),
+        ("aggregation", "<i4"),  # MEDIAN ... VOTES (agents/kernels/aggregation.py)
         ("due", "<i8"),  # such a price, USD ticks of the asset; 0: none
         ("deviation", "<f8"),  # relative
         ("sent", "<f8"),  # the price sent off last
+        ("outlier", "<f8"),  # OUTLIER_MEAN: relative distance from the median
+        ("widest", "<f8"),  # relative: prices of less confidence are not sent off; 0: all are
+        ("withheld", "<i8"),  # ticks in which that kept back a price
     ]
 )
 
@@ -110,17 +116,31 @@ def _median(sources, first, n, sorted_values):
 
 
 @kernel
-def publish(tick, noise, feeds, sources, faults, history, pending, sorted_values, assets, instruments):
+def _price(feed, sources, votes):
+    """What the sources of a feed come to; 0 when they say nothing, or are too far apart to be believed."""
+    if feed.aggregation == MEDIAN:
+        price = _median(sources, feed.first, feed.n_sources, votes[0])
+    else:
+        price = aggregate(feed, sources, votes)
+    if feed.widest > 0.0 and price > 0.0 and confidence(price, feed, sources, votes) > feed.widest:
+        feed.withheld += 1
+        return 0.0
+    return price
+
+
+@kernel
+def publish(tick, noise, feeds, sources, faults, history, pending, votes, assets, instruments):
     """Read all sources, send off new prices where a deviation or heartbeat calls for it, publish those that are due.
 
     `history` float64[n_sources, slots] holds what each source's market said, `pending` float64[n_feeds, slots] the
-    prices on their way by the tick they are due at (0: none); both are rings over ticks.
+    prices on their way by the tick they are due at (0: none); both are rings over ticks. `votes` float64[2, 3 x most
+    sources] is working space.
     """
     _read_sources(tick, noise, sources, faults, history, assets, instruments)
     slots = pending.shape[1]
     for row in range(feeds.shape[0]):
         feed = feeds[row]
-        price = _median(sources, feed.first, feed.n_sources, sorted_values)
+        price = _price(feed, sources, votes)
         if price > 0.0 and (
             tick - feed.sent_tick >= feed.heartbeat or abs(price - feed.sent) >= feed.deviation * feed.sent
         ):

@@ -113,7 +113,7 @@ GROUPS: dict[str, dict[str, Entry]] = {
             "liquidations held back", "claims that met a halted book or a spent throttle at least once", "claims"
         ),
     },
-    "Block space": {
+    "Oracles and block space": {
         "block_count": Entry("blocks", "shared with everybody else on the chain", "blocks"),
         "block_fill_share": Entry("mean fill", "part of the capacity that was used", "share"),
         "full_block_share": Entry("full blocks", "part of all blocks", "share"),
@@ -127,6 +127,9 @@ GROUPS: dict[str, dict[str, Entry]] = {
         ),
         "oracle_update_wait_p90_seconds": Entry("update's wait, 90%", "", "s"),
         "oracle_update_wait_p99_seconds": Entry("update's wait, 99%", "", "s"),
+        "oracle_withheld_feed_seconds": Entry(
+            "prices withheld", "time in which sources were too far apart, summed over feeds", "feed-s"
+        ),
         "top_up_count": Entry("top-ups", "that a block has taken", "transfers"),
         "top_up_still_waiting_count": Entry("still waiting at the end", "", "transfers"),
         "top_up_wait_p50_seconds": Entry("top-up's wait, median", "", "s"),

@@ -1,12 +1,13 @@
-"""Oracles by hand: median, deviation, heartbeat, latency, every kind of fault."""
+"""Oracles by hand: aggregation, confidence, deviation, heartbeat, latency, every kind of fault."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from agents.kernels.aggregation import aggregate, confidence
 from agents.kernels.oracle import _median
-from agents.oracle import OracleFault, OracleFeed, Oracles, OracleSource
+from agents.oracle import OracleFault, OracleFeed, Oracles, OracleSource, OutlierMean, Votes, WeightedMedian
 from market.errors import InputError
 from market.kernels.records import BUY, SELL
 from market.world import World
@@ -43,6 +44,71 @@ def test_median_of_those_that_answer() -> None:
     ]:
         oracles.sources["value"][:5] = values
         assert _median(oracles.sources, 0, 5, scratch) == expected
+
+
+def aggregated(feed: OracleFeed, *values: float) -> float:
+    """What the sources of a feed come to when they say these values."""
+    oracles = Oracles(feed=feed).join(make_world(), assets=ASSETS, instruments=INSTRUMENTS)
+    oracles.sources["value"][: len(values)] = values
+    return float(aggregate(oracles.feeds[0], oracles.sources, np.zeros((2, 3 * len(values)))))
+
+
+def weighing(*weights: float) -> tuple[OracleSource, ...]:
+    """Exact sources with these weights."""
+    return tuple(OracleSource(latency_seconds=0.0, noise_bps=0.0, weight=weight) for weight in weights)
+
+
+def test_weighted_median_is_where_half_of_the_weight_lies() -> None:
+    """Hyperliquid's weights: three for Binance, two for OKX and Bybit, one for the others."""
+    feed = OracleFeed(sources=weighing(3.0, 2.0, 2.0, 1.0, 1.0), aggregation=WeightedMedian())
+    assert aggregated(feed, 100.0, 101.0, 102.0, 50.0, 60.0) == 100.0  # 50, 60, 100: 5 of 9
+    assert aggregated(feed, 0.0, 101.0, 102.0, 50.0, 60.0) == 101.0  # without the first: 50, 60, 101
+    assert aggregated(feed, 100.0, 0.0, 102.0, 103.0, 0.0) == 101.0  # 3 of 6: halfway to the next
+    assert aggregated(feed, 0.0, 0.0, 0.0, 0.0, 0.0) == 0.0
+
+
+def test_outlier_mean_drops_one_source_and_falls_back_to_the_median_for_more() -> None:
+    """Binance's index: weighted mean, without a source 5 % from the median; the median when several are."""
+    feed = OracleFeed(sources=weighing(1.0, 1.0, 2.0, 1.0), aggregation=OutlierMean(outlier_bps=500.0))
+    assert aggregated(feed, 100.0, 101.0, 102.0, 103.0) == pytest.approx(508.0 / 5.0)
+    assert aggregated(feed, 100.0, 101.0, 102.0, 50.0) == pytest.approx(405.0 / 4.0)
+    assert aggregated(feed, 100.0, 101.0, 50.0, 50.0) == 75.0
+    assert aggregated(feed, 0.0, 101.0, 0.0, 0.0) == 101.0
+
+
+def stating(*bps: float) -> tuple[OracleSource, ...]:
+    """Exact sources that state intervals of these half-widths."""
+    return tuple(OracleSource(latency_seconds=0.0, noise_bps=0.0, confidence_bps=width) for width in bps)
+
+
+def test_votes_are_those_of_pyth() -> None:
+    """52,000 +- 10 and 53,000 +- 20: six votes, the middle two 52,010 and 52,980; quartiles 52,000 and 53,000."""
+    feed = OracleFeed(sources=stating(1e4 * 10 / 52_000, 1e4 * 20 / 53_000), aggregation=Votes())
+    assert aggregated(feed, 52_000.0, 53_000.0) == pytest.approx(52_495.0)
+    oracles = Oracles(feed=feed).join(make_world(), assets=ASSETS, instruments=INSTRUMENTS)
+    oracles.sources["value"][:2] = (52_000.0, 53_000.0)
+    found = confidence(52_495.0, oracles.feeds[0], oracles.sources, np.zeros((2, 6)))
+    assert found == pytest.approx(505.0 / 52_495.0)
+
+
+def test_prices_of_sources_that_disagree_are_withheld() -> None:
+    """Two of five sources print half the price; a quartile of the votes is there, 50 % away."""
+    prints = tuple(
+        OracleFault(asset="BTC", kind="bad_print", start_seconds=1.0, end_seconds=3.0, source=source, factor=0.5)
+        for source in (0, 1)
+    )
+    moves = [4_000_000, 4_010_000, 4_020_000, 4_030_000]
+    for widest, seen in ((None, moves), (4_000.0, [4_000_000, 4_000_000, 4_000_000, 4_030_000])):
+        feed = OracleFeed(
+            sources=stating(*(1.0,) * 5), deviation_bps=0.0, latency_seconds=0.0, widest_confidence_bps=widest
+        )
+        world = make_world()
+        assert published(Oracles(feed=feed, faults=prints), moves, world=world) == seen
+    cohort = Oracles(feed=feed, faults=prints).join(world, assets=ASSETS, instruments=INSTRUMENTS)
+    world.tick = 1
+    cohort.publish(world)
+    assert cohort.costs(world) == {"oracle_withheld_feed_seconds": 1.0}
+    assert Oracles().join(world, assets=ASSETS, instruments=INSTRUMENTS).costs(world) == {}
 
 
 def test_small_moves_wait_for_the_deviation() -> None:
