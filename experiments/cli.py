@@ -103,7 +103,11 @@ def run(
     sets: Sets = [],  # noqa: B006  typer copies it
     seed: Annotated[int, typer.Option(min=0, help="Two runs with one seed are identical.")] = 1,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help=f"Output folder [default: {RUNS}/SCENARIO-seedSEED].")
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help=f"Output folder [default: {RUNS}/SCENARIO-seedSEED, and -HASH unless an embedded scenario unchanged].",
+        ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in --out.")] = False,
     twin: Annotated[
@@ -115,15 +119,16 @@ def run(
     from experiments import config, folder, library, show
     from experiments.fields import scenario_hash
     from experiments.progress import display
-
-    name = library.find(scenario).stem
-    target = out or RUNS / f"{name}-seed{seed}"
-    replace = overwrite or out is None
-    folder.check(target, replace=replace)
     from experiments.scenario import Scenario
 
+    file = library.find(scenario)
     overrides: list[str | Override] = [*_inputs(prices, start, hours, accounts), *sets]
-    world, provenance = config.load(Scenario, library.find(scenario), overrides=overrides)
+    world, provenance = config.load(Scenario, file, overrides=overrides)
+    # What may differ from the embedded scenario carries its hash: another world never takes this one's place.
+    own = f"-{scenario_hash(world)[:8]}" if overrides or file.parent not in library.FOLDERS else ""
+    target = out or RUNS / f"{file.stem}-seed{seed}{own}{'' if twin else '-no-twin'}"
+    replace = overwrite or out is None
+    folder.check(target, replace=replace)
     from experiments.run import simulate
 
     with display(sys.stderr) as progress, _located(provenance):
@@ -131,7 +136,7 @@ def run(
         progress(label="writing the report", done=0, total=0, liquidations=0)
         written = result.save(target, overwrite=replace)
     if as_json:
-        head = {"scenario": name, "scenario_hash": scenario_hash(world), "seed": seed, "folder": str(written)}
+        head = {"scenario": file.stem, "scenario_hash": scenario_hash(world), "seed": seed, "folder": str(written)}
         show.print_json({**head, "notes": result.notes, **result.kpis})
         return
     from experiments import summary
@@ -147,7 +152,7 @@ def run(
     ]
     options += [word for text in sets for word in ("--set", text)] + ([] if twin else ["--no-twin"])
     main = str(result.kpis["main_instrument"])
-    if what_next := summary.hint(result.scenario, run=[scenario, *options], main=main, folder=RUNS / f"{name}-haircut"):
+    if what_next := summary.hint(result.scenario, run=[scenario, *options], main=main):
         print(what_next)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -140,6 +141,24 @@ def test_run_prints_a_table_and_says_where_the_report_is(capsys: pytest.CaptureF
     assert err == "simulating ...\nwriting the report ...\n"
     assert Path("results/runs/flash-crash-seed1/run.json").is_file()
     assert call("run") == 0, "the default folder of an earlier run is replaced"
+
+
+def test_the_default_folder_of_a_changed_scenario_is_its_own(
+    engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for arguments in ((), ("--set", "haircut=0.2"), ("--set", "haircut=0.3"), ("--hours", "0.2"), ("--no-twin",)):
+        assert call("run", *arguments) == 0
+    names = sorted(path.name for path in Path("results/runs").iterdir())
+    assert len(names) == 5
+    assert {"flash-crash-seed1", "flash-crash-seed1-no-twin"} < set(names)
+    assert sum(re.fullmatch("flash-crash-seed1-[0-9a-f]{8}", name) is not None for name in names) == 3
+    capsys.readouterr()
+    Path("results/runs/flash-crash-seed1/thesis.txt").write_text("x")
+    assert call("run") == 2
+    assert "thesis.txt" in capsys.readouterr().err
+    assert call("run", "--out", "results/runs/flash-crash-seed1", "--overwrite") == 2
+    assert len(engine.calls) == 5, "found before the simulation starts"
+    assert Path("results/runs/flash-crash-seed1/thesis.txt").is_file()
 
 
 def test_run_passes_everything_on(engine: Engine) -> None:

@@ -18,8 +18,7 @@ from market.errors import InputError
 def write(target: Path, text: str = "{}", *, replace: bool = False) -> None:
     with atomic(target, replace=replace) as folder:
         (folder / "run.json").write_text(text)
-        (folder / "sub").mkdir()
-        (folder / "sub" / "data").write_text("x")
+        (folder / "kpis.json").write_text("{}")
 
 
 def fail(target: Path, error: BaseException) -> None:
@@ -35,7 +34,7 @@ def names(folder: Path) -> list[str]:
 def test_written_whole_with_parents(tmp_path: Path) -> None:
     write(tmp_path / "a" / "b" / "run")
     assert names(tmp_path / "a" / "b") == ["run"]
-    assert names(tmp_path / "a" / "b" / "run") == ["run.json", "sub"]
+    assert names(tmp_path / "a" / "b" / "run") == ["kpis.json", "run.json"]
 
 
 def test_relative_target_survives_a_change_of_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,6 +69,10 @@ def test_what_may_be_replaced(tmp_path: Path) -> None:
     write(target, "second", replace=True)
     assert (target / "run.json").read_text() == "second"
     assert names(tmp_path) == ["run"]
+    (target / "thesis.txt").write_text("x")
+    with pytest.raises(InputError, match=r"no run writes: thesis\.txt;"):
+        write(target, "third", replace=True)
+    assert names(target) == ["kpis.json", "run.json", "thesis.txt"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("x")
     (tmp_path / "file").write_text("x")
