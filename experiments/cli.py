@@ -190,9 +190,7 @@ def explain(scenario: ScenarioName, *, sets: Sets = [], as_json: Json = False) -
         }
         show.print_json({"scenario_hash": scenario_hash(world), "values": values})
     else:
-        show.print_table(
-            show.explain_rows(found, provenance), header=("key", "value", "unit", "source", "meaning"), right=(1,)
-        )
+        show.print_values(show.explain_rows(found, provenance))
 
 
 @command
@@ -206,12 +204,13 @@ def map(
     as_json: Json = False,
 ) -> None:
     """Show what would be liquidated at which price, beside the depth that would have to absorb it."""
-    from experiments import config, folder, library, show
+    from experiments import config, library, show
     from experiments.liquidation_map import liquidation_map
+    from experiments.report import map_page
     from experiments.scenario import Scenario
 
     if out is not None:
-        folder.check_file(out)
+        map_page.check_target(out)
     overrides: list[str | Override] = [*_inputs(None, None, None, accounts), *sets]
     world, provenance = config.load(Scenario, library.find(scenario), overrides=overrides)
     with _located(provenance):
@@ -221,8 +220,6 @@ def map(
     if as_json:
         show.print_json({"rows": found.rows})
         return
-    from experiments.report import map_page
-
     print(textwrap.fill(map_page.headline(found), show.WIDTH))
     for curve in found.curves:
         print(f"\n{map_page.title(curve)}")

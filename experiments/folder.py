@@ -93,6 +93,24 @@ def check_file(target: Path) -> None:
         raise InputError(f"{target}: cannot be written: {error.strerror}") from None
 
 
+def write_file(target: Path, text: str) -> None:
+    """Write a whole file or none: an earlier one stays until all of the new one is there. Raises InputError."""
+    check_file(target)
+    partial = _sibling(target.absolute(), "partial")
+    try:
+        with partial.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(target)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        raise InputError(f"{target}: cannot be written: {os.strerror(error.errno)}; nothing was written") from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 @contextmanager
 def atomic(target: Path, *, replace: bool) -> Iterator[Path]:
     """Give a fresh folder to write into; it becomes `target` when the block ends well and vanishes when it does not.

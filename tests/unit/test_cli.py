@@ -198,6 +198,15 @@ def test_json_is_all_there_is_on_stdout(capsys: pytest.CaptureFixture[str]) -> N
     assert call("map", "--json", "--out", "map.html") == 0
     assert json.loads(capsys.readouterr().out)["rows"][0]["asset"] == "BTC"
     assert Path("map.html").is_file()
+    assert call("map", "--out", "map.html") == 0, "an earlier map is replaced"
+
+
+def test_map_replaces_no_other_file(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("thesis.html").write_text("x")
+    assert call("map", "--out", "thesis.html") == 2
+    assert capsys.readouterr().err.startswith("error: thesis.html: exists and is not a page of `cascade map`")
+    assert Path("thesis.html").read_text() == "x"
+    assert engine.calls == []
 
 
 @pytest.mark.usefixtures("engine")
@@ -218,6 +227,20 @@ def test_tables_in_a_pipe_are_one_line_a_row(capsys: pytest.CaptureFixture[str])
     first = lines.index("BTC alone: more than the books hold from −11% and +11%") + 2
     assert lines[first].split() == ["−50%", "30,000", "50", "0.5", "0.1", "4.90", "0.0"]
     assert max(len(line) for line in lines) <= show.WIDTH
+
+
+@pytest.mark.usefixtures("engine")
+def test_on_a_narrow_terminal_explain_keeps_keys_whole(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    key = "agents.market_makers.default.volatility_elasticity"
+    show.print_values([(key, "0.5", "ratio", "presets/perp-venue.toml:12", "How fast it widens. " * 5)])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == key
+    assert lines[1].split() == ["=", "0.5", "ratio"]
+    assert max(map(len, lines[1:])) <= 40
 
 
 @pytest.mark.parametrize(

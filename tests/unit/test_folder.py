@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.folder import atomic, check
+from experiments.folder import atomic, check, write_file
 from market.errors import InputError
 
 
@@ -102,6 +102,21 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, code: int) -
         fail(tmp_path / "run", OSError(code, "whatever a library says\nin two lines"))
     assert str(caught.value) == f"{tmp_path / 'run'}: cannot be written: {os.strerror(code)}; nothing was written"
     assert names(tmp_path) == []
+
+
+def test_a_file_on_a_full_disk_is_named_and_leaves_the_earlier_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    target = tmp_path / "map.html"
+    write_file(target, "old")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputError, match=r"map\.html: cannot be written: No space left on device"):
+        write_file(target, "new")
+    assert target.read_text() == "old"
+    assert names(tmp_path) == ["map.html"]
 
 
 def test_other_system_errors_are_not_disguised(tmp_path: Path) -> None:
