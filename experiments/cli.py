@@ -103,7 +103,11 @@ def run(
     sets: Sets = [],  # noqa: B006  typer copies it
     seed: Annotated[int, typer.Option(min=0, help="Two runs with one seed are identical.")] = 1,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help=f"Output folder [default: {RUNS}/SCENARIO-seedSEED].")
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help=f"Output folder [default: {RUNS}/SCENARIO-seedSEED, and -HASH unless an embedded scenario unchanged].",
+        ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in --out.")] = False,
     twin: Annotated[
@@ -115,15 +119,16 @@ def run(
     from experiments import config, folder, library, show
     from experiments.fields import scenario_hash
     from experiments.progress import display
-
-    name = library.find(scenario).stem
-    target = out or RUNS / f"{name}-seed{seed}"
-    replace = overwrite or out is None
-    folder.check(target, replace=replace)
     from experiments.scenario import Scenario
 
+    file = library.find(scenario)
     overrides: list[str | Override] = [*_inputs(prices, start, hours, accounts), *sets]
-    world, provenance = config.load(Scenario, library.find(scenario), overrides=overrides)
+    world, provenance = config.load(Scenario, file, overrides=overrides)
+    # What may differ from the embedded scenario carries its hash: another world never takes this one's place.
+    own = f"-{scenario_hash(world)[:8]}" if overrides or file.parent not in library.FOLDERS else ""
+    target = out or RUNS / f"{file.stem}-seed{seed}{own}{'' if twin else '-no-twin'}"
+    replace = overwrite or out is None
+    folder.check(target, replace=replace)
     from experiments.run import simulate
 
     with display(sys.stderr) as progress, _located(provenance):
@@ -131,7 +136,7 @@ def run(
         progress(label="writing the report", done=0, total=0, liquidations=0)
         written = result.save(target, overwrite=replace)
     if as_json:
-        head = {"scenario": name, "scenario_hash": scenario_hash(world), "seed": seed, "folder": str(written)}
+        head = {"scenario": file.stem, "scenario_hash": scenario_hash(world), "seed": seed, "folder": str(written)}
         show.print_json({**head, "notes": result.notes, **result.kpis})
         return
     from experiments import summary
@@ -147,7 +152,7 @@ def run(
     ]
     options += [word for text in sets for word in ("--set", text)] + ([] if twin else ["--no-twin"])
     main = str(result.kpis["main_instrument"])
-    if what_next := summary.hint(result.scenario, run=[scenario, *options], main=main, folder=RUNS / f"{name}-haircut"):
+    if what_next := summary.hint(result.scenario, run=[scenario, *options], main=main):
         print(what_next)
 
 
@@ -185,9 +190,7 @@ def explain(scenario: ScenarioName, *, sets: Sets = [], as_json: Json = False) -
         }
         show.print_json({"scenario_hash": scenario_hash(world), "values": values})
     else:
-        show.print_table(
-            show.explain_rows(found, provenance), header=("key", "value", "unit", "source", "meaning"), right=(1,)
-        )
+        show.print_values(show.explain_rows(found, provenance))
 
 
 @command
@@ -201,12 +204,13 @@ def map(
     as_json: Json = False,
 ) -> None:
     """Show what would be liquidated at which price, beside the depth that would have to absorb it."""
-    from experiments import config, folder, library, show
+    from experiments import config, library, show
     from experiments.liquidation_map import liquidation_map
+    from experiments.report import map_page
     from experiments.scenario import Scenario
 
     if out is not None:
-        folder.check_file(out)
+        map_page.check_target(out)
     overrides: list[str | Override] = [*_inputs(None, None, None, accounts), *sets]
     world, provenance = config.load(Scenario, library.find(scenario), overrides=overrides)
     with _located(provenance):
@@ -216,8 +220,6 @@ def map(
     if as_json:
         show.print_json({"rows": found.rows})
         return
-    from experiments.report import map_page
-
     print(textwrap.fill(map_page.headline(found), show.WIDTH))
     for curve in found.curves:
         print(f"\n{map_page.title(curve)}")

@@ -20,6 +20,22 @@ from market.errors import InputError
 MARKER = "run.json"
 """The file by which a folder is known to be the output of an earlier run, and so may be replaced."""
 
+FILES = frozenset(
+    {
+        MARKER,
+        "accounts.parquet",
+        "contagion.graphml",
+        "depth.parquet",
+        "kpis.json",
+        "liquidations.parquet",
+        "losses.parquet",
+        "picture.svg",
+        "prices.parquet",
+        "report.html",
+    }
+)
+"""What a run writes; a folder with anything else in it is somebody's work and is never replaced."""
+
 UNWRITABLE = frozenset(
     {
         errno.ENOSPC,
@@ -39,8 +55,8 @@ UNWRITABLE = frozenset(
 def check(target: Path, *, replace: bool) -> None:
     """Make sure `target` can be written, before any work is done. Raises InputError.
 
-    An empty folder may always be filled; the folder of an earlier run is replaced if `replace` is true; anything
-    else that is already there is left alone.
+    An empty folder may always be filled; the folder of an earlier run is replaced if `replace` is true and nothing
+    but the run is in it; anything else that is already there is left alone.
     """
     if target.is_symlink() or target.exists():
         if not target.is_dir():
@@ -50,6 +66,12 @@ def check(target: Path, *, replace: bool) -> None:
                 raise InputError(f"{target}: exists and is not the folder of an earlier run (it has no {MARKER})")
             if not replace:
                 raise InputError(f"{target}: holds an earlier run; say --overwrite to replace it")
+            if foreign := sorted(path.name for path in target.iterdir() if path.name not in FILES):
+                more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
+                raise InputError(
+                    f"{target}: not replaced, it holds what no run writes: {foreign[0]}{more}; "
+                    "move that away or choose another folder with --out"
+                )
     parent = target.absolute().parent
     while not parent.exists():
         parent = parent.parent
@@ -69,6 +91,24 @@ def check_file(target: Path) -> None:
         os.rmdir(tempfile.mkdtemp(prefix=".probe-", dir=target.absolute().parent))
     except OSError as error:
         raise InputError(f"{target}: cannot be written: {error.strerror}") from None
+
+
+def write_file(target: Path, text: str) -> None:
+    """Write a whole file or none: an earlier one stays until all of the new one is there. Raises InputError."""
+    check_file(target)
+    partial = _sibling(target.absolute(), "partial")
+    try:
+        with partial.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(target)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        raise InputError(f"{target}: cannot be written: {os.strerror(error.errno)}; nothing was written") from None
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 @contextmanager

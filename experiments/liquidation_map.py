@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments import folder
 from experiments.build import build
 from experiments.frames import quote_usd
 from experiments.run import without_liquidations
@@ -87,10 +88,14 @@ class LiquidationMap:
         return _rows(curve, [*(-move for move in reversed(SHOWN)), *SHOWN])
 
     def save(self, path: Path | str) -> None:
-        """Write the picture, one HTML page that opens offline."""
-        from experiments.report.map_page import map_page
+        """Write the picture, one HTML page that opens offline, in the place of an earlier one at most.
 
-        map_page(self).write(Path(path))
+        Raises InputError when another file is there, or the place cannot be written.
+        """
+        from experiments.report.map_page import check_target, map_page
+
+        check_target(Path(path))
+        folder.write_file(Path(path), map_page(self).html())
 
 
 def _rows(curve: Curve, moves: Sequence[float]) -> list[Row]:

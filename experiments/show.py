@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
+import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -36,6 +38,29 @@ def explain_rows(found: Sequence[Leaf], provenance: Mapping[str, str]) -> list[t
         (leaf.path, _literal(leaf.value), leaf.unit, provenance.get(leaf.path, ""), leaf.help.split("\n\n")[0])
         for leaf in found
     ]
+
+
+def print_values(rows: Sequence[tuple[str, str, str, str, str]]) -> None:
+    """Print the rows of `explain_rows`: to a terminal key and value, below them the meaning; in a pipe a table."""
+    if not sys.stdout.isatty():
+        print_table(rows, header=("key", "value", "unit", "source", "meaning"), right=(1,))
+        return
+    width = min(shutil.get_terminal_size().columns, WIDTH)
+    for key, value, unit, source, meaning in rows:
+        # Keys are there to be copied, so they stay whole on however narrow a terminal.
+        print(_filled(f"{key} = {value} {unit}  [{source}]", width, ""))
+        print(_filled(meaning, width, "    "))
+
+
+def _filled(text: str, width: int, indent: str) -> str:
+    return textwrap.fill(
+        " ".join(text.split()),
+        width,
+        initial_indent=indent,
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _literal(value: Any) -> str:

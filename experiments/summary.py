@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -101,8 +103,8 @@ def _titled(title: str) -> Table:
     )  # fmt: skip
 
 
-def hint(scenario: Scenario, *, run: Sequence[str], main: str, folder: Path) -> str | None:
-    """How to change one haircut and keep both results; None when no haircut is in force.
+def hint(scenario: Scenario, *, run: Sequence[str], main: str) -> str | None:
+    """How to change one haircut (the result gets a folder of its own); None when no haircut is in force.
 
     `run` is what was said after `cascade run`; `main` the main instrument, whose base asset is preferred.
     """
@@ -113,6 +115,13 @@ def hint(scenario: Scenario, *, run: Sequence[str], main: str, folder: Path) -> 
     symbol = base if base in discounted else discounted[0]
     have = scenario.assets[symbol].haircut
     other = OTHER_HAIRCUT if have != OTHER_HAIRCUT else AND_ANOTHER
-    words = ["cascade", "run", *run, "--set", f"assets.{symbol}.haircut={other:g}", "--out", str(folder)]
-    words += ["--overwrite"] if folder.exists() else []
+    words = [*called(), "run", *run, "--set", f"assets.{symbol}.haircut={other:g}"]
     return f"what if the haircut on {symbol} were {other:.0%} instead of {have:.0%}?\n  {shlex.join(words)}"
+
+
+def called() -> list[str]:
+    """What to type to call this program again: its name where the shell finds it, else as it was called."""
+    if shutil.which("cascade"):
+        return ["cascade"]
+    typed = Path(sys.argv[0])
+    return [str(typed)] if typed.name == "cascade" else ["python", "-m", "experiments.cli"]

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from experiments import folder
 from experiments.report import page
 from experiments.report.page import Page, Table
 from experiments.report.series import packed
 from experiments.report.theme import Figure, above, axis, layout
 from experiments.report.words import MISSING, count, listed, money, percent, sentence
+from market.errors import InputError
 
 if TYPE_CHECKING:
     from experiments.liquidation_map import Curve, LiquidationMap
 
 HEIGHT = 560
+TITLE = "Liquidation map: "
+"""How the title of such a page begins, by which an earlier one is known."""
 
 
 def map_page(found: LiquidationMap) -> Page:
     """The page of a map."""
-    made = Page(title=f"Liquidation map: {found.scenario}")
+    made = Page(title=f"{TITLE}{found.scenario}")
     made.add(
         page.paragraph(f"Liquidation map · {found.scenario} Seed {found.seed}.", "kicker"),
         *page.headline(headline(found)),
@@ -45,6 +50,17 @@ def map_page(found: LiquidationMap) -> Page:
     if found.notes:
         made.section("notes", "Notes", page.bullets(found.notes))
     return made
+
+
+def check_target(path: Path) -> None:
+    """Make sure a page can be written to `path` and takes the place of nothing but such a page. Raises InputError."""
+    folder.check_file(path)
+    if not path.exists():
+        return
+    with path.open("rb") as stream:
+        start = stream.read(2000)
+    if f"<title>{TITLE}".encode() not in start:
+        raise InputError(f"{path}: exists and is not a page of `cascade map`; choose another file")
 
 
 def headline(found: LiquidationMap) -> str:

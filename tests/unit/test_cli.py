@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -142,6 +143,24 @@ def test_run_prints_a_table_and_says_where_the_report_is(capsys: pytest.CaptureF
     assert call("run") == 0, "the default folder of an earlier run is replaced"
 
 
+def test_the_default_folder_of_a_changed_scenario_is_its_own(
+    engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for arguments in ((), ("--set", "haircut=0.2"), ("--set", "haircut=0.3"), ("--hours", "0.2"), ("--no-twin",)):
+        assert call("run", *arguments) == 0
+    names = sorted(path.name for path in Path("results/runs").iterdir())
+    assert len(names) == 5
+    assert {"flash-crash-seed1", "flash-crash-seed1-no-twin"} < set(names)
+    assert sum(re.fullmatch("flash-crash-seed1-[0-9a-f]{8}", name) is not None for name in names) == 3
+    capsys.readouterr()
+    Path("results/runs/flash-crash-seed1/thesis.txt").write_text("x")
+    assert call("run") == 2
+    assert "thesis.txt" in capsys.readouterr().err
+    assert call("run", "--out", "results/runs/flash-crash-seed1", "--overwrite") == 2
+    assert len(engine.calls) == 5, "found before the simulation starts"
+    assert Path("results/runs/flash-crash-seed1/thesis.txt").is_file()
+
+
 def test_run_passes_everything_on(engine: Engine) -> None:
     options = ["--prices", "p.csv", "--start", "2021-05-19T06:00", "--hours", "0.25", "--accounts", "a.csv"]
     more = ["--set", "haircut=0.3", "--set", "accounts=8", "--seed", "0", "--no-twin", "--out", "there"]
@@ -179,6 +198,15 @@ def test_json_is_all_there_is_on_stdout(capsys: pytest.CaptureFixture[str]) -> N
     assert call("map", "--json", "--out", "map.html") == 0
     assert json.loads(capsys.readouterr().out)["rows"][0]["asset"] == "BTC"
     assert Path("map.html").is_file()
+    assert call("map", "--out", "map.html") == 0, "an earlier map is replaced"
+
+
+def test_map_replaces_no_other_file(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("thesis.html").write_text("x")
+    assert call("map", "--out", "thesis.html") == 2
+    assert capsys.readouterr().err.startswith("error: thesis.html: exists and is not a page of `cascade map`")
+    assert Path("thesis.html").read_text() == "x"
+    assert engine.calls == []
 
 
 @pytest.mark.usefixtures("engine")
@@ -199,6 +227,20 @@ def test_tables_in_a_pipe_are_one_line_a_row(capsys: pytest.CaptureFixture[str])
     first = lines.index("BTC alone: more than the books hold from −11% and +11%") + 2
     assert lines[first].split() == ["−50%", "30,000", "50", "0.5", "0.1", "4.90", "0.0"]
     assert max(len(line) for line in lines) <= show.WIDTH
+
+
+@pytest.mark.usefixtures("engine")
+def test_on_a_narrow_terminal_explain_keeps_keys_whole(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    key = "agents.market_makers.default.volatility_elasticity"
+    show.print_values([(key, "0.5", "ratio", "presets/perp-venue.toml:12", "How fast it widens. " * 5)])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == key
+    assert lines[1].split() == ["=", "0.5", "ratio"]
+    assert max(map(len, lines[1:])) <= 40
 
 
 @pytest.mark.parametrize(

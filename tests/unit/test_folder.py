@@ -11,15 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from experiments.folder import atomic, check
+from experiments.folder import atomic, check, write_file
 from market.errors import InputError
 
 
 def write(target: Path, text: str = "{}", *, replace: bool = False) -> None:
     with atomic(target, replace=replace) as folder:
         (folder / "run.json").write_text(text)
-        (folder / "sub").mkdir()
-        (folder / "sub" / "data").write_text("x")
+        (folder / "kpis.json").write_text("{}")
 
 
 def fail(target: Path, error: BaseException) -> None:
@@ -35,7 +34,7 @@ def names(folder: Path) -> list[str]:
 def test_written_whole_with_parents(tmp_path: Path) -> None:
     write(tmp_path / "a" / "b" / "run")
     assert names(tmp_path / "a" / "b") == ["run"]
-    assert names(tmp_path / "a" / "b" / "run") == ["run.json", "sub"]
+    assert names(tmp_path / "a" / "b" / "run") == ["kpis.json", "run.json"]
 
 
 def test_relative_target_survives_a_change_of_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,6 +69,10 @@ def test_what_may_be_replaced(tmp_path: Path) -> None:
     write(target, "second", replace=True)
     assert (target / "run.json").read_text() == "second"
     assert names(tmp_path) == ["run"]
+    (target / "thesis.txt").write_text("x")
+    with pytest.raises(InputError, match=r"no run writes: thesis\.txt;"):
+        write(target, "third", replace=True)
+    assert names(target) == ["kpis.json", "run.json", "thesis.txt"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("x")
     (tmp_path / "file").write_text("x")
@@ -99,6 +102,21 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, code: int) -
         fail(tmp_path / "run", OSError(code, "whatever a library says\nin two lines"))
     assert str(caught.value) == f"{tmp_path / 'run'}: cannot be written: {os.strerror(code)}; nothing was written"
     assert names(tmp_path) == []
+
+
+def test_a_file_on_a_full_disk_is_named_and_leaves_the_earlier_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    target = tmp_path / "map.html"
+    write_file(target, "old")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputError, match=r"map\.html: cannot be written: No space left on device"):
+        write_file(target, "new")
+    assert target.read_text() == "old"
+    assert names(tmp_path) == ["map.html"]
 
 
 def test_other_system_errors_are_not_disguised(tmp_path: Path) -> None:

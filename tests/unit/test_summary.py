@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import re
 import shlex
+import shutil
+import sys
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,17 +88,19 @@ def test_a_narrow_terminal_gets_one_column(monkeypatch: pytest.MonkeyPatch) -> N
         (["assets.BTC.haircut=0.0"], "BTC-PERP", ("ETH", 0.15, 0.3)),
     ],
 )
-def test_the_hint_changes_one_haircut(sets: list[str], main: str, wanted: tuple[str, float, float]) -> None:
+def test_the_hint_changes_one_haircut(
+    monkeypatch: pytest.MonkeyPatch, sets: list[str], main: str, wanted: tuple[str, float, float]
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: f"bin/{name}")
     scenario = Scenario.load("flash-crash", overrides=sets)
     run = ["flash-crash", *(word for text in sets for word in ("--set", text))]
-    said = summary.hint(scenario, run=run, main=main, folder=Path("there"))
+    said = summary.hint(scenario, run=run, main=main)
     assert said is not None
     question, line = said.splitlines()
     symbol, have, other = wanted
     assert question == f"what if the haircut on {symbol} were {other:.0%} instead of {have:.0%}?"
     typed = shlex.split(line)
     assert typed[:2] == ["cascade", "run"]
-    assert typed[-2:] == ["--out", "there"]
     changes = [text for option, text in pairwise(typed) if option == "--set"]
     before = {leaf.path: leaf.value for leaf in leaves(scenario)}
     after = {leaf.path: leaf.value for leaf in leaves(Scenario.load(typed[2], overrides=changes))}
@@ -109,13 +112,20 @@ def test_the_hint_changes_one_haircut(sets: list[str], main: str, wanted: tuple[
 def test_without_haircuts_there_is_no_hint() -> None:
     flat = [f"assets.{symbol}.haircut=0" for symbol in ("BTC", "ETH", "SOL")]
     scenario = Scenario.load("flash-crash", overrides=flat)
-    assert summary.hint(scenario, run=["flash-crash"], main="ETH-PERP", folder=Path("there")) is None
+    assert summary.hint(scenario, run=["flash-crash"], main="ETH-PERP") is None
 
 
-def test_the_hint_replaces_its_own_earlier_result(tmp_path: Path) -> None:
-    said = summary.hint(Scenario.load("calm"), run=["calm"], main="ETH-PERP", folder=tmp_path)
+@pytest.mark.parametrize(
+    ("typed", "wanted"), [(".venv/bin/cascade", ".venv/bin/cascade run"), ("cli.py", "python -m experiments.cli run")]
+)
+def test_off_the_path_the_hint_says_how_the_program_was_called(
+    monkeypatch: pytest.MonkeyPatch, typed: str, wanted: str
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    monkeypatch.setattr(sys, "argv", [typed])
+    said = summary.hint(Scenario.load("calm"), run=["calm"], main="ETH-PERP")
     assert said is not None
-    assert said.endswith("--overwrite")
+    assert said.splitlines()[1].strip().startswith(f"{wanted} calm --set ")
 
 
 def test_depths_and_ranks_of_cascades() -> None:
