@@ -291,8 +291,9 @@ class TraderCohort:
         self._stream = world.streams.stream("traders", width=2)
         ledger, watch = world.ledger, world.watch
         self._state = cast.state
+        woken = np.zeros(int(rules["most_wakes"][0]) + 1, np.int64)
         self._arrays = (
-            rules, self.traders, self.stops, cast.state, world.instruments["mark"].astype(np.float64),
+            rules, woken, self.traders, self.stops, cast.state, world.instruments["mark"].astype(np.float64),
             world.instruments, world.assets, world.tiers, ledger.positions, ledger.cash, ledger.accounts,
             world.books.counters, watch.touched, watch.touched_mark,
         )  # fmt: skip

@@ -262,14 +262,38 @@ def _wake(
 
 
 @kernel
+def _choose(woken, count, seed, traders, positions, cash, accounts):
+    """Write who wakes into `woken[:count]`; return a sum that has no meaning.
+
+    Their rows lie anywhere in memory. Looking at all of them before anybody acts lets the processor fetch them at the
+    same time; the sum keeps the compiler from leaving the looks out.
+    """
+    n = traders.shape[0]
+    for number in range(count):
+        drawn = uniform(seed, 2 * number)
+        k = traders[int(drawn * n)].guide
+        while traders[k].upto <= drawn and k < n - 1:
+            k += 1
+        woken[number] = k
+    seen = 0
+    for number in range(count):
+        account = traders[woken[number]].account
+        seen += accounts[account].claim + cash[account, 0]
+        for book in range(0, positions.shape[1], 2):
+            seen += positions[account, book].lots
+    return seen
+
+
+@kernel
 def decide(
-    tick, row, messages, count, most_top_ups, rules, traders, stops, state, slow, instruments, assets, tiers, positions,
-    cash, accounts, counters, touched, touched_mark,
+    tick, row, messages, count, most_top_ups, rules, woken, traders, stops, state, slow, instruments, assets, tiers,
+    positions, cash, accounts, counters, touched, touched_mark,
 ):  # fmt: skip
     """Everything the cohort does in a tick; return the new number of messages.
 
     `row` float64[2]: one draw for the number of traders that wake, and the salt of the tick's other draws. Who wakes
-    is drawn in proportion to attention, so each trader's wake-ups are a Poisson process of its own.
+    is drawn in proportion to attention, so each trader's wake-ups are a Poisson process of its own. `woken`
+    int64[most_wakes + 1] is working space.
     """
     rule = rules[0]
     _pay_top_ups(
@@ -279,15 +303,12 @@ def decide(
     attention = _follow(rule, slow, instruments)
     count = _fire_stops(messages, count, traders, stops, state, instruments, positions)
     seed = seed_of(row[1])
-    n = traders.shape[0]
-    for number in range(poisson(row[0], rule.wakes * attention, rule.most_wakes)):
-        drawn = uniform(seed, 2 * number)
-        k = traders[int(drawn * n)].guide
-        while traders[k].upto <= drawn and k < n - 1:
-            k += 1
+    wakes = poisson(row[0], rule.wakes * attention, rule.most_wakes)
+    woken[rule.most_wakes] = _choose(woken, wakes, seed, traders, positions, cash, accounts)
+    for number in range(wakes):
         coin = uniform(seed, 2 * number + 1)
         count = _wake(
-            tick, k, coin, messages, count, rule, traders, state, slow, instruments, assets, tiers, positions, cash,
-            accounts,
+            tick, woken[number], coin, messages, count, rule, traders, state, slow, instruments, assets, tiers,
+            positions, cash, accounts,
         )  # fmt: skip
     return count
