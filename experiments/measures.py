@@ -12,6 +12,7 @@ from agents.oracle import OracleCohort
 from experiments.contagion import Contagion
 from experiments.frames import asset_usd, quote_usd
 from experiments.latency import latency_kpis
+from experiments.liquidity import profit_usd, recovery_seconds
 from experiments.recorder import DEPTH_BPS
 from market.instruments import USD_QUANTA
 from market.kernels.records import FORCED_ADL, INSURANCE_FUND, SYSTEM_ACCOUNTS
@@ -189,11 +190,13 @@ def main_instrument(world: World) -> int:
 
 
 def _liquidity(trace: Trace) -> Kpis:
-    """Depth on the main instrument's bid side and open interest, at the start and at the trough of the mark."""
+    """Bids of the main instrument and open interest, before and at the trough of the mark; how bids came back, and what
+    those who made and arbitraged the books earned."""
     world, recorder = trace.built.world, trace.recorder
     main = main_instrument(world)
     mark = recorder.ticks["mark"][: recorder.n, main].astype(np.float64)
-    trough = largest_fall(mark).end
+    fall = largest_fall(mark)
+    trough = fall.end
     at = recorder.sampled_at[: recorder.n_samples]
     near = int(np.argmin(np.abs(at - trough)))
     usd = quote_usd(world)
@@ -201,6 +204,15 @@ def _liquidity(trace: Trace) -> Kpis:
     for column, distance in enumerate(DEPTH_BPS):
         for name, row in (("before", 0), ("trough", near)):
             made[f"bid_depth_{distance:g}bps_{name}_usd"] = float(recorder.depth[row, main, 0, column] * usd[main])
+    bids = recorder.depth[: recorder.n_samples, main, 0, DEPTH_BPS.index(50.0)] * usd[main]
+    made["bid_depth_50bps_least_usd"] = float(bids.min())
+    made["bid_depth_50bps_recovery_seconds"] = recovery_seconds(
+        bids,
+        before=int(np.searchsorted(at, fall.start)),
+        sample_seconds=recorder.sample_ticks * world.tick_seconds,
+    )
+    made["market_maker_profit_usd"] = profit_usd(trace, "market_maker")
+    made["arbitrageur_profit_usd"] = profit_usd(trace, "arbitrageur")
     per_lot = world.instruments["tick_value"] * usd
     for name, row in (("before", 0), ("after", recorder.n_samples - 1)):
         lots = recorder.open_interest[row]

@@ -92,6 +92,12 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "bid_depth_50bps_trough_usd": Entry("bids within 50 bps, trough", ""),
         "bid_depth_100bps_before_usd": Entry("bids within 100 bps, start", ""),
         "bid_depth_100bps_trough_usd": Entry("bids within 100 bps, trough", ""),
+        "bid_depth_50bps_least_usd": Entry("bids within 50 bps, least", "of all samples"),
+        "bid_depth_50bps_recovery_seconds": Entry(
+            "their recovery time", "time constant of coming back from the low; not given if half was never gone", "s"
+        ),
+        "market_maker_profit_usd": Entry("makers' profit", "on all books, open profit included; not of what they own"),
+        "arbitrageur_profit_usd": Entry("arbitrageurs' profit", "likewise, hedges outside included"),
         "open_interest_before_usd": Entry("open interest, start", "long positions at the mark, all instruments"),
         "open_interest_after_usd": Entry("open interest, end", ""),
         "capital_used_ratio": Entry("leverage in use", "notional of customers per dollar of their net equity, start"),
