@@ -21,10 +21,13 @@ from agents.recorded_accounts import RecordedAccounts
 from experiments.toml_tree import suggest
 from market.errors import InputError
 from market.instruments import LARGEST_MONEY, Asset, Instrument
+from market.kernels.records import SYSTEM_NAMES
 
 SYMBOL_COLUMNS = ("asset", "instrument")
 COLUMNS = ("account", *SYMBOL_COLUMNS, "quantity", "entry_price")
 _VALID_COLUMNS = "columns account, asset or instrument, quantity and, if known, entry_price"
+_AGENTS = r"keeper-\d+|large_order-\d+|(?:arbitrageur|market_maker)-.+-\d+"
+"""Names that the simulator gives to agents."""
 _ROUNDING = 1e-9
 """A quantity so near to a whole number of lots counts as one: it was written in decimals."""
 
@@ -34,15 +37,15 @@ def read_accounts(
 ) -> RecordedAccounts:
     """The accounts of a file in the order in which they first appear. Raises InputError for whatever cannot be used."""
     path = Path(file)
-    table = _load(path)
+    table, ignored = _load(path)
     table["symbol"] = _symbols(table, path, known=[*assets, *instruments])
     _check_kinds(table, path, assets=assets, instruments=instruments)
     codes, names = pd.factorize(table["account"])
     table["number"] = codes
     balances = table[table["symbol"].isin(list(assets))]
     positions = table[table["symbol"].isin(list(instruments))]
-    quanta, cut_balances = _whole(balances, path, {symbol: asset.quantum for symbol, asset in assets.items()})
-    lots, cut_positions = _whole(positions, path, {symbol: item.lot_size for symbol, item in instruments.items()})
+    quanta, cut_quanta = _whole(balances, path, {symbol: asset.quantum for symbol, asset in assets.items()})
+    lots, cut_lots = _whole(positions, path, {symbol: item.lot_size for symbol, item in instruments.items()})
     return RecordedAccounts(
         names=tuple(str(name) for name in names),
         balance_accounts=_integers(balances["number"]),
@@ -52,20 +55,28 @@ def read_accounts(
         position_books=_rows(positions, list(instruments)),
         position_lots=lots,
         entry_prices=_floats(positions["entry_price"]),
-        notes=_notes(path, n_accounts=len(names), n_positions=len(lots), cut=(cut_balances, cut_positions)),
+        notes=_notes(path, n_accounts=len(names), n_positions=len(lots), cut=(cut_quanta, cut_lots), ignored=ignored),
     )
 
 
-def _notes(path: Path, *, n_accounts: int, n_positions: int, cut: tuple[int, int]) -> tuple[str, ...]:
-    notes = [f"{path.name}: {n_accounts:,} accounts with {n_positions:,} positions"]
-    for count, what, unit in zip(cut, ("balances", "positions"), ("quanta", "lots"), strict=True):
-        if count:
-            notes.append(f"{path.name}: {what} cut toward zero to whole {unit}: {count:,}")
+def _notes(
+    path: Path, *, n_accounts: int, n_positions: int, cut: tuple[int, int], ignored: list[str]
+) -> tuple[str, ...]:
+    notes = [f"{path.name}: {_counted(n_accounts, 'account')} with {_counted(n_positions, 'position')}"]
+    if ignored:
+        notes.append(f"{path.name}: columns not used: {', '.join(ignored)}")
+    for number, what, unit in zip(cut, ("balances", "positions"), ("quanta", "lots"), strict=True):
+        if number:
+            notes.append(f"{path.name}: {what} cut toward zero to whole {unit}: {number:,}")
     return tuple(notes)
 
 
-def _load(path: Path) -> pd.DataFrame:
-    """The needed columns with numbers as float64, plus `row`: where the file has it."""
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _load(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """The needed columns with numbers as float64, plus `row`: where the file has it; and the other columns' names."""
     kind = path.suffix.lower()
     if not path.is_file():
         raise InputError(file=path, what="no such file", valid="a CSV or Parquet table of accounts")
@@ -80,17 +91,22 @@ def _load(path: Path) -> pd.DataFrame:
     _check_columns(list(map(str, table.columns)), path)
     if table.empty:
         raise InputError(file=path, what="has no rows", valid="at least one balance or position")
+    ignored = [str(name) for name in table.columns if name not in COLUMNS]
     table = table[[name for name in COLUMNS if name in table.columns]].copy()
     table["row"] = np.arange(len(table)) + (2 if kind == ".csv" else 1)
     nameless = table["account"].isna()
     if nameless.any():
         raise _row_error(table[nameless], path, column="account", what="is empty", valid="a name")
     table["account"] = table["account"].astype(str).str.strip()
+    taken = table["account"].isin(SYSTEM_NAMES) | table["account"].str.fullmatch(_AGENTS)
+    if taken.any():
+        what = f"{table['account'][taken].iloc[0]!r} is an account of the simulator's own"
+        raise _row_error(table[taken], path, column="account", what=what, valid="any other name")
     if "entry_price" not in table.columns:
         table["entry_price"] = np.nan
     for name in ("quantity", "entry_price"):
         table[name] = _numbers(table, path, name)
-    return table
+    return table, ignored
 
 
 def _check_columns(columns: list[str], path: Path) -> None:

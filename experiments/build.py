@@ -139,6 +139,8 @@ def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> 
         notes.extend(extra.notes)
     world.size_inboxes(total_messages(cohorts))
     _check_money(world)
+    if isinstance(scenario.population, AccountsFile):
+        notes.extend(_below_maintenance(world))
     return Built(
         world=world,
         rules=Rules(venue=scenario.venue),
@@ -146,6 +148,16 @@ def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> 
         strategies=own,
         notes=tuple(notes),
     )
+
+
+def _below_maintenance(world: World) -> list[str]:
+    """What is odd about a recorded book: accounts that the first tick finds in breach, before any price has moved."""
+    margin_equity, _, maintenance, _ = world.ledger.assess(world.instruments, world.assets, world.tiers).T
+    traders = np.array([role == "trader" for role in world.ledger.roles])
+    below = int((traders & (margin_equity[: len(traders)] < maintenance[: len(traders)])).sum())
+    if not below:
+        return []
+    return [f"{below:,} of {int(traders.sum()):,} accounts below maintenance margin at the start, as the file has them"]
 
 
 def _streams(seed: int) -> Streams:
@@ -196,7 +208,7 @@ def _impact_note(scenario: Scenario) -> str:
     if moved:
         listed = ", ".join(f"{symbol} {bps:g}" for symbol, bps in moved.items())
         return f"permanent impact on top of recorded prices, which contain their crash: {listed} bps per million USD"
-    return "recorded prices contain their crash: no permanent impact, drawdowns are the reference's and the total"
+    return "recorded prices contain their crash: none is added by forced trades here; falls are those of the recording"
 
 
 def _impact(scenario: Scenario) -> NDArray[np.float64]:

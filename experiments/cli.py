@@ -123,7 +123,12 @@ def run(
 
     file = library.find(scenario)
     overrides: list[str | Override] = [*_inputs(prices, start, hours, accounts), *sets]
-    world, provenance = config.load(Scenario, file, overrides=overrides)
+    try:
+        world, provenance = config.load(Scenario, file, overrides=overrides)
+    except InputError as error:
+        if "reference.start: goes with kind replay" in str(error) and start is not None and prices is None:
+            raise InputError("--start: needs --prices FILE") from None
+        raise
     # What may differ from the embedded scenario carries its hash: another world never takes this one's place.
     own = f"-{scenario_hash(world)[:8]}" if overrides or file.parent not in library.FOLDERS else ""
     target = out or RUNS / f"{file.stem}-seed{seed}{own}{'' if twin else '-no-twin'}"

@@ -37,7 +37,8 @@ def find(name: str | Path, *, beside: Path | None = None) -> Path:
                 return candidate
     if text.endswith(".toml") or "/" in text:
         raise InputError(f"{text}: no such file")
-    known = [file.stem for folder in FOLDERS for file in sorted(folder.glob("*.toml"))]
+    # Only a file may build on a preset; somebody at the command line is looking for a scenario.
+    known = [file.stem for folder in FOLDERS[: None if beside else 1] for file in sorted(folder.glob("*.toml"))]
     raise InputError(f"no scenario {text!r}{suggest(text, known)}")
 
 

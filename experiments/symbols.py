@@ -57,12 +57,14 @@ def map_symbols(symbols: Sequence[str], *, assets: Sequence[str] | None, file: s
                 raise _ambiguous(symbol, matches, file=file)
             if matches:
                 chosen[symbol] = matches[0]
+    missing = [asset for asset in assets if asset not in chosen.values()]
+    if missing:
+        what = f"no prices of {', '.join(missing)}, which the scenario has"
+        valid = f"a table with them (this has {', '.join(symbols)}), or a scenario of these assets alone"
+        raise InputError(file=file, where="column symbol", what=what, valid=valid)
     mapping: dict[str, str] = {}
     for asset in assets:
         found = [symbol for symbol, meant in chosen.items() if meant == asset]
-        if not found:
-            what = f"no symbol of the table means {asset}"
-            raise InputError(file=file, where="column symbol", what=what, valid=f"one of {', '.join(symbols)}")
         if len(found) > 1:
             what = f"{' and '.join(found)} all mean {asset}"
             raise InputError(file=file, where="column symbol", what=what, valid="one symbol per asset")

@@ -280,7 +280,7 @@ def _clock(window: Window, clock: Clock) -> list[str]:
     panel = Panel(window=window, low=0.0, high=1.0, top=0.0, bottom=1.0)
     times = clock_steps(window.start, window.end, 8)
     whole = all(seconds % 60.0 == 0.0 for seconds in times)
-    title = clock.title.replace("h:min:s", "h:min") if whole else clock.title
+    title = clock.title if whole else clock.title.replace("h:min", "h:min:s")
     made = [_text((LEFT + RIGHT) / 2.0, 592.0, title, size=12.0, more=' text-anchor="middle"')]
     for seconds in times:
         words = clock.text(seconds).split(" ")[-1]

@@ -124,8 +124,7 @@ def _why(facts: Facts) -> list[str]:
     if facts.broken_anyway is not None:
         dragged = facts.n_failed - facts.broken_anyway
         said.append(
-            f"In the twin run, on the same random numbers without forced trades, {facts.broken_anyway:,} of the "
-            f"{facts.n_failed:,} fall below maintenance too; the other {dragged:,} were dragged down."
+            f"In the twin run, on the same random numbers without forced trades, {anyway(facts.n_failed, dragged)}."
         )
     if facts.forced_loss_share is not None:
         said.append(
@@ -140,6 +139,19 @@ def _why(facts: Facts) -> list[str]:
             "trough."
         )
     return said
+
+
+def anyway(failed: int, dragged: int) -> str:
+    """Who would have failed without forced trades, and who was dragged down by them."""
+    if failed == 1:
+        return "it falls below maintenance too" if dragged == 0 else "it stays above maintenance: it was dragged down"
+    if dragged == 0:
+        return f"all {failed:,} fall below maintenance too"
+    if dragged == failed:
+        return f"none of the {failed:,} falls below maintenance: all were dragged down"
+    anyway = failed - dragged
+    falls, others = "falls" if anyway == 1 else "fall", "was" if dragged == 1 else "were"
+    return f"{anyway:,} of the {failed:,} {falls} below maintenance too; the other {dragged:,} {others} dragged down"
 
 
 def _effect(facts: Facts) -> str:

@@ -97,9 +97,9 @@ class Clock:
 
     @property
     def title(self) -> str:
-        """What an axis or a column of times is called."""
+        """What an axis of times is called, as long as it shows whole minutes."""
         if self.start is None:
-            return "time since start, h:min:s"
+            return "time since start, h:min"
         moment = self.start.astimezone(UTC)
         return f"UTC, from {moment.day} {moment:%B %Y}"
 

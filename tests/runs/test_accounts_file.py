@@ -18,6 +18,8 @@ short,,BTC-PERP,-1.0,60000
 coin,BTC,,0.5,
 coin,,ETH-PERP,100.0,3000
 idle,USDC,,1000,
+broke,USDC,,100,
+broke,,SOL-PERP,100.0,
 """
 CRASH = ("reference.crash_at_seconds=20", "reference.crash_duration_seconds=120", "reference.crash_log_return=-0.10")
 
@@ -46,13 +48,14 @@ def test_a_book_of_accounts_through_a_crash(tmp_path: Path, capsys: pytest.Captu
         )
     assert not ended.value.code
     found = json.loads(capsys.readouterr().out)
-    assert f"book{ending}: 4 accounts with 3 positions" in found["notes"]
+    assert f"book{ending}: 5 accounts with 4 positions" in found["notes"]
+    assert "1 of 5 accounts below maintenance margin at the start, as the file has them" in found["notes"]
     assert found["seed"] == 0
     assert found["conservation_error"] == found["waterfall_error"] == 0
     accounts = pd.read_parquet(tmp_path / "x" / "accounts.parquet").set_index("account")
     assert accounts.loc["edge", "net_equity_before_usd"] == pytest.approx(3_000.0, abs=100.0)
     assert accounts.loc["coin", "net_equity_before_usd"] == pytest.approx(30_000.0, rel=0.01)
-    assert set(accounts[accounts["role"] == "trader"].index) <= {"edge", "short", "coin", "idle"}
+    assert set(accounts[accounts["role"] == "trader"].index) <= {"edge", "short", "coin", "idle", "broke"}
     closed = set(pd.read_parquet(tmp_path / "x" / "liquidations.parquet").query("kind != 'adl'")["account"])
     assert "edge" in closed, "20 times levered into a fall of a tenth"
     assert not closed & {"short", "idle"}

@@ -126,6 +126,14 @@ COLUMNS = "columns account, asset or instrument, quantity and, if known, entry_p
             "line 2, column account: is empty; valid: a name",
         ),
         (
+            HEAD + "a,BTC,1\ninsurance_fund,BTC,1\n",
+            "line 3, column account: 'insurance_fund' is an account of the simulator's own; valid: any other name",
+        ),
+        (
+            HEAD + "keeper-15,BTC,1\n",
+            "line 2, column account: 'keeper-15' is an account of the simulator's own; valid: any other name",
+        ),
+        (
             HEAD + "a,,1\n",
             "line 2, column asset|instrument: names neither; valid: an asset or an instrument",
         ),
@@ -168,6 +176,12 @@ def test_mistakes_are_named_in_one_line(tmp_path: Path, text: str, message: str)
     with pytest.raises(InputError) as caught:
         read_accounts(file, assets=ASSETS, instruments=INSTRUMENTS)
     assert str(caught.value) == f"{file}: {message}"
+
+
+def test_columns_that_are_not_used_are_noted(tmp_path: Path) -> None:
+    file = write(tmp_path, "account,asset,quantity,desk,region\na,USDC,1,x,y\n")
+    accounts = read_accounts(file, assets=ASSETS, instruments=INSTRUMENTS)
+    assert accounts.notes == ("book.csv: 1 account with 0 positions", "book.csv: columns not used: desk, region")
 
 
 def test_files_that_are_no_table_are_refused(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def test_too_few_days_or_a_missing_asset_is_one_line(tmp_path: Path) -> None:
     write_prices(file, days=40, symbols=("BTCUSDT", "ETHUSDT"))
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 2
-    assert "no symbol of the table means SOL" in done.stderr
+    assert "no prices of SOL, which the scenario has" in done.stderr
 
 
 def test_a_price_of_zero_is_refused(tmp_path: Path) -> None:

@@ -132,7 +132,9 @@ def test_missing_things(save: Any, tmp_path: Any) -> None:
     assert "cannot be read" in refused(tmp_path / "latin.csv")
     assert "has no rows" in refused(save(table().iloc[:0]))
     assert "column high: is missing; valid: columns ts, symbol" in refused(save(table().drop(columns="high")))
-    assert "no symbol of the table means SOL; valid: one of BTCUSDT, ETHUSDT" in refused(save(table()), assets=["SOL"])
+    assert "no prices of SOL, which the scenario has; valid: a table with them" in refused(
+        save(table()), assets=["SOL"]
+    )
     gap = refused(save(table().drop(index=[3, 4])))
     assert "symbol BTCUSDT: 2 of 12 bars are missing, the first at 2021-05-19T06:15Z" in gap
     assert "has one bar" in refused(save(table(bars=1)))

@@ -17,7 +17,7 @@ from experiments import summary
 from experiments.fields import leaves
 from experiments.report.facts import facts
 from experiments.report.glossary import GROUPS
-from experiments.report.story import story
+from experiments.report.story import anyway, story
 from experiments.scenario import Scenario
 from experiments.show import WIDTH
 from tests.synthetic import synthetic_result
@@ -139,3 +139,16 @@ def test_depths_and_ranks_of_cascades() -> None:
     members = causes.root == next(iter(ranks))
     assert of_largest == len(np.unique(causes.generation[members])) <= deepest
     assert synthetic_result(n_events=0).causes.cascade_depths() == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("failed", "dragged", "said"),
+    [
+        (1, 0, "it falls below maintenance too"),
+        (3, 0, "all 3 fall below maintenance too"),
+        (3, 1, "2 of the 3 fall below maintenance too; the other 1 was dragged down"),
+        (3, 3, "none of the 3 falls below maintenance: all were dragged down"),
+    ],
+)
+def test_who_would_have_failed_anyway(failed: int, dragged: int, said: str) -> None:
+    assert anyway(failed, dragged) == said
