@@ -73,11 +73,7 @@ SET = "--set"
     ("arguments", "message"),
     [
         (["typo.toml"], "typo.toml:4: venue.liquidation.slippage_limt_bps: unknown key; did you mean 'slippage_limit_"),
-<<<<<<< HEAD
         (["negative.toml"], "negative.toml:4: agents.background.default.limit_size_usd: expected a number in (0, 1e+"),
-=======
-        (["negative.toml"], "negative.toml:4: agents.background.default.limit_size_usd: expected a number in (0, 1e+1"),
->>>>>>> kind
         (["unit.toml"], 'unit.toml:3: tick_seconds: expected a number in (0, 1e+09] (s), got "1 s"'),
         (["quote.toml"], "quote.toml:4: instruments.BTC-PERP: no asset 'USDX'; assets are USDC, BTC, ETH, SOL"),
         (["syntax.toml"], "syntax.toml:3: not valid TOML"),
