@@ -135,7 +135,7 @@ def test_orders_through_the_reference_leave() -> None:
 
 def test_orders_stay_inside_the_valid_prices() -> None:
     flow = BookFlow(largest_distance_bps=9_000.0, median_distance_bps=9_000.0, distance_tail=0.5)
-    small = book_of(flow, prices=Prices(np.full((1, 1), 3.0)))
+    small = book_of(flow, prices=Prices(np.full((1, 1), 6.0)))
     sent = messages(small, 200)
     placed = sent[sent["op"] == LIMIT]
     assert placed["price"].min() >= 1
