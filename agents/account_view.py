@@ -36,7 +36,7 @@ class AccountView:
 
     def _assess(self) -> list[int]:
         world = self._world
-        figures: list[int] = self._ledger.assess(world.instruments, world.assets, world.tiers)[0].tolist()
+        figures: list[int] = self._ledger.assess(world.instruments, world.assets, world.margin)[0].tolist()
         return figures
 
     @property

@@ -188,7 +188,7 @@ class Makers:
         inbox.count, self._known = decide(
             inbox.messages, first, before.messages, before.handles, self._first, self._count, self.records,
             self.handles, self._references, self._known, world.tick, world.tick_seconds, world.books.orders,
-            world.instruments, world.assets, world.tiers, ledger.positions, ledger.cash, ledger.accounts,
+            world.instruments, world.assets, world.margin, ledger.positions, ledger.cash, ledger.accounts,
         )  # fmt: skip
         self._first, self._count = first, inbox.count - first
 

@@ -15,7 +15,7 @@ from agents.strategy_orders import Cancel, Order, Outcome, Resting
 from agents.units import Units
 from market.errors import InputError
 from market.kernels.records import BUY, NONE, SELL, SPOT
-from market.margin import liquidation_price
+from market.margin.prices import liquidation_price
 from market.streams import Draws
 from market.world import World
 
@@ -91,10 +91,10 @@ class BookView:
 
     @property
     def liquidation_price(self) -> float | None:
-        """Mark at which the own account breaks, all else as it stands; None without one (market/margin.py)."""
+        """Mark at which the own account breaks, all else as it stands; None without one (market/margin/prices.py)."""
         world = self._world
         return liquidation_price(
-            world.ledger, world.instruments, world.assets, world.tiers, account=self._owner.account, book=self._book
+            world.ledger, world.instruments, world.assets, world.margin, account=self._owner.account, book=self._book
         )
 
     def depth_usd(self, side: Side, *, within_bps: float) -> float:

@@ -294,7 +294,7 @@ class TraderCohort:
         woken = np.zeros(int(rules["most_wakes"][0]) + 1, np.int64)
         self._arrays = (
             rules, woken, self.traders, self.stops, cast.state, world.instruments["mark"].astype(np.float64),
-            world.instruments, world.assets, world.tiers, ledger.positions, ledger.cash, ledger.accounts,
+            world.instruments, world.assets, world.margin, ledger.positions, ledger.cash, ledger.accounts,
             world.books.counters, watch.touched, watch.touched_mark,
         )  # fmt: skip
 

@@ -23,11 +23,11 @@ from market.instruments import (
     asset_records,
     instrument_records,
     quanta,
-    tier_records,
 )
 from market.kernels.marks import set_marks, set_references
 from market.kernels.records import CROWD_ACCOUNT, INSURANCE_FUND, REST_OF_MARKET
 from market.ledger import Ledger
+from market.margin.tables import write_margin_rules
 from market.reference import ReferencePath, ReplayPrices
 from market.simulation import Cast, Rules
 from market.streams import Streams
@@ -104,7 +104,7 @@ def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> 
     large_orders = tuple(agents.large_orders.values())
     everybody: tuple[Any, ...] = (*members, agents.keepers, *large_orders, extra)
 
-    records = instrument_records(assets, instruments, highest)
+    records, owned = instrument_records(assets, instruments, highest), asset_records(assets, instruments)
     ledger = Ledger.with_room(
         n_accounts=sum(member.accounts_needed(instruments=instruments) for member in everybody),
         n_assets=len(assets),
@@ -114,9 +114,11 @@ def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> 
         tick_seconds=scenario.tick_seconds,
         asset_symbols=tuple(assets),
         instrument_symbols=tuple(instruments),
-        assets=asset_records(assets, instruments),
+        assets=owned,
         instruments=records,
-        tiers=tier_records(instruments),
+        tiers=write_margin_rules(
+            scenario.venue.margin, assets, instruments, asset_records=owned, instrument_records=records
+        ),
         policy=policy_record(scenario.venue),
         ledger=ledger,
         books=Books(instruments=records, positions=ledger.positions, accounts=ledger.accounts),
@@ -152,7 +154,7 @@ def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> 
 
 def _below_maintenance(world: World) -> list[str]:
     """What is odd about a recorded book: accounts that the first tick finds in breach, before any price has moved."""
-    margin_equity, _, maintenance, _ = world.ledger.assess(world.instruments, world.assets, world.tiers).T
+    margin_equity, _, maintenance, _ = world.ledger.assess(world.instruments, world.assets, world.margin).T
     traders = np.array([role == "trader" for role in world.ledger.roles])
     below = int((traders & (margin_equity[: len(traders)] < maintenance[: len(traders)])).sum())
     if not below:

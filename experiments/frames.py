@@ -148,7 +148,7 @@ def accounts_frame(trace: Trace) -> pd.DataFrame:
     world = trace.built.world
     ledger = world.ledger
     n = len(ledger.names)
-    after = ledger.assess(world.instruments, world.assets, world.tiers)
+    after = ledger.assess(world.instruments, world.assets, world.margin)
     breaches = world.breaches[: world.n_breaches]
     first = np.full(n, np.nan)
     for breach in breaches[::-1]:

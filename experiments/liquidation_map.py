@@ -194,7 +194,7 @@ def _break(
     rows = np.flatnonzero(members & ~broken)
     return int(
         newly_broken(
-            rows, broken, closed[0], closed[1], instruments, assets, world.tiers, ledger.positions, ledger.cash
+            rows, broken, closed[0], closed[1], instruments, assets, world.margin, ledger.positions, ledger.cash
         )
     )
 

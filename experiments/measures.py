@@ -135,7 +135,7 @@ def _losses(trace: Trace) -> Kpis:
     world = trace.built.world
     losses = world.losses[: world.n_losses]
     parts = {name: int(losses[name].sum()) for name in ("fund", "adl", "socialised", "uncovered")}
-    equity = world.ledger.assess(world.instruments, world.assets, world.tiers)[SYSTEM_ACCOUNTS:, 1]
+    equity = world.ledger.assess(world.instruments, world.assets, world.margin)[SYSTEM_ACCOUNTS:, 1]
     still_open = -int(equity[equity < 0].sum())
     events = world.events[: world.n_events]
     adl = events["kind"] == FORCED_ADL

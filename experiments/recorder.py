@@ -62,7 +62,7 @@ class Recorder:
         self.margins_at[row] = at
         ledger = world.ledger
         margin_ratio_counts(
-            ledger.accounts, world.instruments, world.assets, world.tiers, ledger.positions, ledger.cash,
+            ledger.accounts, world.instruments, world.assets, world.margin, ledger.positions, ledger.cash,
             MARGIN_RATIO_EDGES, self.margin_counts[row],
         )  # fmt: skip
         self.n_margins += 1

@@ -103,7 +103,7 @@ class Session:
             margin_ticks=max(1, world.ticks(scenario.recording.margin_seconds)),
         )
         self._opening = Opening(
-            assessment=world.ledger.assess(world.instruments, world.assets, world.tiers),
+            assessment=world.ledger.assess(world.instruments, world.assets, world.margin),
             cash=world.ledger.cash.copy(),
             lots=world.ledger.positions["lots"].copy(),
             marks=world.instruments["mark"].astype(np.int64),

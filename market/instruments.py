@@ -5,7 +5,7 @@ Decimal numbers of the scenario become integers here, exactly: a tick times a lo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Annotated, Literal
 
@@ -15,7 +15,9 @@ from pydantic import Field
 
 from market.errors import InputError
 from market.kernels.records import ASSET, INSTRUMENT, NONE, PERPETUAL, PPM, SPOT, TIER
-from market.parameters import Positive, PositiveUsd, Share, SignedBps, Usd, parameters
+from market.margin.requirement import Tier as Tier
+from market.margin.requirement import check_tiers
+from market.parameters import Positive, PositiveUsd, Share, SignedBps, parameters
 
 USD_QUANTA = 1_000_000
 """USD quanta per dollar: margin figures are counted in millionths of a dollar."""
@@ -50,18 +52,6 @@ class Asset:
         float, Field(ge=0.0, le=1_000.0, json_schema_extra={"unit": "bps per million USD"})
     ] = 0.0
     """Move of the reference price per million USD of net signed aggressive flow on this venue; 0: a small venue."""
-
-
-@parameters
-class Tier:
-    """Margin rates from a notional on, marginal: only the part above the floor pays them."""
-
-    floor_usd: Usd = 0.0
-    """Notional from which the rates hold."""
-    initial: Share = 0.05
-    """Initial margin rate."""
-    maintenance: Share = 0.025
-    """Maintenance margin rate."""
 
 
 @parameters
@@ -113,8 +103,9 @@ def asset_records(assets: Mapping[str, Asset], instruments: Mapping[str, Instrum
         record["price_tick"] = asset.price_tick_usd
         record["price"] = record["reference"] = max(1, round(_exact(price) / _exact(asset.price_tick_usd)))
         record["multiplier"], record["divisor"] = scale.numerator, scale.denominator
-        record["haircut"] = round(asset.haircut * PPM)
-        record["liability_weight"] = round(asset.liability_weight * PPM)
+        record["haircut"] = record["initial_haircut"] = round(asset.haircut * PPM)
+        record["liability_weight"] = record["initial_liability_weight"] = round(asset.liability_weight * PPM)
+        record["deposit_scale"] = record["borrow_scale"] = PPM
         record["is_settlement"] = asset.settlement
         record["fixed"] = asset.valuation == "one"
         record["spot_book"] = NONE
@@ -128,29 +119,35 @@ def asset_records(assets: Mapping[str, Asset], instruments: Mapping[str, Instrum
 
 def tier_records(instruments: Mapping[str, Instrument]) -> NDArray[np.void]:
     """TIER[sum of tiers], instrument by instrument; deductions make every requirement continuous in notional."""
-    rows = []
+    rows: list[tuple[int, ...]] = []
     for symbol, instrument in instruments.items():
-        deductions = {"initial": 0, "maintenance": 0}
-        previous: Tier | None = None
         if instrument.kind == "perpetual" and not instrument.tiers:
             raise InputError(f"instruments.{symbol}.tiers: is empty; a perpetual needs one tier at least")
-        for number, tier in enumerate(instrument.tiers):
-            floor = round(_exact(tier.floor_usd) * USD_QUANTA)
-            if (previous is None) != (floor == 0) or (previous and tier.floor_usd <= previous.floor_usd):
-                raise InputError(f"instruments.{symbol}.tiers[{number}]: floors must start at 0 and rise")
-            if tier.maintenance > tier.initial:
-                raise InputError(f"instruments.{symbol}.tiers[{number}]: maintenance is above initial")
-            if previous and (tier.maintenance < previous.maintenance or tier.initial < previous.initial):
-                raise InputError(f"instruments.{symbol}.tiers[{number}]: rates must not fall as notional rises")
-            for name in deductions:
-                rate = round(getattr(tier, name) * PPM)
-                before = round(getattr(previous, name) * PPM) if previous else rate
-                deductions[name] += floor * (rate - before) // PPM
-            rows.append(
-                (floor, round(tier.initial * PPM), round(tier.maintenance * PPM), *deductions.values()),
-            )
-            previous = tier
+        try:
+            check_tiers(instrument.tiers)
+        except ValueError as error:
+            raise InputError(f"instruments.{symbol}.{error}") from None
+        rows.extend(tier_rows([(tier.floor_usd, tier.initial, tier.maintenance) for tier in instrument.tiers]))
     return np.array(rows, TIER)
+
+
+def tier_rows(tiers: Sequence[tuple[float, float, float]], *, floor_quanta: int = USD_QUANTA) -> list[tuple[int, ...]]:
+    """Rows of TIER from (floor, initial rate, maintenance rate); a floor of 1 is `floor_quanta` quanta.
+
+    Deductions: 0 at first, then that of the tier before + floor x (rate - rate before). rate x size - deduction is
+    then the sum over tiers of rate x the part of the size inside.
+    """
+    rows: list[tuple[int, ...]] = []
+    deductions = [0, 0]
+    before: tuple[int, int] | None = None
+    for size, *rates in tiers:
+        floor = round(_exact(size) * floor_quanta)
+        initial, maintenance = (round(rate * PPM) for rate in rates)
+        for at, rate in enumerate((initial, maintenance)):
+            deductions[at] += floor * (rate - (rate if before is None else before[at])) // PPM
+        before = (initial, maintenance)
+        rows.append((floor, initial, maintenance, *deductions))
+    return rows
 
 
 def instrument_records(
@@ -195,6 +192,8 @@ def instrument_records(
         record["taker_fee"] = round(instrument.taker_fee_bps * PPM / 10_000)
         record["tick_size"] = instrument.tick_size
         record["best_ask"] = record["n_levels"] - 1
+        record["stress"] = record["profit_weight"] = PPM
+        record["profit_cap"] = LARGEST_MONEY
         level_base += int(record["n_levels"])
         first_tier += len(instrument.tiers)
     return records

@@ -29,6 +29,9 @@ from market.kernels.records import (
     SYSTEM_NAMES,
 )
 
+MarginTables = tuple[NDArray[np.int32], NDArray[np.void]]
+"""(modes int32[n_accounts], tiers TIER[n]): what an assessment reads beside prices, balances and positions."""
+
 
 @dataclass(kw_only=True)
 class Ledger:
@@ -101,9 +104,10 @@ class Ledger:
         return int(np.abs(self.cash[CLEARING] + expected).sum())
 
     def assess(
-        self, instruments: NDArray[np.void], assets: NDArray[np.void], tiers: NDArray[np.void]
+        self, instruments: NDArray[np.void], assets: NDArray[np.void], margin: MarginTables
     ) -> NDArray[np.int64]:
         """int64[n, 4]: margin equity, net equity, maintenance and initial margin of every account, USD quanta."""
         out = np.zeros((len(self.accounts), 4), np.int64)
-        assess_all(self.accounts, instruments, assets, tiers, self.positions, self.cash, out)
+        own = (self.accounts["mode"], *margin[1:])
+        assess_all(self.accounts, instruments, assets, own, self.positions, self.cash, out)
         return out

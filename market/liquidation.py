@@ -61,7 +61,7 @@ def open_claims(world: World, *, round_: int, clock: int) -> int:
     """Assess whoever the safe-distance filter cannot rule out; return the number of open claims."""
     state = world.watch
     world.make_room_for_breaches()
-    common = (world.ledger.accounts, world.instruments, world.assets, world.tiers, world.ledger.positions)
+    common = (world.ledger.accounts, world.instruments, world.assets, world.margin, world.ledger.positions)
     if state.full_assessment:
         members, count = state.everybody, len(state.everybody)
     else:
@@ -92,6 +92,6 @@ def serve_round(world: World, keepers: Keepers, *, room: int, round_: int, clock
         world.claims, world.bids, n_bids, room, world.blocks, keepers.records, world.tick, round_, clock, after,
         world.policy, world.events, scratch["rank"], scratch["key"], scratch["amounts"], scratch["book_marks"],
         scratch["message"], scratch["handle"], world.forced_fills, *world.books.arrays,
-        world.ledger.cash, world.assets, world.tiers, world.watch.touched, world.watch.touched_mark,
+        world.ledger.cash, world.assets, world.margin, world.watch.touched, world.watch.touched_mark,
     )  # fmt: skip
     return served

@@ -23,7 +23,7 @@ def trade(world: World, inbox: Inbox) -> None:
         *world.books.arrays,
         world.ledger.cash,
         world.assets,
-        world.tiers,
+        world.margin,
         world.watch.touched,
         world.watch.touched_mark,
     )

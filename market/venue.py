@@ -17,6 +17,7 @@ from market.breakers import Breakers
 from market.instruments import USD_QUANTA
 from market.kernels import records
 from market.kernels.records import POLICY, PPM
+from market.margin.rules import Margin
 from market.marks import BasisMark as BasisMark
 from market.marks import FundingMark as FundingMark
 from market.marks import IndexMark as IndexMark
@@ -192,6 +193,8 @@ class Venue:
     """How accounts below maintenance are closed."""
     waterfall: Waterfall = Waterfall()
     """Who pays for what is left."""
+    margin: Margin = Margin()
+    """What collateral counts for and what positions need."""
     breakers: Breakers = Breakers()
     """What slows a fall down."""
     block_space: BlockSpace = OwnBlocks()

@@ -30,7 +30,7 @@ from market.kernels.records import (
     MESSAGE,
 )
 from market.kernels.watch import RINGS
-from market.ledger import Ledger
+from market.ledger import Ledger, MarginTables
 from market.marks import Carry, Twap, mark_state
 from market.streams import Stream, Streams
 from market.venue import Venue
@@ -114,6 +114,8 @@ class World:
     """Block space that everybody shares; None when liquidation calls have blocks of their own."""
     mark_state: Twap | Carry | None = None
     """What the mark rule has to remember beside the basis."""
+    margin: MarginTables = field(init=False)
+    """Everything an assessment reads beside prices, balances and positions."""
     impact: NDArray[np.float64] = field(init=False)
     """float64[n_assets]: permanent log displacement of the reference by this venue's flow."""
     funding_carried: NDArray[np.float64] = field(init=False)
@@ -138,6 +140,7 @@ class World:
     def __post_init__(self) -> None:
         n_accounts, n_instruments = self.ledger.positions.shape
         n_assets = len(self.assets)
+        self.margin = (self.ledger.accounts["mode"], self.tiers)
         self.impact = np.zeros(n_assets)
         self.arrival_salt = self.streams.stream("arrival", width=1)
         self.funding_carried = np.zeros(n_instruments)

@@ -7,8 +7,8 @@ import numpy as np
 from agents.kernels.orders import put_cancel, put_order, rests, slot_of, usd_per_tick
 from agents.kernels.references import reference_seen, remember_references
 from market.kernels.jit import inline, kernel
-from market.kernels.margin import initial_requirement, maintenance_of, unrealised
-from market.kernels.records import BUY, LIMIT, POST_ONLY, SELL, SPOT, f8, i4, i8
+from market.kernels.margin import maintenance_of, requirement_of, unrealised
+from market.kernels.records import BUY, INITIAL, LIMIT, POST_ONLY, SELL, SPOT, f8, i4, i8
 
 MAKER = np.dtype(
     [
@@ -94,7 +94,7 @@ def _fair_price(maker, tick, dt, instrument, ring, known):
 
 
 @kernel
-def _standing(maker, fair, unit, instruments, assets, tiers, positions, cash):
+def _standing(maker, fair, unit, instruments, assets, margin, positions, cash):
     """(inventory in lots, equity in USD, maintenance and initial margin of the position as shares of equity)."""
     book = maker.book
     account = maker.account
@@ -108,8 +108,8 @@ def _standing(maker, fair, unit, instruments, assets, tiers, positions, cash):
     equity = (cash[account, instrument.quote] + unrealised(account, book, instruments, positions)) * usd
     if held == 0 or equity <= 0.0:
         return float(held), equity, 0.0, 0.0
-    maintenance = maintenance_of(account, instruments, assets, tiers, positions) * 1e-6
-    initial = initial_requirement(book, abs(held), instruments, assets, tiers) * 1e-6
+    maintenance = maintenance_of(account, instruments, assets, margin, positions) * 1e-6
+    initial = requirement_of(book, held, INITIAL, instruments, assets, margin[1]) * 1e-6
     return float(held), equity, maintenance / equity, initial / equity
 
 
@@ -207,7 +207,7 @@ def decide(
     orders,
     instruments,
     assets,
-    tiers,
+    margin,
     positions,
     cash,
     accounts,
@@ -229,7 +229,7 @@ def decide(
         instrument = instruments[maker.book]
         fair = _fair_price(maker, tick, dt * maker.pace, instrument, ring, known)
         unit = usd_per_tick(instrument, assets)
-        lots, equity, maintenance, initial = _standing(maker, fair, unit, instruments, assets, tiers, positions, cash)
+        lots, equity, maintenance, initial = _standing(maker, fair, unit, instruments, assets, margin, positions, cash)
         claimed = accounts[maker.account].claim != 0
         if claimed:
             maker.away_until = tick + maker.cooloff

@@ -10,7 +10,7 @@ from market.kernels.arithmetic import multiply_divide
 from market.kernels.jit import kernel
 from market.kernels.ledger import transfer
 from market.kernels.margin import equities, maintenance_of, notional_of
-from market.kernels.records import BUY, IOC, MARKET, NONE, OUTSIDE, PERPETUAL, REDUCE_ONLY, SELL
+from market.kernels.records import BUY, IOC, MAINTENANCE, MARKET, NONE, OUTSIDE, PERPETUAL, REDUCE_ONLY, SELL
 from market.kernels.trading import touch
 
 HOLD, TARGET_LEVERAGE, TREND, STOP_LOSS = range(4)
@@ -107,11 +107,11 @@ def _funds(trader, cash):
 
 
 @kernel
-def _top_up(trader, rule, instruments, assets, tiers, positions, cash, touched, touched_mark, counters):
+def _top_up(trader, rule, instruments, assets, margin, positions, cash, touched, touched_mark, counters):
     """Bring in what lifts the margin ratio back, as far as the owner's means go; nothing if cured or insolvent."""
     account = trader.account
-    margin_equity, net_equity = equities(account, instruments, assets, positions, cash)
-    maintenance = maintenance_of(account, instruments, assets, tiers, positions)
+    margin_equity, net_equity = equities(account, MAINTENANCE, instruments, assets, margin, positions, cash)
+    maintenance = maintenance_of(account, instruments, assets, margin, positions)
     missing = int(np.ceil(maintenance / rule.restored)) - margin_equity
     if net_equity <= 0 or missing <= 0 or maintenance == 0:
         return
@@ -127,7 +127,7 @@ def _top_up(trader, rule, instruments, assets, tiers, positions, cash, touched, 
 
 @kernel
 def _pay_top_ups(
-    tick, most, rule, traders, state, instruments, assets, tiers, positions, cash, touched, touched_mark, counters
+    tick, most, rule, traders, state, instruments, assets, margin, positions, cash, touched, touched_mark, counters
 ):
     """Carry out top-ups that have arrived, at most so many; the delay is one for all, so they queue in that order."""
     n = traders.shape[0]
@@ -141,7 +141,7 @@ def _pay_top_ups(
         state[QUEUE_FIRST] = (state[QUEUE_FIRST] + 1) % n
         state[QUEUE_LENGTH] -= 1
         state[QUEUE_DUE] -= 1
-        _top_up(trader, rule, instruments, assets, tiers, positions, cash, touched, touched_mark, counters)
+        _top_up(trader, rule, instruments, assets, margin, positions, cash, touched, touched_mark, counters)
 
 
 @kernel
@@ -236,7 +236,7 @@ def _close_stopped(messages, count, trader, instruments, positions):
 
 @kernel
 def _wake(
-    tick, k, coin, messages, count, rule, traders, state, slow, instruments, assets, tiers, positions, cash, accounts
+    tick, k, coin, messages, count, rule, traders, state, slow, instruments, assets, margin, positions, cash, accounts
 ):
     """One trader looks at the account: a margin call comes first, then what its behaviour asks for."""
     trader = traders[k]
@@ -246,8 +246,8 @@ def _wake(
     notional, largest = _largest(account, instruments, assets, positions)
     if largest == NONE and trader.behaviour != TREND:
         return count
-    margin_equity, net_equity = equities(account, instruments, assets, positions, cash)
-    maintenance = maintenance_of(account, instruments, assets, tiers, positions)
+    margin_equity, net_equity = equities(account, MAINTENANCE, instruments, assets, margin, positions, cash)
+    maintenance = maintenance_of(account, instruments, assets, margin, positions)
     if largest != NONE and maintenance > rule.called * margin_equity:
         return _answer_call(tick, k, coin, messages, count, rule, traders, state, largest, positions, cash)
     if trader.behaviour == TARGET_LEVERAGE:
@@ -286,7 +286,7 @@ def _choose(woken, count, seed, traders, positions, cash, accounts):
 
 @kernel
 def decide(
-    tick, row, messages, count, most_top_ups, rules, woken, traders, stops, state, slow, instruments, assets, tiers,
+    tick, row, messages, count, most_top_ups, rules, woken, traders, stops, state, slow, instruments, assets, margin,
     positions, cash, accounts, counters, touched, touched_mark,
 ):  # fmt: skip
     """Everything the cohort does in a tick; return the new number of messages.
@@ -297,7 +297,7 @@ def decide(
     """
     rule = rules[0]
     _pay_top_ups(
-        tick, most_top_ups, rule, traders, state, instruments, assets, tiers, positions, cash, touched, touched_mark,
+        tick, most_top_ups, rule, traders, state, instruments, assets, margin, positions, cash, touched, touched_mark,
         counters,
     )  # fmt: skip
     attention = _follow(rule, slow, instruments)
@@ -308,7 +308,7 @@ def decide(
     for number in range(wakes):
         coin = uniform(seed, 2 * number + 1)
         count = _wake(
-            tick, woken[number], coin, messages, count, rule, traders, state, slow, instruments, assets, tiers,
+            tick, woken[number], coin, messages, count, rule, traders, state, slow, instruments, assets, margin,
             positions, cash, accounts,
         )  # fmt: skip
     return count

@@ -61,7 +61,7 @@ def account_book(scenario: Scenario, *, seed: int) -> AccountBook:
     records = world.instruments
     lot = records["mark"].astype(float) * records["tick_value"] * unit[records["quote"]]
     value = ledger.positions["lots"][rows] * lot
-    assessed = ledger.assess(world.instruments, world.assets, world.tiers)[rows] / USD_QUANTA
+    assessed = ledger.assess(world.instruments, world.assets, world.margin)[rows] / USD_QUANTA
     held = np.zeros((len(rows), n_assets))
     gross = np.zeros((len(rows), n_assets))
     for book, base in enumerate(records["base"].tolist()):

@@ -186,7 +186,7 @@ class Engine:
     def assess(self, account: int) -> tuple[int, int, int, int]:
         """Margin equity, net equity, maintenance and initial margin, USD quanta."""
         world = self.world
-        margin, net, maintenance, initial = world.ledger.assess(world.instruments, world.assets, world.tiers)[account]
+        margin, net, maintenance, initial = world.ledger.assess(world.instruments, world.assets, world.margin)[account]
         return int(margin), int(net), int(maintenance), int(initial)
 
     @property

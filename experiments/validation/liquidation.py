@@ -12,7 +12,7 @@ from experiments.validation.case import Case, Check, Facts, near
 from experiments.validation.laboratory import BTC, PERP, SPOT, TICK_LOT, USDC, Engine, changed, engine, plain_venue
 from market.instruments import Tier
 from market.kernels.records import BUY, LIMIT, MARKET, MESSAGE, OUTSIDE, REST_OF_MARKET, SELL
-from market.margin import bankruptcy_price, liquidation_price
+from market.margin.prices import bankruptcy_price, liquidation_price
 from market.streams import Streams
 from market.venue import CloseFactor, LastMark, Waterfall
 
@@ -20,7 +20,7 @@ from market.venue import CloseFactor, LastMark, Waterfall
 def critical_prices(world: Engine, account: int) -> tuple[float, float]:
     """(liquidation price, bankruptcy price) of the perpetual; 0 where no price does it."""
     state = world.world
-    arguments = (state.ledger, state.instruments, state.assets, state.tiers)
+    arguments = (state.ledger, state.instruments, state.assets, state.margin)
     return (
         liquidation_price(*arguments, account=account, book=0) or 0.0,
         bankruptcy_price(*arguments, account=account, book=0) or 0.0,

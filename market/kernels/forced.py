@@ -6,7 +6,7 @@ from market.kernels.arithmetic import part
 from market.kernels.book import submit, sweep
 from market.kernels.jit import kernel
 from market.kernels.ledger import settle_fill, transfer
-from market.kernels.margin import amount_of, equities, value_of
+from market.kernels.margin import amount_of, net_equity_of, value_of
 from market.kernels.marks import mark_of
 from market.kernels.records import (
     BUY,
@@ -146,7 +146,7 @@ def charge_fee(
 ):
     """Split a fee, cut to what the account is still worth, between keeper and fund; return the keeper's USD quanta."""
     if policy.fee_cap == FEE_WITHIN_EQUITY:
-        _, net_equity = equities(account, instruments, assets, positions, cash)
+        net_equity = net_equity_of(account, instruments, assets, positions, cash)
         fee = min(fee, amount_of(assets[quote], max(net_equity, 0)))
     reward = part(fee, policy.keeper_share)
     transfer(cash, quote, account, keeper, reward)

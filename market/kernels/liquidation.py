@@ -11,7 +11,15 @@ from market.kernels.collateral import sell_collateral
 from market.kernels.forced import charge_fee, forced_order, slippage_of
 from market.kernels.jit import kernel
 from market.kernels.ledger import transfer
-from market.kernels.margin import amount_of, equities, maintenance_of, notional_of, tier_of, value_of
+from market.kernels.margin import (
+    amount_of,
+    equities,
+    maintenance_excess,
+    maintenance_of,
+    notional_of,
+    requirement_of,
+    value_of,
+)
 from market.kernels.marks import mark_of, remark
 from market.kernels.records import (
     BREACH_COUNT,
@@ -25,6 +33,7 @@ from market.kernels.records import (
     INSURANCE_FUND,
     LARGEST_FIRST,
     LIQUIDATABLE,
+    MAINTENANCE,
     MOST_LIQUID_FIRST,
     NONE,
     OUTSIDE,
@@ -36,11 +45,11 @@ from market.kernels.trading import touch
 
 
 @kernel
-def _appraise(claim, instruments, assets, tiers, positions, cash, policy):
+def _appraise(claim, instruments, assets, margin, positions, cash, policy):
     """Refresh a claim's figures at the prices of now; return its margin excess in USD quanta."""
     account = claim.account
-    margin_equity, net_equity = equities(account, instruments, assets, positions, cash)
-    claim.maintenance = maintenance_of(account, instruments, assets, tiers, positions)
+    margin_equity, net_equity = equities(account, MAINTENANCE, instruments, assets, margin, positions, cash)
+    claim.maintenance = maintenance_of(account, instruments, assets, margin, positions)
     claim.excess = margin_equity - claim.maintenance
     claim.net_equity = net_equity
     notional = 0
@@ -62,7 +71,7 @@ def _appraise(claim, instruments, assets, tiers, positions, cash, policy):
 @kernel
 def find_claims(
     members, count, claims, tick, round_, clock, policies, breaches, breach_lots, breach_cash, counters, accounts,
-    instruments, assets, tiers, positions, cash, touched, touched_mark,
+    instruments, assets, margin, positions, cash, touched, touched_mark,
 ):  # fmt: skip
     """Drop cured claims, open new ones among `members[:count]`; return how many there are.
 
@@ -74,7 +83,7 @@ def find_claims(
     kept = 0 if round_ == 0 else counters[CLAIM_COUNT]
     for at in range(counters[CLAIM_COUNT] if round_ == 0 else 0):
         claim = claims[at]
-        if _appraise(claim, instruments, assets, tiers, positions, cash, policy) < 0:
+        if _appraise(claim, instruments, assets, margin, positions, cash, policy) < 0:
             if kept != at:
                 claims[kept] = claims[at]
             kept += 1
@@ -86,8 +95,7 @@ def find_claims(
         account = members[at]
         if accounts[account].claim or not accounts[account].flags & LIQUIDATABLE:
             continue
-        margin_equity, _ = equities(account, instruments, assets, positions, cash)
-        if margin_equity >= maintenance_of(account, instruments, assets, tiers, positions):
+        if maintenance_excess(account, instruments, assets, margin, positions, cash) >= 0:
             continue
         accounts[account].claim = CLAIMED
         place = kept
@@ -99,7 +107,7 @@ def find_claims(
         claim.tick = tick
         claim.round = round_
         claim.next_try = clock
-        _appraise(claim, instruments, assets, tiers, positions, cash, policy)
+        _appraise(claim, instruments, assets, margin, positions, cash, policy)
         kept += 1
     for at in range(first_new, kept):
         _note_breach(claims[at], breaches, breach_lots, breach_cash, counters, positions, cash)
@@ -126,7 +134,7 @@ def _note_breach(claim, breaches, breach_lots, breach_cash, counters, positions,
 
 
 @kernel
-def _rank_positions(account, policy, rank, key, instruments, assets, tiers, levels, occupied, positions):
+def _rank_positions(account, policy, rank, key, instruments, assets, margin, levels, occupied, positions):
     """Write the books the account holds and that trade now into `rank` in closing order; return how many."""
     n = 0
     for book in range(instruments.shape[0]):
@@ -146,7 +154,7 @@ def _rank_positions(account, policy, rank, key, instruments, assets, tiers, leve
             if policy.ordering == MOST_LIQUID_FIRST:
                 score = cost
             else:
-                rate = tiers[tier_of(instruments[book], notional, tiers)].maintenance / PPM
+                rate = requirement_of(book, lots, MAINTENANCE, instruments, assets, margin[1]) / (notional + 1.0)
                 score = -rate * share / cost
         place = n
         while place > 0 and key[place - 1] > score:
@@ -160,14 +168,13 @@ def _rank_positions(account, policy, rank, key, instruments, assets, tiers, leve
 
 
 @kernel
-def _relief(account, book, lots, policy, instruments, assets, tiers, levels, occupied, positions):
+def _relief(account, book, lots, policy, instruments, assets, margin, levels, occupied, positions):
     """USD quanta by which excess less its target rises when the whole position is closed.
 
     The requirement and the target that goes with it, less liquidation fee, trading fee and slippage.
     """
     notional = notional_of(book, lots, instruments, assets)
-    tier = tiers[tier_of(instruments[book], notional, tiers)]
-    requirement = part_up(notional, tier.maintenance) - tier.maintenance_deduction
+    requirement = requirement_of(book, lots, MAINTENANCE, instruments, assets, margin[1])
     _, loss = slippage_of(account, book, abs(lots), policy, instruments, levels, occupied, positions, assets)
     fees = part_up(notional, policy.fee + max(instruments[book].taker_fee, 0))
     return part(requirement, PPM + policy.target) - fees - loss
@@ -182,9 +189,9 @@ def share_to_close(needed, available):
 
 
 @kernel
-def _plan(account, claim, policy, rank, amounts, n, instruments, assets, tiers, levels, occupied, positions):
+def _plan(account, claim, policy, rank, amounts, n, instruments, assets, margin, levels, occupied, positions):
     """Write the lots to close per ranked position into `amounts` under the sizing rule."""
-    target = part(maintenance_of(account, instruments, assets, tiers, positions), policy.target)
+    target = part(maintenance_of(account, instruments, assets, margin, positions), policy.target)
     total = 0.0
     needed = 0.0
     if policy.sizing == CLOSE_FACTOR:
@@ -192,7 +199,7 @@ def _plan(account, claim, policy, rank, amounts, n, instruments, assets, tiers, 
     elif policy.sizing != CLOSE_ALL:
         needed = float(target - claim.excess)
     for at in range(n):
-        total += _yield(account, rank[at], policy, instruments, assets, tiers, levels, occupied, positions)
+        total += _yield(account, rank[at], policy, instruments, assets, margin, levels, occupied, positions)
     for at in range(n):
         book = rank[at]
         lots = abs(positions[account, book].lots)
@@ -200,7 +207,7 @@ def _plan(account, claim, policy, rank, amounts, n, instruments, assets, tiers, 
         if policy.sizing != CLOSE_ALL and policy.ordering == PRO_RATA:
             share = share_to_close(needed, total)
         elif policy.sizing != CLOSE_ALL:
-            own = _yield(account, book, policy, instruments, assets, tiers, levels, occupied, positions)
+            own = _yield(account, book, policy, instruments, assets, margin, levels, occupied, positions)
             share = share_to_close(needed, own) if needed > 0.0 else 0.0
             needed -= share * max(own, 0.0)
         amount = min(lots, int(np.ceil(lots * share)))
@@ -210,14 +217,14 @@ def _plan(account, claim, policy, rank, amounts, n, instruments, assets, tiers, 
 
 
 @kernel
-def _yield(account, book, policy, instruments, assets, tiers, levels, occupied, positions):
+def _yield(account, book, policy, instruments, assets, margin, levels, occupied, positions):
     """What closing the whole position contributes, in the unit of the sizing rule: notional or margin relief."""
     lots = positions[account, book].lots
     if policy.sizing == CLOSE_FACTOR:
         return float(notional_of(book, lots, instruments, assets))
     if policy.sizing == CLOSE_ALL:
         return 0.0
-    return float(_relief(account, book, lots, policy, instruments, assets, tiers, levels, occupied, positions))
+    return float(_relief(account, book, lots, policy, instruments, assets, margin, levels, occupied, positions))
 
 
 @kernel
@@ -233,7 +240,7 @@ def has_positions(account, positions):
 def close_out(
     claim, keeper, tick, round_, policy, events, rank, key, amounts, book_marks,
     message, handle, fills, orders, free, levels, occupied, instruments, counters, positions, accounts,
-    cash, assets, tiers, touched, touched_mark,
+    cash, assets, margin, touched, touched_mark,
 ):  # fmt: skip
     """One liquidation call: cancel orders, close positions, sell collateral for debts, each for its fee.
 
@@ -242,8 +249,8 @@ def close_out(
     """
     account = claim.account
     cancel_account(account, orders, free, levels, occupied, instruments, counters, positions, accounts)
-    n = _rank_positions(account, policy, rank, key, instruments, assets, tiers, levels, occupied, positions)
-    _plan(account, claim, policy, rank, amounts, n, instruments, assets, tiers, levels, occupied, positions)
+    n = _rank_positions(account, policy, rank, key, instruments, assets, margin, levels, occupied, positions)
+    _plan(account, claim, policy, rank, amounts, n, instruments, assets, margin, levels, occupied, positions)
     reward = 0
     paid_in = NONE
     for at in range(n):
@@ -300,7 +307,7 @@ def _best_bid(bids, n_bids, claims, keepers, clock):
 def serve(
     claims, bids, n_bids, capacity, blocks, keepers, tick, round_, clock, next_tick_clock, policies, events, rank, key,
     amounts, book_marks, message, handle, fills, orders, free, levels, occupied, instruments, counters, positions,
-    accounts, cash, assets, tiers, touched, touched_mark,
+    accounts, cash, assets, margin, touched, touched_mark,
 ):  # fmt: skip
     """One round's block: the `capacity` highest bids are served, each bid is paid, then the marks follow the books.
 
@@ -328,18 +335,18 @@ def serve(
         keeper.carried += bid.notional
         bid.keeper = NONE
         claim.next_try = next_tick_clock
-        if _appraise(claim, instruments, assets, tiers, positions, cash, policy) >= 0:
+        if _appraise(claim, instruments, assets, margin, positions, cash, policy) >= 0:
             continue
         paid_in = close_out(
             claim, keeper.account, tick, round_, policy, events, rank, key, amounts, book_marks,
             message, handle, fills, orders, free, levels, occupied, instruments, counters, positions, accounts,
-            cash, assets, tiers, touched, touched_mark,
+            cash, assets, margin, touched, touched_mark,
         )  # fmt: skip
         if paid_in != NONE:
             served += 1
             if block.limit > 0:
                 take_call(block, bid.amount)
-            if _appraise(claim, instruments, assets, tiers, positions, cash, policy) < 0:
+            if _appraise(claim, instruments, assets, margin, positions, cash, policy) < 0:
                 claim.next_try = clock + 1
             cost = -amount_of(assets[paid_in], -(bid.amount + keeper.cost + block.call_fee))
             transfer(cash, paid_in, keeper.account, OUTSIDE, cost)

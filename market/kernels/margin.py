@@ -1,13 +1,28 @@
 """What an account is worth and what it must hold: the one assessment every rule uses.
 
-Amounts are USD quanta. Every division rounds against the account: assets down, debts and requirements up.
+`excess = equity(profile) - requirement(profile)`, with the profiles MAINTENANCE, TARGET and INITIAL. Amounts are USD
+quanta. Every division rounds against the account: assets down, debts and requirements up.
+
+`margin` is the tuple of tables that `market.margin.tables` makes: (modes int32[n_accounts], tiers TIER[n]).
 """
 
 from __future__ import annotations
 
+import numpy as np
+
 from market.kernels.arithmetic import multiply_divide, part, part_up
 from market.kernels.jit import kernel
-from market.kernels.records import PPM, SPOT
+from market.kernels.records import INITIAL, MAINTENANCE, PPM, SPOT, TARGET
+from market.kernels.rules.size import root_discount, size_rate
+
+ROOT_DAMPING = 0.8
+"""Share of a debt's weight to which the square root of its size is added (Drift v2, math/margin.rs)."""
+
+
+@kernel
+def ceil_ppm(rate):
+    """A rate or weight in ppm, rounded up."""
+    return int(np.ceil(rate))
 
 
 @kernel
@@ -23,12 +38,71 @@ def amount_of(asset, usd):
 
 
 @kernel
-def weighted_value(asset, amount):
-    """USD quanta that margin equity counts: a balance less its haircut, a debt times its liability weight."""
+def _slow_value(asset, amount):
+    """USD quanta of `amount` at the worse, for the account, of the venue's price and its slower one."""
+    price = min(asset.price, asset.slow_price) if amount > 0 else max(asset.price, asset.slow_price)
+    return multiply_divide(amount, price * asset.multiplier, asset.divisor)
+
+
+@kernel
+def tier_at(first, count, size, tiers):
+    """Row of the tier, of `count` rows from `first`, that holds at `size`."""
+    row = first
+    last = first + count - 1
+    while row < last and tiers[row + 1].floor <= size:
+        row += 1
+    return row
+
+
+@kernel
+def _tiered_haircut(asset, profile, amount, value, tiers):
+    """USD quanta of a positive balance left after haircuts that rise with its size, each on the part in its tier."""
+    size = amount if asset.tiers_by_amount else value
+    tier = tiers[tier_at(asset.first_tier, asset.n_tiers, size, tiers)]
+    if profile == MAINTENANCE:
+        left = size - (part_up(size, tier.maintenance) - tier.maintenance_deduction)
+    else:
+        left = size - (part_up(size, tier.initial) - tier.initial_deduction)
+    return value_of(asset, left) if asset.tiers_by_amount else left
+
+
+@kernel
+def _balance_value(asset, profile, amount, tiers):
+    """USD quanta that a positive balance counts for."""
     value = value_of(asset, amount)
-    if value >= 0:
-        return part(value, PPM - asset.haircut)
-    return part(value, asset.liability_weight)
+    if profile == INITIAL and asset.slow_price > 0:
+        value = _slow_value(asset, amount)
+    if asset.n_tiers > 0:
+        counted = _tiered_haircut(asset, profile, amount, value, tiers)
+    elif profile == MAINTENANCE:
+        counted = part(value, PPM - asset.haircut)
+    else:
+        counted = part(value, PPM - asset.initial_haircut)
+    if asset.size_root > 0.0:
+        counted = min(counted, part(value, int(root_discount(1.0, amount, asset.size_root) * PPM)))
+    return part(counted, asset.deposit_scale) if profile == INITIAL else counted
+
+
+@kernel
+def _debt_value(asset, profile, amount):
+    """USD quanta, negative, that a debt takes off."""
+    value = value_of(asset, amount)
+    weight = asset.liability_weight if profile == MAINTENANCE else asset.initial_liability_weight
+    if profile == INITIAL and asset.slow_price > 0:
+        value = _slow_value(asset, amount)
+    if asset.size_root > 0.0:
+        weight = ceil_ppm(size_rate(weight, -amount, 0.0, ROOT_DAMPING, asset.size_root * PPM))
+    if profile == INITIAL:
+        weight = part_up(weight, asset.borrow_scale)
+    return part(value, weight)
+
+
+@kernel
+def weighted_value(asset, profile, amount, tiers):
+    """USD quanta that margin equity counts: a balance less its haircut, a debt times its liability weight."""
+    if amount >= 0:
+        return _balance_value(asset, profile, amount, tiers)
+    return _debt_value(asset, profile, amount)
 
 
 @kernel
@@ -41,11 +115,33 @@ def notional_of(book, lots, instruments, assets):
 @kernel
 def tier_of(instrument, notional, tiers):
     """Row of the margin tier that holds at `notional`."""
-    row = instrument.first_tier
-    last = row + instrument.n_tiers - 1
-    while row < last and tiers[row + 1].floor <= notional:
-        row += 1
-    return row
+    return tier_at(instrument.first_tier, instrument.n_tiers, notional, tiers)
+
+
+@kernel
+def _rate(instrument, rate, lots):
+    """ppm of notional for a position of `lots` >= 0 whose tier says `rate`."""
+    if not instrument.sized:
+        return rate
+    sized = size_rate(rate, lots, instrument.size_slope, instrument.damping / PPM, instrument.size_root)
+    return min(max(ceil_ppm(sized - 1e-6), rate), PPM)
+
+
+@kernel
+def requirement_of(book, lots, profile, instruments, assets, tiers):
+    """USD quanta of margin that `lots` of one instrument need under a profile, taken by themselves."""
+    instrument = instruments[book]
+    notional = notional_of(book, lots, instruments, assets)
+    tier = tiers[tier_of(instrument, notional, tiers)]
+    if profile == MAINTENANCE:
+        needed = part_up(notional, _rate(instrument, tier.maintenance, abs(lots))) - tier.maintenance_deduction
+    else:
+        needed = part_up(notional, _rate(instrument, tier.initial, abs(lots))) - tier.initial_deduction
+    if profile == INITIAL and instrument.crowding > 0:
+        needed = max(needed, part_up(notional, instrument.crowding))
+    if instrument.stress != PPM:
+        needed = min(part_up(needed, instrument.stress), notional)
+    return max(needed, instrument.minimum)
 
 
 @kernel
@@ -69,30 +165,64 @@ def settlement_profit(account, asset, instruments, positions):
 
 
 @kernel
-def equities(account, instruments, assets, positions, cash):
-    """(margin equity, net equity): collateral after and before haircut, both with unrealised profit netted in."""
+def _uncounted_profit(account, asset, instruments, positions):
+    """Quanta of `asset` of open profits that do not count under the initial profile, position by position."""
+    left_out = 0
+    for book in range(instruments.shape[0]):
+        instrument = instruments[book]
+        if positions[account, book].lots != 0 and instrument.quote == asset:
+            profit = unrealised(account, book, instruments, positions)
+            if profit > 0:
+                left_out += profit - min(part(profit, instrument.profit_weight), instrument.profit_cap)
+    return left_out
+
+
+@kernel
+def equities(account, profile, instruments, assets, margin, positions, cash):
+    """(margin equity under a profile, net equity): collateral after and before haircut, both with unrealised profit.
+
+    Profits and losses of all positions settled in an asset are netted into its balance before it is weighted.
+    """
+    _, tiers = margin
     margin_equity = 0
     net_equity = 0
     for asset in range(assets.shape[0]):
         balance = cash[account, asset]
+        counted = balance
         if assets[asset].is_settlement:
             balance += settlement_profit(account, asset, instruments, positions)
+            counted = balance
+            if profile == INITIAL:
+                counted -= _uncounted_profit(account, asset, instruments, positions)
+        if counted != 0:
+            margin_equity += weighted_value(assets[asset], profile, counted, tiers)
         if balance != 0:
-            margin_equity += weighted_value(assets[asset], balance)
             net_equity += value_of(assets[asset], balance)
     return margin_equity, net_equity
 
 
 @kernel
-def maintenance_of(account, instruments, assets, tiers, positions):
-    """Maintenance margin: tiered rate x notional, summed over positions."""
+def net_equity_of(account, instruments, assets, positions, cash):
+    """What the account is worth without any haircut, USD quanta; below zero it is bankrupt."""
+    total = 0
+    for asset in range(assets.shape[0]):
+        balance = cash[account, asset]
+        if assets[asset].is_settlement:
+            balance += settlement_profit(account, asset, instruments, positions)
+        if balance != 0:
+            total += value_of(assets[asset], balance)
+    return total
+
+
+@kernel
+def maintenance_of(account, instruments, assets, margin, positions):
+    """Maintenance margin of all positions, USD quanta."""
+    _, tiers = margin
     total = 0
     for book in range(instruments.shape[0]):
         lots = positions[account, book].lots
         if lots != 0:
-            notional = notional_of(book, lots, instruments, assets)
-            tier = tiers[tier_of(instruments[book], notional, tiers)]
-            total += part_up(notional, tier.maintenance) - tier.maintenance_deduction
+            total += requirement_of(book, lots, MAINTENANCE, instruments, assets, tiers)
     return total
 
 
@@ -103,11 +233,12 @@ def worst_lots(position, extra_bid, extra_ask):
 
 
 @kernel
-def initial_of(account, instruments, assets, tiers, positions):
-    """Initial margin over the worst case of resting orders: tiered rate x notional, summed over positions.
+def initial_of(account, instruments, assets, margin, positions):
+    """Initial margin over the worst case of resting orders, summed over positions, USD quanta.
 
     A resting spot bid reserves what margin equity would lose by its fill: the price paid less the weighted value.
     """
+    _, tiers = margin
     total = 0
     for book in range(instruments.shape[0]):
         instrument = instruments[book]
@@ -115,36 +246,78 @@ def initial_of(account, instruments, assets, tiers, positions):
             lots = positions[account, book].open_bid
             if lots != 0:
                 paid = value_of(assets[instrument.quote], lots * instrument.best_bid * instrument.tick_value)
-                total += max(0, paid - weighted_value(assets[instrument.base], lots * instrument.lot_quanta))
+                bought = weighted_value(assets[instrument.base], INITIAL, lots * instrument.lot_quanta, tiers)
+                total += max(0, paid - bought)
             continue
         lots = worst_lots(positions[account, book], 0, 0)
         if lots != 0:
-            total += initial_requirement(book, lots, instruments, assets, tiers)
+            total += requirement_of(book, lots, INITIAL, instruments, assets, tiers)
     return total
 
 
 @kernel
-def initial_requirement(book, lots, instruments, assets, tiers):
-    """Initial margin of |lots| of one instrument."""
-    notional = notional_of(book, lots, instruments, assets)
-    tier = tiers[tier_of(instruments[book], notional, tiers)]
-    return part_up(notional, tier.initial) - tier.initial_deduction
-
-
-@kernel
-def maintenance_excess(account, instruments, assets, tiers, positions, cash):
+def maintenance_excess(account, instruments, assets, margin, positions, cash):
     """Margin equity minus maintenance margin; below zero the account may be liquidated."""
-    margin_equity, _ = equities(account, instruments, assets, positions, cash)
-    return margin_equity - maintenance_of(account, instruments, assets, tiers, positions)
+    margin_equity, _ = equities(account, MAINTENANCE, instruments, assets, margin, positions, cash)
+    return margin_equity - maintenance_of(account, instruments, assets, margin, positions)
 
 
 @kernel
-def safe_distance(account, instruments, assets, tiers, positions, cash, reach):
+def initial_excess(account, instruments, assets, margin, positions, cash):
+    """Margin equity under the initial profile minus initial margin: what new orders may still use."""
+    margin_equity, _ = equities(account, INITIAL, instruments, assets, margin, positions, cash)
+    return margin_equity - initial_of(account, instruments, assets, margin, positions)
+
+
+@kernel
+def target_excess(account, instruments, assets, margin, positions, cash):
+    """Margin equity minus requirement under the target profile: at or above zero a liquidation may stop."""
+    _, tiers = margin
+    margin_equity, _ = equities(account, TARGET, instruments, assets, margin, positions, cash)
+    for book in range(instruments.shape[0]):
+        lots = positions[account, book].lots
+        if lots != 0:
+            margin_equity -= requirement_of(book, lots, TARGET, instruments, assets, tiers)
+    return margin_equity
+
+
+@kernel
+def _value_exposure(asset, balance, weighted, tiers):
+    """Bound on |change of weighted value| per unit of relative price move, USD quanta."""
+    if balance < 0 or asset.n_tiers == 0:
+        return float(abs(weighted))
+    least = PPM
+    for row in range(asset.first_tier, asset.first_tier + asset.n_tiers):
+        least = min(least, tiers[row].maintenance)
+    return float(abs(value_of(asset, balance))) * (PPM - least) / PPM
+
+
+@kernel
+def _position_exposure(book, lots, reach, instruments, assets, tiers):
+    """Bound on |change of equity - requirement| of one position per unit of relative price move, USD quanta."""
+    instrument = instruments[book]
+    quote = assets[instrument.quote]
+    notional = notional_of(book, lots, instruments, assets)
+    # Where the quote asset's own price moves too, notional moves by the product of both.
+    quote_reach = 0.0 if quote.fixed else reach
+    highest = notional * (1.0 + reach) * (1.0 + quote_reach)
+    rate = tiers[tier_of(instrument, int(highest) + 1, tiers)].maintenance
+    steepest = _rate(instrument, rate, abs(lots)) * (instrument.stress / PPM)
+    # A debt created by the loss itself may weigh more than one for one.
+    weight = max(PPM, quote.liability_weight) * (1.0 + quote_reach)
+    if not quote.fixed:
+        steepest *= 2.0 + quote_reach
+    return notional * ((weight + steepest) / PPM)
+
+
+@kernel
+def safe_distance(account, instruments, assets, margin, positions, cash, reach):
     """Relative move that no price may make before the account's margin excess can turn negative.
 
     If every mark and collateral price stays within this fraction of its value now, excess stays >= 0. Holds for
     moves up to `reach` (the tier rates used are those at a notional `reach` higher). Negative: below maintenance now.
     """
+    _, tiers = margin
     margin_equity = 0
     exposure = 0.0
     for asset in range(assets.shape[0]):
@@ -152,27 +325,16 @@ def safe_distance(account, instruments, assets, tiers, positions, cash, reach):
         if assets[asset].is_settlement:
             balance += settlement_profit(account, asset, instruments, positions)
         if balance != 0:
-            weighted = weighted_value(assets[asset], balance)
+            weighted = weighted_value(assets[asset], MAINTENANCE, balance, tiers)
             margin_equity += weighted
             if not assets[asset].fixed:
-                exposure += abs(weighted)
+                exposure += _value_exposure(assets[asset], balance, weighted, tiers)
     maintenance = 0
     for book in range(instruments.shape[0]):
         lots = positions[account, book].lots
         if lots != 0:
-            quote = assets[instruments[book].quote]
-            notional = notional_of(book, lots, instruments, assets)
-            tier = tiers[tier_of(instruments[book], notional, tiers)]
-            maintenance += part_up(notional, tier.maintenance) - tier.maintenance_deduction
-            # Where the quote asset's own price moves too, notional moves by the product of both.
-            quote_reach = 0.0 if quote.fixed else reach
-            highest = notional * (1.0 + reach) * (1.0 + quote_reach)
-            steepest = tiers[tier_of(instruments[book], int(highest) + 1, tiers)].maintenance
-            # A debt created by the loss itself may weigh more than one for one.
-            weight = max(PPM, quote.liability_weight) * (1.0 + quote_reach)
-            if not quote.fixed:
-                steepest *= 2.0 + quote_reach
-            exposure += notional * ((weight + steepest) / PPM)
+            maintenance += requirement_of(book, lots, MAINTENANCE, instruments, assets, tiers)
+            exposure += _position_exposure(book, lots, reach, instruments, assets, tiers)
     excess = margin_equity - maintenance
     if excess < 0:
         return -1.0
@@ -183,28 +345,31 @@ def safe_distance(account, instruments, assets, tiers, positions, cash, reach):
 
 
 @kernel
-def assess_all(accounts, instruments, assets, tiers, positions, cash, out):
-    """Fill `out[n, 4]` with margin equity, net equity, maintenance and initial margin of every account."""
+def assess_all(accounts, instruments, assets, margin, positions, cash, out):
+    """Fill `out[n, 4]` with margin equity, net equity, maintenance and initial margin of every account.
+
+    Under the initial profile margin equity may count less; what is missing there is added to the initial margin, so
+    that column 0 less column 3 is what new orders may use.
+    """
     for account in range(accounts.shape[0]):
-        margin_equity, net_equity = equities(account, instruments, assets, positions, cash)
+        margin_equity, net_equity = equities(account, MAINTENANCE, instruments, assets, margin, positions, cash)
         out[account, 0] = margin_equity
         out[account, 1] = net_equity
-        out[account, 2] = maintenance_of(account, instruments, assets, tiers, positions)
-        out[account, 3] = initial_of(account, instruments, assets, tiers, positions)
+        out[account, 2] = maintenance_of(account, instruments, assets, margin, positions)
+        out[account, 3] = margin_equity - initial_excess(account, instruments, assets, margin, positions, cash)
 
 
 @kernel
-def _surplus_at(mark, account, book, maintained, instruments, assets, tiers, positions, cash):
+def _surplus_at(mark, account, book, maintained, instruments, assets, margin, positions, cash):
     """Margin excess, or net equity when not `maintained`, with one instrument marked at `mark`, which stays there."""
     instruments[book].mark = mark
     if maintained:
-        return maintenance_excess(account, instruments, assets, tiers, positions, cash)
-    _, net_equity = equities(account, instruments, assets, positions, cash)
-    return net_equity
+        return maintenance_excess(account, instruments, assets, margin, positions, cash)
+    return net_equity_of(account, instruments, assets, positions, cash)
 
 
 @kernel
-def mark_at_zero(account, book, maintained, instruments, assets, tiers, positions, cash):
+def mark_at_zero(account, book, maintained, instruments, assets, margin, positions, cash):
     """(tick m, surplus at m, surplus at m + 1), of which one is below zero and the other not; (-1, 0, 0) if none is.
 
     The surplus is concave in the mark: equity bends down where a balance turns into a debt, maintenance bends up at
@@ -214,19 +379,19 @@ def mark_at_zero(account, book, maintained, instruments, assets, tiers, position
     now = instruments[book].mark
     losing = 0 if positions[account, book].lots > 0 else instruments[book].n_levels - 2
     gaining = instruments[book].n_levels - 2 - losing
-    solvent = _surplus_at(now, account, book, maintained, instruments, assets, tiers, positions, cash) >= 0
+    solvent = _surplus_at(now, account, book, maintained, instruments, assets, margin, positions, cash) >= 0
     good, bad = (now, losing) if solvent else (gaining, now)
     end = bad if solvent else good
-    there = _surplus_at(end, account, book, maintained, instruments, assets, tiers, positions, cash) >= 0
+    there = _surplus_at(end, account, book, maintained, instruments, assets, margin, positions, cash) >= 0
     if there == solvent:
         return -1, 0, 0
     while abs(good - bad) > 1:
         middle = (good + bad) // 2
-        if _surplus_at(middle, account, book, maintained, instruments, assets, tiers, positions, cash) >= 0:
+        if _surplus_at(middle, account, book, maintained, instruments, assets, margin, positions, cash) >= 0:
             good = middle
         else:
             bad = middle
     low = min(good, bad)
-    here = _surplus_at(low, account, book, maintained, instruments, assets, tiers, positions, cash)
-    above = _surplus_at(low + 1, account, book, maintained, instruments, assets, tiers, positions, cash)
+    here = _surplus_at(low, account, book, maintained, instruments, assets, margin, positions, cash)
+    above = _surplus_at(low + 1, account, book, maintained, instruments, assets, margin, positions, cash)
     return low, here, above

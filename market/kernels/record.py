@@ -7,7 +7,7 @@ import numpy as np
 from market.kernels.book import depth_within
 from market.kernels.jit import kernel
 from market.kernels.margin import equities, maintenance_of
-from market.kernels.records import BUY, LIQUIDATABLE, SELL
+from market.kernels.records import BUY, LIQUIDATABLE, MAINTENANCE, SELL
 
 
 @kernel
@@ -44,7 +44,7 @@ def record_depth(distances_bps, out, levels, occupied, instruments):
 
 
 @kernel
-def margin_ratio_counts(accounts, instruments, assets, tiers, positions, cash, edges, counts):
+def margin_ratio_counts(accounts, instruments, assets, margin, positions, cash, edges, counts):
     """Count customers' accounts with a maintenance requirement by margin ratio; the last count is equity <= 0.
 
     `edges` float64[n] rises; count i holds ratios up to edges[i], count n those above, count n + 1 the insolvent.
@@ -53,10 +53,10 @@ def margin_ratio_counts(accounts, instruments, assets, tiers, positions, cash, e
     for account in range(accounts.shape[0]):
         if not accounts[account].flags & LIQUIDATABLE:
             continue
-        requirement = maintenance_of(account, instruments, assets, tiers, positions)
+        requirement = maintenance_of(account, instruments, assets, margin, positions)
         if requirement == 0:
             continue
-        margin_equity, _ = equities(account, instruments, assets, positions, cash)
+        margin_equity, _ = equities(account, MAINTENANCE, instruments, assets, margin, positions, cash)
         if margin_equity <= 0:
             counts[len(edges) + 1] += 1
         else:

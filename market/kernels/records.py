@@ -149,6 +149,16 @@ INSTRUMENT = np.dtype(
         ("average", f8),  # TWAP_MARK: time-weighted average, ticks
         ("funding_rate", f8),  # last rate paid per interval, share of the mark
         ("carry", f8),  # FUNDING_MARK: what of that rate is still to come before the next payment
+        # its margin rule beyond tiers (market/margin/requirement.py)
+        ("sized", i4),  # 1 when the rate depends on the size of the position
+        ("damping", i8),  # ppm of the tier's rate in the square-root law
+        ("size_slope", f8),  # ppm of rate per lot
+        ("size_root", f8),  # ppm of rate per square root of a lot
+        ("minimum", i8),  # USD quanta that any position needs at least
+        ("crowding", i8),  # ppm: initial rate that open interest asks for; 0 when it does not
+        ("stress", i8),  # ppm by which requirements are multiplied now; PPM in calm
+        ("profit_weight", i8),  # ppm of an open profit that counts under initial margin
+        ("profit_cap", i8),  # quote quanta of it that count at most
     ]
 )
 
@@ -183,8 +193,19 @@ ASSET = np.dtype(
         ("is_settlement", i4),  # 1 when instruments are quoted in it
         ("fixed", i4),  # 1 when the venue values it at a constant price
         ("spot_book", i4),  # instrument on which the asset is sold for a settlement asset; NONE
-        ("unused", i4),
+        ("first_tier", i4),  # rows of the TIER table that hold haircuts by size
+        ("n_tiers", i4),  # 0: one haircut whatever the size
+        ("tiers_by_amount", i4),  # 1 when their floors are quanta of the asset, 0 when USD quanta
         ("price_tick", f8),  # USD per tick of `price` and `reference`
+        # under the initial and target profiles
+        ("initial_haircut", i8),  # ppm
+        ("initial_liability_weight", i8),  # ppm
+        # by size, in all profiles: discount and premium that grow with the square root of the holding
+        ("size_root", f8),  # per square root of a quantum; 0: none
+        # by what the venue holds of it, under the initial profile
+        ("deposit_scale", i8),  # ppm of a balance's weighted value that counts
+        ("borrow_scale", i8),  # ppm by which a debt's weighted value is multiplied
+        ("slow_price", i8),  # a slower price beside `price`: balances count at the lower, debts at the higher; 0: none
     ]
 )
 
@@ -195,10 +216,17 @@ ACCOUNT = np.dtype(
         ("only_instrument", i4),  # isolated margin: the one instrument this row may trade; NONE for cross
         ("first_order", i4),  # head of the list of its resting orders, slot
         ("claim", i4),  # CLAIMED while a keeper may close it, CLAIM_HELD once a breaker has held that back; else 0
+        ("mode", i4),  # CROSS, PORTFOLIO
     ]
 )
 
 CLAIMED, CLAIM_HELD = 1, 2
+
+CROSS, PORTFOLIO = 0, 1
+"""Margin modes. Isolated margin is cross margin in an account of its own that may trade one instrument."""
+
+MAINTENANCE, TARGET, INITIAL = range(3)
+"""Margin profiles: needed to keep positions, what a liquidation aims at, and needed to open them."""
 
 CLAIM = np.dtype(
     [

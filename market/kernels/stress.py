@@ -8,7 +8,7 @@ from market.kernels.records import NONE
 
 
 @kernel
-def newly_broken(members, broken, sells, buys, instruments, assets, tiers, positions, cash):
+def newly_broken(members, broken, sells, buys, instruments, assets, margin, positions, cash):
     """Assess the accounts `members` int64[m] at the prices of `instruments` and `assets`; return how many break.
 
     They are marked in `broken` bool[n_accounts], and what they would have to close is added to `sells` and `buys`
@@ -16,7 +16,7 @@ def newly_broken(members, broken, sells, buys, instruments, assets, tiers, posit
     """
     found = 0
     for account in members:
-        if maintenance_excess(account, instruments, assets, tiers, positions, cash) >= 0:
+        if maintenance_excess(account, instruments, assets, margin, positions, cash) >= 0:
             continue
         broken[account] = True
         found += 1

@@ -9,9 +9,8 @@ from market.kernels.book import reaches, submit, sweep
 from market.kernels.jit import kernel
 from market.kernels.ledger import settle_fill
 from market.kernels.margin import (
-    equities,
-    initial_of,
-    initial_requirement,
+    initial_excess,
+    requirement_of,
     value_of,
     weighted_value,
     worst_lots,
@@ -21,6 +20,7 @@ from market.kernels.records import (
     CANCEL,
     CROWD,
     FORCED,
+    INITIAL,
     LIMIT,
     MARKET,
     NONE,
@@ -106,7 +106,7 @@ def _spot_covered(message, lots, value, instruments, positions, cash):
 
 
 @kernel
-def _order_cost(message, lots, paid, instruments, assets, tiers, positions):
+def _order_cost(message, lots, paid, instruments, assets, margin, positions):
     """USD quanta by which the order could worsen the initial margin excess: requirement, price against mark, fee.
 
     `lots` and `paid` are its worst execution. Zero for a derivative order that cannot raise the worst exposure so far,
@@ -118,7 +118,7 @@ def _order_cost(message, lots, paid, instruments, assets, tiers, positions):
     value = value_of(quote, paid * instrument.tick_value)
     fee = value_of(quote, part_up(paid * instrument.tick_value, max(instrument.taker_fee, 0)))
     if instrument.kind == SPOT:
-        base = weighted_value(assets[instrument.base], lots * instrument.lot_quanta)
+        base = weighted_value(assets[instrument.base], INITIAL, lots * instrument.lot_quanta, margin[1])
         return (value - base) * (1 - 2 * message.side) + fee
     position = positions[message.account, book]
     bid = lots if message.side == BUY else 0
@@ -127,14 +127,14 @@ def _order_cost(message, lots, paid, instruments, assets, tiers, positions):
     if after <= before:
         return 0
     against_mark = max(0, (paid - lots * instrument.mark) * (1 - 2 * message.side)) * instrument.tick_value
-    requirement = initial_requirement(book, after, instruments, assets, tiers)
+    requirement = requirement_of(book, after, INITIAL, instruments, assets, margin[1])
     if before != 0:
-        requirement -= initial_requirement(book, before, instruments, assets, tiers)
+        requirement -= requirement_of(book, before, INITIAL, instruments, assets, margin[1])
     return requirement + value_of(quote, against_mark) + fee
 
 
 @kernel
-def admitted(message, levels, occupied, instruments, assets, tiers, positions, cash, accounts):
+def admitted(message, levels, occupied, instruments, assets, margin, positions, cash, accounts):
     """The gate every order passes: reduce-only is cut, isolation holds, and initial margin must be there.
 
     A reduce-only order that cannot rest passes whatever the margin; one that can rest, and fill when the position is
@@ -165,11 +165,10 @@ def admitted(message, levels, occupied, instruments, assets, tiers, positions, c
     value = paid * instrument.tick_value
     if instrument.kind == SPOT and not _spot_covered(message, lots, value, instruments, positions, cash):
         return False
-    cost = _order_cost(message, lots, paid, instruments, assets, tiers, positions)
+    cost = _order_cost(message, lots, paid, instruments, assets, margin, positions)
     if cost <= 0:
         return True
-    margin_equity, _ = equities(message.account, instruments, assets, positions, cash)
-    return margin_equity - initial_of(message.account, instruments, assets, tiers, positions) >= cost
+    return initial_excess(message.account, instruments, assets, margin, positions, cash) >= cost
 
 
 @kernel
@@ -198,7 +197,7 @@ def trade(
     accounts,
     cash,
     assets,
-    tiers,
+    margin,
     touched,
     touched_mark,
 ):
@@ -212,7 +211,7 @@ def trade(
         row = arrival[place]
         message = messages[row]
         if message.op != CANCEL and not admitted(
-            message, levels, occupied, instruments, assets, tiers, positions, cash, accounts
+            message, levels, occupied, instruments, assets, margin, positions, cash, accounts
         ):
             counters[REFUSED] += 1
             continue

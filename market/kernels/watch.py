@@ -51,7 +51,7 @@ def _take_base(ring, base, instruments, assets):
 
 
 @kernel
-def _measure(ring, members, counts, depth, base, accounts, instruments, assets, tiers, positions, cash):
+def _measure(ring, members, counts, depth, base, accounts, instruments, assets, margin, positions, cash):
     """Measure ring `ring` at the prices of now and rebuild every ring inside it."""
     for inner in range(ring, RINGS):
         _take_base(inner, base, instruments, assets)
@@ -63,7 +63,7 @@ def _measure(ring, members, counts, depth, base, accounts, instruments, assets, 
         if not accounts[account].flags & LIQUIDATABLE or accounts[account].claim:
             depth[account] = ring
             continue
-        distance = safe_distance(account, instruments, assets, tiers, positions, cash, REACH[0])
+        distance = safe_distance(account, instruments, assets, margin, positions, cash, REACH[0])
         depth[account] = ring
         for inner in range(ring, RINGS):
             if distance >= REACH[inner]:
@@ -74,9 +74,9 @@ def _measure(ring, members, counts, depth, base, accounts, instruments, assets, 
 
 
 @kernel
-def _admit(account, displacement, members, counts, depth, instruments, assets, tiers, positions, cash):
+def _admit(account, displacement, members, counts, depth, instruments, assets, margin, positions, cash):
     """Put an account whose balances changed into the rings its new distance calls for; it leaves none here."""
-    distance = safe_distance(account, instruments, assets, tiers, positions, cash, REACH[0])
+    distance = safe_distance(account, instruments, assets, margin, positions, cash, REACH[0])
     for ring in range(RINGS):
         # Safe within `distance` of the prices of now, hence at least so far around the ring's own base.
         if distance * (1.0 - displacement[ring]) - displacement[ring] >= REACH[ring]:
@@ -89,8 +89,9 @@ def _admit(account, displacement, members, counts, depth, instruments, assets, t
 
 @kernel
 def watch(
-    members, counts, depth, base, touched, touched_mark, counters, accounts, instruments, assets, tiers, positions, cash
-):
+    members, counts, depth, base, touched, touched_mark, counters, accounts, instruments, assets, margin, positions,
+    cash,
+):  # fmt: skip
     """Bring the rings up to date; return how many accounts of `members[RINGS]` must be assessed now.
 
     `members` int32[RINGS + 1, n_accounts], `counts` int64[RINGS + 1], `depth` int32[n_accounts] (innermost ring an
@@ -103,13 +104,13 @@ def watch(
         if displacement[ring] >= REACH[ring] * (1.0 - 1e-9):
             outermost = ring
     if outermost < RINGS:
-        _measure(outermost, members, counts, depth, base, accounts, instruments, assets, tiers, positions, cash)
+        _measure(outermost, members, counts, depth, base, accounts, instruments, assets, margin, positions, cash)
         counts[0] = accounts.shape[0]
         displacement[outermost:] = 0.0
     for at in range(counters[TOUCHED_COUNT]):
         account = touched[at]
         touched_mark[account] = 0
         if accounts[account].flags & LIQUIDATABLE and not accounts[account].claim:
-            _admit(account, displacement, members, counts, depth, instruments, assets, tiers, positions, cash)
+            _admit(account, displacement, members, counts, depth, instruments, assets, margin, positions, cash)
     counters[TOUCHED_COUNT] = 0
     return counts[RINGS]

@@ -15,7 +15,7 @@ from market.kernels.collateral import sell_outside
 from market.kernels.jit import kernel
 from market.kernels.ledger import settle_trade, transfer
 from market.kernels.liquidation import has_positions
-from market.kernels.margin import amount_of, equities, notional_of, settlement_profit, unrealised, value_of
+from market.kernels.margin import amount_of, net_equity_of, notional_of, settlement_profit, unrealised, value_of
 from market.kernels.records import (
     ADL_ELIGIBLE,
     ADL_PRO_RATA,
@@ -69,7 +69,7 @@ def score_queue(book, rank, scores, instruments, assets, positions, cash, accoun
         lots = positions[account, book].lots
         if lots == 0 or not accounts[account].flags & ADL_ELIGIBLE or accounts[account].claim:
             continue
-        _, net_equity = equities(account, instruments, assets, positions, cash)
+        net_equity = net_equity_of(account, instruments, assets, positions, cash)
         if net_equity > 0:
             profit = unrealised(account, book, instruments, positions)
             notional = notional_of(book, lots, instruments, assets)
@@ -105,7 +105,7 @@ def _counterparties(
             continue
         capacity = min(abs(held), abs(lots))
         paid = multiply_divide(owed, capacity, abs(lots)) + 2
-        _, net_equity = equities(other, instruments, assets, positions, cash)
+        net_equity = net_equity_of(other, instruments, assets, positions, cash)
         if net_equity > value_of(quote, paid):
             takers[n] = other
             capacities[n] = abs(held)
@@ -223,7 +223,7 @@ def absorb(account, tick, quote, policy, losses, accounts, cash, counters):
 def needs_waterfall(claim, instruments, assets, positions, cash):
     """0: keepers go on; 1: closed out with a shortfall; 2: bankrupt with positions and more than the fund holds."""
     account = claim.account
-    _, net_equity = equities(account, instruments, assets, positions, cash)
+    net_equity = net_equity_of(account, instruments, assets, positions, cash)
     if net_equity >= 0:
         return 0
     if has_positions(account, positions):
@@ -280,7 +280,7 @@ def deleverage(
         if not assets[quote].is_settlement or owed_by(account, quote, instruments, positions, cash) == 0:
             continue
         _raise_cash(account, quote, policy, instruments, assets, positions, cash)
-        _, net_equity = equities(account, instruments, assets, positions, cash)
+        net_equity = net_equity_of(account, instruments, assets, positions, cash)
         # Open profit in another asset counts: closing it at the mark brings it in.
         owed = min(owed_by(account, quote, instruments, positions, cash), amount_of(assets[quote], max(-net_equity, 0)))
         fund = fund_pays(account, quote, owed, cash)

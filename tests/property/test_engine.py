@@ -308,7 +308,7 @@ def test_the_assessment_is_that_of_the_slow_twin(seed: int, venue: Venue, ticks:
     made = random_world(seed, venue)
     made.run(ticks)
     world = made.world
-    figures = world.ledger.assess(world.instruments, world.assets, world.tiers)
+    figures = world.ledger.assess(world.instruments, world.assets, world.margin)
     state = State.of(world)
     for account in range(len(figures)):
         expected = assess(state, account)
@@ -346,7 +346,7 @@ def test_no_move_within_the_safe_distance_breaks_an_account(seed: int, share: fl
     made = random_world(seed, Venue())
     made.run(1)
     world = made.world
-    arguments = (world.tiers, world.ledger.positions, world.ledger.cash)
+    arguments = (world.margin, world.ledger.positions, world.ledger.cash)
     for account in made.rows:
         distance = min(reach, safe_distance(account, world.instruments, world.assets, *arguments, reach))
         if distance <= 0.0:
@@ -360,7 +360,7 @@ def test_no_move_within_the_safe_distance_breaks_an_account(seed: int, share: fl
             if not assets["fixed"][asset]:
                 sign = 1 if corner >> (4 + asset) & 1 else -1
                 assets["price"][asset] += sign * int(share * distance * int(assets["price"][asset]))
-        margin, _, maintenance, _ = world.ledger.assess(instruments, assets, world.tiers)[account]
+        margin, _, maintenance, _ = world.ledger.assess(instruments, assets, world.margin)[account]
         assert margin >= maintenance
 
 

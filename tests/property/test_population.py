@@ -71,7 +71,7 @@ def test_everybody_starts_within_initial_margin_and_everything_is_matched(
     world, cohort = populate(parameters, seed=seed, mixed=mixed)
     ledger = world.ledger
     assert len(ledger.names) == len(ledger.accounts)
-    margin_equity, net_equity, maintenance, initial = ledger.assess(world.instruments, world.assets, world.tiers).T
+    margin_equity, net_equity, maintenance, initial = ledger.assess(world.instruments, world.assets, world.margin).T
     customers = slice(SYSTEM_ACCOUNTS, None)
     assert (initial[customers] <= margin_equity[customers]).all()
     assert (maintenance[customers] <= margin_equity[customers]).all()
@@ -114,7 +114,7 @@ def test_a_large_population_looks_like_its_parameters() -> None:
     assert not np.array_equal(world.ledger.cash, other.ledger.cash)
     ledger, traders = world.ledger, cohort.traders
     owners = ledger.accounts["owner"]
-    _, net_equity, _, _ = ledger.assess(world.instruments, world.assets, world.tiers).T
+    _, net_equity, _, _ = ledger.assess(world.instruments, world.assets, world.margin).T
     of_owner = np.bincount(owners, net_equity)[SYSTEM_ACCOUNTS:]
     equity = np.sort(of_owner[of_owner > 0]) / 1e6
     assert len(equity) == 4_000

@@ -87,7 +87,7 @@ def record_run(seed: int) -> Record:
 
     small.run(CALM, observe=note)
     world = small.world
-    equity = world.ledger.assess(world.instruments, world.assets, world.tiers)[7:10, 1] / 1e6
+    equity = world.ledger.assess(world.instruments, world.assets, world.margin)[7:10, 1] / 1e6
     small.run(END - CALM, observe=note)
     bid, ask, reference, messages, at_work = np.array(rows, float).T
     return Record(bid, ask, reference, messages, at_work, np.array(depth), equity, small)

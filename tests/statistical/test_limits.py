@@ -134,7 +134,8 @@ def test_no_gap_no_bad_debt() -> None:
     world = leveraged(wall_lots=10**12, prices=zigzag(0.037), fee_bps=100.0)
     assert world.world.n_events > 100
     assert world.world.n_losses == 0
-    assert (world.world.ledger.assess(world.world.instruments, world.world.assets, world.world.tiers)[7:, 1] >= 0).all()
+    made = world.world
+    assert (made.ledger.assess(made.instruments, made.assets, made.margin)[7:, 1] >= 0).all()
     gap = leveraged(wall_lots=10**12, prices=zigzag(0.08), fee_bps=100.0)
     assert gap.losses["bad_debt"].sum() > 0
 

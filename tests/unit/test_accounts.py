@@ -54,7 +54,7 @@ def test_a_book_becomes_ledger_rows(tmp_path: Path) -> None:
     assert ledger.positions["lots"][REST_OF_MARKET].tolist() == [-12_500, 3_000, -700, 0]
     assert not ledger.positions["lots"][OUTSIDE].any()
     assert ledger.conservation_error() == ledger.clearing_error(world.instruments) == 0
-    net = ledger.assess(world.instruments, world.assets, world.tiers)[alice, 1]
+    net = ledger.assess(world.instruments, world.assets, world.margin)[alice, 1]
     assert net == 10_000_000_000 + 20_000_000_000 - 1_250_000_000
     cohort.decide(world, world.open_inbox())
     assert cohort.most_messages == world.inbox.count == 0

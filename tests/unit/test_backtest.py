@@ -63,7 +63,7 @@ def test_the_linear_book_breaks_whom_the_ledger_breaks(x: tuple[float, float, fl
     book = account_book(scenario, seed=2)
     assert book.assets == ("BTC", "ETH", "SOL")
     world = build(scenario, seed=2).world
-    before = world.ledger.assess(world.instruments, world.assets, world.tiers) / USD_QUANTA
+    before = world.ledger.assess(world.instruments, world.assets, world.margin) / USD_QUANTA
     lot = world.instruments["mark"].astype(float) * world.instruments["tick_value"] / USD_QUANTA
     value = np.abs(world.ledger.positions["lots"]) * lot
     for name, factor in zip(book.assets, x, strict=True):
@@ -71,7 +71,7 @@ def test_the_linear_book_breaks_whom_the_ledger_breaks(x: tuple[float, float, fl
         world.assets["price"][row] = round(int(world.assets["price"][row]) * factor)
         own = world.instruments["base"] == row
         world.instruments["mark"][own] = np.rint(world.instruments["mark"][own] * factor)
-    after = world.ledger.assess(world.instruments, world.assets, world.tiers) / USD_QUANTA
+    after = world.ledger.assess(world.instruments, world.assets, world.margin) / USD_QUANTA
     traders = np.array([role == "trader" for role in world.ledger.roles])
     used = after[: len(traders)]
     broken = traders & (used[:, 0] < used[:, 2]) & (before[: len(traders), 0] >= before[: len(traders), 2])

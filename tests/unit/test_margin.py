@@ -22,7 +22,7 @@ from market.kernels.records import (
     REFUSED,
     SELL,
 )
-from market.margin import bankruptcy_price, liquidation_price
+from market.margin.prices import bankruptcy_price, liquidation_price
 from tests.engine_worlds import ASSETS, BTC, PERP, SPOT, TICK_LOT, USD, USDC, Engine, changed, engine
 
 SPOT_BOOK = 1
@@ -303,7 +303,7 @@ def test_an_order_too_large_for_64_bits_is_refused() -> None:
 def prices(world: Engine, account: int, *, book: int = 0) -> tuple[float | None, float | None]:
     """(liquidation price, bankruptcy price)."""
     state = world.world
-    arguments = (state.ledger, state.instruments, state.assets, state.tiers)
+    arguments = (state.ledger, state.instruments, state.assets, state.margin)
     return (
         liquidation_price(*arguments, account=account, book=book),
         bankruptcy_price(*arguments, account=account, book=book),

@@ -50,7 +50,7 @@ def set_mark(world: World, price: int, book: str = "BTC-PERP") -> None:
 
 def margin(world: World, row: int) -> tuple[int, int]:
     """(margin equity, maintenance margin) in USD quanta."""
-    equity, _, maintenance, _ = world.ledger.assess(world.instruments, world.assets, world.tiers)[row].tolist()
+    equity, _, maintenance, _ = world.ledger.assess(world.instruments, world.assets, world.margin)[row].tolist()
     return equity, maintenance
 
 

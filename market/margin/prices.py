@@ -10,34 +10,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.kernels.margin import mark_at_zero
-from market.ledger import Ledger
+from market.ledger import Ledger, MarginTables
 
 Records = NDArray[np.void]
 
 
 def liquidation_price(
-    ledger: Ledger, instruments: Records, assets: Records, tiers: Records, *, account: int, book: int
+    ledger: Ledger, instruments: Records, assets: Records, margin: MarginTables, *, account: int, book: int
 ) -> float | None:
     """Price of one instrument, in quote units, at which the account's margin excess is zero, all else as it stands.
 
     Below the mark for a healthy long, above it for a healthy short; on the other side, the price of recovery, for an
     account below maintenance. None without a position, or when no price that the book can hold does it.
     """
-    return _price(ledger, instruments, assets, tiers, account=account, book=book, maintained=True)
+    return _price(ledger, instruments, assets, margin, account=account, book=book, maintained=True)
 
 
 def bankruptcy_price(
-    ledger: Ledger, instruments: Records, assets: Records, tiers: Records, *, account: int, book: int
+    ledger: Ledger, instruments: Records, assets: Records, margin: MarginTables, *, account: int, book: int
 ) -> float | None:
     """Price of one instrument, in quote units, at which the account's net equity is zero; None as above."""
-    return _price(ledger, instruments, assets, tiers, account=account, book=book, maintained=False)
+    return _price(ledger, instruments, assets, margin, account=account, book=book, maintained=False)
 
 
 def _price(
     ledger: Ledger,
     instruments: Records,
     assets: Records,
-    tiers: Records,
+    margin: MarginTables,
     *,
     account: int,
     book: int,
@@ -46,7 +46,7 @@ def _price(
     if ledger.positions[account, book]["lots"] == 0:
         return None
     moved = instruments.copy()
-    mark, here, above = mark_at_zero(account, book, maintained, moved, assets, tiers, ledger.positions, ledger.cash)
+    mark, here, above = mark_at_zero(account, book, maintained, moved, assets, margin, ledger.positions, ledger.cash)
     if mark < 0:
         return None
     # Linear within a tick; only a tier's floor could bend it there.

@@ -1,0 +1,1 @@
+"""Margin: the rules of a venue as data, and the prices at which accounts break."""

@@ -1,0 +1,53 @@
+"""What balances count for: haircuts and liability weights, by asset."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from market.parameters import PositiveUsd, Ratio, Share, parameters
+
+LiabilityWeight = Annotated[float, Field(ge=1.0, le=10.0, json_schema_extra={"unit": "x"})]
+
+
+@parameters
+class HaircutTier:
+    """A haircut from a size on, marginal: only the part of a holding above the floor bears it."""
+
+    floor: Ratio = 0.0
+    """Size from which it holds, in the `tier_unit` of its rule."""
+    haircut: Share = 0.0
+    """Discount under the maintenance profile."""
+    initial_haircut: Share | None = None
+    """Discount under the initial and target profiles; the same when left out."""
+
+
+@parameters
+class CollateralRule:
+    """How a venue values a balance of one asset."""
+
+    haircut: Share = 0.0
+    """Discount on a positive balance's value under the maintenance profile."""
+    initial_haircut: Share | None = None
+    """Discount under the initial and target profiles; the same as `haircut` when left out."""
+    tiers: tuple[HaircutTier, ...] = ()
+    """Haircuts by size, in rising order of floor; they replace `haircut`. The first floor is 0."""
+    tier_unit: Literal["usd", "asset"] = "usd"
+    """What floors are counted in: dollars, or units of the asset."""
+    liability_weight: LiabilityWeight = 1.0
+    """Factor on a negative balance's value under the maintenance profile."""
+    initial_liability_weight: LiabilityWeight | None = None
+    """Factor under the initial and target profiles; the same when left out."""
+    size_factor: Ratio = 0.0
+    """Weight of a balance falls to 1.1 / (1 + f sqrt(units)), of a debt rises to 0.8 w + f sqrt(units) (Drift v2)."""
+    deposits_start_usd: PositiveUsd | None = None
+    """What the venue holds of it beyond which weights fall in proportion, under initial margin; none when left out."""
+    borrows_start_usd: PositiveUsd | None = None
+    """What the venue has lent of it beyond which debts weigh more in proportion, under initial margin."""
+
+    def __post_init__(self) -> None:
+        floors = [tier.floor for tier in self.tiers]
+        if floors and (floors[0] != 0.0 or any(b <= a for a, b in pairwise(floors))):
+            raise ValueError("tiers: floors must start at 0 and rise")

@@ -1,0 +1,64 @@
+"""What positions need: margin rates by notional, size and open interest, by instrument."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from market.parameters import PositiveUsd, Ratio, Share, Usd, parameters
+
+
+@parameters
+class Tier:
+    """Margin rates from a notional on, marginal: only the part above the floor pays them."""
+
+    floor_usd: Usd = 0.0
+    """Notional from which the rates hold."""
+    initial: Share = 0.05
+    """Initial margin rate."""
+    maintenance: Share = 0.025
+    """Maintenance margin rate."""
+
+
+def check_tiers(tiers: Sequence[Tier]) -> None:
+    """Raise ValueError, `tiers[n]: what is wrong`, unless floors start at 0 and rise and rates never fall."""
+    previous: Tier | None = None
+    for number, tier in enumerate(tiers):
+        if (previous is None) != (tier.floor_usd == 0) or (previous and tier.floor_usd <= previous.floor_usd):
+            raise ValueError(f"tiers[{number}]: floors must start at 0 and rise")
+        if tier.maintenance > tier.initial:
+            raise ValueError(f"tiers[{number}]: maintenance is above initial")
+        if previous and (tier.maintenance < previous.maintenance or tier.initial < previous.initial):
+            raise ValueError(f"tiers[{number}]: rates must not fall as notional rises")
+        previous = tier
+
+
+@parameters
+class RequirementRule:
+    """What a position in one instrument needs by itself."""
+
+    tiers: tuple[Tier, ...] = (Tier(),)
+    """Margin rates by notional, in rising order of floor; the first floor is 0."""
+    slope_per_unit: Ratio = 0.0
+    """Rate added per unit of the position, on all of it (Deribit; Synthetix v3: factor / skew scale)."""
+    damping: Share = 0.0
+    """Share of the tier's rate to which `root_factor` is added: 0 for FTX, 0.8 for Drift v2."""
+    root_factor: Ratio = 0.0
+    """Rate per square root of a unit of the position; the rate is the larger of the tier's and this law's."""
+    minimum_usd: Usd = 0.0
+    """Least margin of any position."""
+    open_interest_lower_usd: PositiveUsd | None = None
+    """Open interest from which the initial rate rises (dYdX v4); it does not when left out."""
+    open_interest_upper_usd: PositiveUsd | None = None
+    """Open interest at which the initial rate is 1."""
+    profit_weight: Share = 1.0
+    """Share of a position's open profit that counts under initial margin."""
+    profit_cap_usd: PositiveUsd | None = None
+    """Most of it that counts, per position; no cap when left out."""
+
+    def __post_init__(self) -> None:
+        if not self.tiers:
+            raise ValueError("tiers: is empty; one tier at least is needed")
+        check_tiers(self.tiers)
+        lower, upper = self.open_interest_lower_usd, self.open_interest_upper_usd
+        if (lower is None) != (upper is None) or (lower is not None and upper is not None and upper <= lower):
+            raise ValueError("open_interest_upper_usd: must be given with open_interest_lower_usd, and be above it")

@@ -1,0 +1,45 @@
+"""The margin rules of a venue: collateral and requirements by symbol, in the place of what the scenario says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Literal, TypeVar
+
+from market.margin.collateral import CollateralRule
+from market.margin.requirement import RequirementRule
+from market.parameters import PositiveSeconds, Seconds, parameters
+
+Rule = TypeVar("Rule")
+
+ANY = "default"
+"""Key of the rule for every symbol that has none of its own."""
+
+
+@parameters
+class Margin:
+    """How a venue values accounts and what it asks of them."""
+
+    mode: Literal["cross", "portfolio"] = "cross"
+    """Margin mode of accounts that choose none: requirements summed by position, or the worst of scenarios."""
+    collateral: dict[str, CollateralRule] = field(default_factory=dict)
+    """Haircuts and liability weights by asset; "default" is for all others. They replace those of the assets table."""
+    requirement: dict[str, RequirementRule] = field(default_factory=dict)
+    """Margin rates by instrument or by its base asset; "default" is for all others. They replace instruments' tiers."""
+    slow_price_seconds: Seconds = 0.0
+    """Averaging time of a slower price: under initial margin balances count at the lower of the two, debts at the
+    higher (Drift v2, Mango v4); 0: none."""
+    update_seconds: PositiveSeconds = 60.0
+    """How often what depends on open interest, deposits or borrowing is worked out afresh."""
+
+    def collateral_of(self, symbol: str) -> CollateralRule | None:
+        """The rule for an asset; None when the asset's own haircut holds."""
+        return _chosen(self.collateral, symbol)
+
+    def requirement_of(self, symbol: str, base: str) -> RequirementRule | None:
+        """The rule for an instrument; None when its own tiers hold."""
+        return _chosen(self.requirement, symbol, base)
+
+
+def _chosen(rules: Mapping[str, Rule], *symbols: str) -> Rule | None:
+    return next((rules[symbol] for symbol in (*symbols, ANY) if symbol in rules), None)
