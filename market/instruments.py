@@ -105,6 +105,7 @@ def asset_records(assets: Mapping[str, Asset], instruments: Mapping[str, Instrum
         record["multiplier"], record["divisor"] = scale.numerator, scale.denominator
         record["haircut"] = record["initial_haircut"] = round(asset.haircut * PPM)
         record["liability_weight"] = record["initial_liability_weight"] = round(asset.liability_weight * PPM)
+        record["haircut_only"] = 1
         record["deposit_scale"] = record["borrow_scale"] = PPM
         record["is_settlement"] = asset.settlement
         record["fixed"] = asset.valuation == "one"
@@ -192,6 +193,7 @@ def instrument_records(
         record["taker_fee"] = round(instrument.taker_fee_bps * PPM / 10_000)
         record["tick_size"] = instrument.tick_size
         record["best_ask"] = record["n_levels"] - 1
+        record["tiers_only"] = 1
         record["stress"] = record["profit_weight"] = PPM
         record["profit_cap"] = LARGEST_MONEY
         level_base += int(record["n_levels"])

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from market.kernels.arithmetic import multiply_divide, part, part_up
-from market.kernels.jit import kernel
+from market.kernels.jit import inline, kernel
 from market.kernels.records import INITIAL, MAINTENANCE, PPM, SPOT, TARGET
 from market.kernels.rules.size import root_discount, size_rate
 
@@ -28,7 +28,10 @@ def ceil_ppm(rate):
 @kernel
 def value_of(asset, amount):
     """USD quanta of `amount` quanta at the venue's price of the asset, before any haircut."""
-    return multiply_divide(amount, asset.price * asset.multiplier, asset.divisor)
+    factor = asset.price * asset.multiplier
+    if factor == asset.divisor:
+        return amount  # a dollar that is counted in USD quanta: most of all calls
+    return multiply_divide(amount, factor, asset.divisor)
 
 
 @kernel
@@ -67,9 +70,8 @@ def _tiered_haircut(asset, profile, amount, value, tiers):
 
 
 @kernel
-def _balance_value(asset, profile, amount, tiers):
-    """USD quanta that a positive balance counts for."""
-    value = value_of(asset, amount)
+def _balance_value(asset, profile, amount, value, tiers):
+    """USD quanta that a positive balance worth `value` counts for."""
     if profile == INITIAL and asset.slow_price > 0:
         value = _slow_value(asset, amount)
     if asset.n_tiers > 0:
@@ -84,9 +86,8 @@ def _balance_value(asset, profile, amount, tiers):
 
 
 @kernel
-def _debt_value(asset, profile, amount):
-    """USD quanta, negative, that a debt takes off."""
-    value = value_of(asset, amount)
+def _debt_value(asset, profile, amount, value):
+    """USD quanta, negative, that a debt worth `value` takes off."""
     weight = asset.liability_weight if profile == MAINTENANCE else asset.initial_liability_weight
     if profile == INITIAL and asset.slow_price > 0:
         value = _slow_value(asset, amount)
@@ -100,9 +101,17 @@ def _debt_value(asset, profile, amount):
 @kernel
 def weighted_value(asset, profile, amount, tiers):
     """USD quanta that margin equity counts: a balance less its haircut, a debt times its liability weight."""
+    return _counted(asset, profile, amount, value_of(asset, amount), tiers)
+
+
+@inline
+def _counted(asset, profile, amount, value, tiers):
+    """What margin equity counts of `amount` quanta worth `value` before any haircut."""
+    if asset.haircut_only:
+        return part(value, PPM - asset.haircut if amount >= 0 else asset.liability_weight)
     if amount >= 0:
-        return _balance_value(asset, profile, amount, tiers)
-    return _debt_value(asset, profile, amount)
+        return _balance_value(asset, profile, amount, value, tiers)
+    return _debt_value(asset, profile, amount, value)
 
 
 @kernel
@@ -121,30 +130,40 @@ def tier_of(instrument, notional, tiers):
 @kernel
 def _rate(instrument, rate, lots):
     """ppm of notional for a position of `lots` >= 0 whose tier says `rate`."""
-    if not instrument.sized:
+    if instrument.size_slope == 0.0 and instrument.size_root == 0.0:
         return rate
     sized = size_rate(rate, lots, instrument.size_slope, instrument.damping / PPM, instrument.size_root)
     return min(max(ceil_ppm(sized - 1e-6), rate), PPM)
 
 
 @kernel
+def _beyond_tiers(instrument, tier, notional, lots, profile):
+    """What a position needs where its size, open interest, the state of the market or a least amount count."""
+    if profile == MAINTENANCE:
+        needed = part_up(notional, _rate(instrument, tier.maintenance, lots)) - tier.maintenance_deduction
+    else:
+        needed = part_up(notional, _rate(instrument, tier.initial, lots)) - tier.initial_deduction
+    if profile == INITIAL and instrument.crowding > 0:
+        needed = max(needed, part_up(notional, instrument.crowding))
+    if instrument.stress != PPM:
+        needed = min(part_up(needed, instrument.stress), max(notional, needed))
+    return max(needed, instrument.minimum)
+
+
+@inline
 def requirement_of(book, lots, profile, instruments, assets, tiers):
     """USD quanta of margin that `lots` of one instrument need under a profile, taken by themselves."""
     instrument = instruments[book]
     notional = notional_of(book, lots, instruments, assets)
     tier = tiers[tier_of(instrument, notional, tiers)]
+    if not instrument.tiers_only:
+        return _beyond_tiers(instrument, tier, notional, abs(lots), profile)
     if profile == MAINTENANCE:
-        needed = part_up(notional, _rate(instrument, tier.maintenance, abs(lots))) - tier.maintenance_deduction
-    else:
-        needed = part_up(notional, _rate(instrument, tier.initial, abs(lots))) - tier.initial_deduction
-    if profile == INITIAL and instrument.crowding > 0:
-        needed = max(needed, part_up(notional, instrument.crowding))
-    if instrument.stress != PPM:
-        needed = min(part_up(needed, instrument.stress), notional)
-    return max(needed, instrument.minimum)
+        return part_up(notional, tier.maintenance) - tier.maintenance_deduction
+    return part_up(notional, tier.initial) - tier.initial_deduction
 
 
-@kernel
+@inline
 def unrealised(account, book, instruments, positions):
     """Quote quanta of profit not yet realised at the mark, funding owed taken off."""
     instrument = instruments[book]
@@ -154,7 +173,7 @@ def unrealised(account, book, instruments, positions):
     return lots * instrument.mark * instrument.tick_value - position.cost - owed
 
 
-@kernel
+@inline
 def settlement_profit(account, asset, instruments, positions):
     """Unrealised profit of all positions quoted in `asset`, netted, in quanta of it."""
     total = 0
@@ -177,7 +196,7 @@ def _uncounted_profit(account, asset, instruments, positions):
     return left_out
 
 
-@kernel
+@inline
 def equities(account, profile, instruments, assets, margin, positions, cash):
     """(margin equity under a profile, net equity): collateral after and before haircut, both with unrealised profit.
 
@@ -194,10 +213,13 @@ def equities(account, profile, instruments, assets, margin, positions, cash):
             counted = balance
             if profile == INITIAL:
                 counted -= _uncounted_profit(account, asset, instruments, positions)
-        if counted != 0:
-            margin_equity += weighted_value(assets[asset], profile, counted, tiers)
-        if balance != 0:
-            net_equity += value_of(assets[asset], balance)
+        if balance == 0 and counted == 0:
+            continue
+        value = value_of(assets[asset], balance)
+        net_equity += value
+        if counted != balance:
+            value = value_of(assets[asset], counted)
+        margin_equity += _counted(assets[asset], profile, counted, value, tiers)
     return margin_equity, net_equity
 
 
@@ -214,7 +236,7 @@ def net_equity_of(account, instruments, assets, positions, cash):
     return total
 
 
-@kernel
+@inline
 def maintenance_of(account, instruments, assets, margin, positions):
     """Maintenance margin of all positions, USD quanta."""
     _, tiers = margin

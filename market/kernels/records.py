@@ -150,7 +150,7 @@ INSTRUMENT = np.dtype(
         ("funding_rate", f8),  # last rate paid per interval, share of the mark
         ("carry", f8),  # FUNDING_MARK: what of that rate is still to come before the next payment
         # its margin rule beyond tiers (market/margin/requirement.py)
-        ("sized", i4),  # 1 when the rate depends on the size of the position
+        ("tiers_only", i4),  # 1 when it is rate x notional by tier and nothing below holds
         ("damping", i8),  # ppm of the tier's rate in the square-root law
         ("size_slope", f8),  # ppm of rate per lot
         ("size_root", f8),  # ppm of rate per square root of a lot
@@ -196,6 +196,8 @@ ASSET = np.dtype(
         ("first_tier", i4),  # rows of the TIER table that hold haircuts by size
         ("n_tiers", i4),  # 0: one haircut whatever the size
         ("tiers_by_amount", i4),  # 1 when their floors are quanta of the asset, 0 when USD quanta
+        ("haircut_only", i4),  # 1 when balances count less the haircut and nothing below holds
+        ("unused", i4),
         ("price_tick", f8),  # USD per tick of `price` and `reference`
         # under the initial and target profiles
         ("initial_haircut", i8),  # ppm

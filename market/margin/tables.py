@@ -44,12 +44,14 @@ def write_margin_rules(
             record["first_tier"], record["n_tiers"] = len(tiers), len(counted.tiers)
             tiers.extend(_haircut_rows(counted, asset))
             _write_collateral(record, counted, asset)
+        record["haircut_only"] &= margin.slow_price_seconds == 0.0
     return np.array(tiers, TIER)
 
 
 def _write_requirement(record: np.void, rule: RequirementRule, instrument: Instrument, quote: Asset) -> None:
     lot = instrument.lot_size
-    record["sized"] = rule.slope_per_unit > 0.0 or rule.root_factor > 0.0
+    extras = (rule.slope_per_unit, rule.root_factor, rule.minimum_usd, rule.open_interest_upper_usd)
+    record["tiers_only"] = not any(extras)
     record["damping"] = round(rule.damping * PPM)
     record["size_slope"] = rule.slope_per_unit * lot * PPM
     record["size_root"] = rule.root_factor * lot**0.5 * PPM
@@ -70,6 +72,9 @@ def _write_collateral(record: np.void, rule: CollateralRule, asset: Asset) -> No
     record["initial_liability_weight"] = round(_either(rule.initial_liability_weight, rule.liability_weight) * PPM)
     record["size_root"] = rule.size_factor * asset.quantum**0.5
     record["tiers_by_amount"] = rule.tier_unit == "asset"
+    extras = (rule.tiers, rule.size_factor, rule.deposits_start_usd, rule.borrows_start_usd)
+    same = all(record[name] == record[f"initial_{name}"] for name in ("haircut", "liability_weight"))
+    record["haircut_only"] = same and not any(extras)
 
 
 def _haircut_rows(rule: CollateralRule, asset: Asset) -> list[tuple[int, ...]]:
