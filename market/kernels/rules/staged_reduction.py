@@ -56,9 +56,7 @@ def reduce_and_settle(
     net = paid - weight
     closed = 0.0
     if profit < 0.0:
-        closed, health, balance = _close(
-            -profit, per_lot, per_lot, lots, health, balance, asset_value, liability_value
-        )
+        closed, health, balance = _close(-profit, per_lot, per_lot, lots, health, balance, asset_value, liability_value)
         profit += closed * per_lot
     taken, health, balance = _take(net, max_profit, profit, health, balance, asset_value, liability_value)
     profit -= taken
