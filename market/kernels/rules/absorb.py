@@ -10,7 +10,7 @@ def absorbed(balance, price, collateral):
     """(base balance after, deficit borne by reserves) of an account absorbed with all its collateral.
 
     `collateral` is its value at liquidation factors, in money; `balance` in units of the base. What it does not cover
-    becomes the protocol's loss and the account ends at 0. Source: Compound III absorb (compound-finance/comet@d5a30b0a).
+    becomes the protocol's loss; the account ends at 0. Source: Compound III absorb (compound-finance/comet@d5a30b0a).
     """
     after = balance + collateral / price
     return max(0.0, after), max(0.0, -after)

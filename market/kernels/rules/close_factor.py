@@ -10,9 +10,7 @@ from market.kernels.jit import kernel
 
 
 @kernel
-def repayable_debt(
-    health_factor, collateral, debt, total_debt, close_factor, full_below, smallest, per_reserve
-):
+def repayable_debt(health_factor, collateral, debt, total_debt, close_factor, full_below, smallest, per_reserve):
     """Debt of one asset that may be repaid at once; 0 for a healthy account.
 
     All of it when the health factor is at most `full_below`. Before v3.3 (`per_reserve`) else the close factor's share

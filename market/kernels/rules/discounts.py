@@ -38,6 +38,7 @@ def discounted_seizure(debt, held, discount):
 def store_price(price, liquidation_factor, passed_on):
     """Price at which a protocol sells what it seized: it passes on a part of its own discount.
 
-    price (1 - passed_on (1 - liquidation factor)). Source: Compound III quoteCollateral (compound-finance/comet@d5a30b0a).
+    price (1 - passed_on (1 - liquidation factor)). Source: Compound III quoteCollateral
+    (compound-finance/comet@d5a30b0a).
     """
     return price * (1.0 - passed_on * (1.0 - liquidation_factor))
