@@ -267,6 +267,20 @@ def validation(
 
 
 @command
+def verify_venues(
+    file: Annotated[Path, typer.Argument(help="Cases: what goes in, what a venue gets, how close is close enough.")],
+    *,
+    model: Annotated[list[str], typer.Option(metavar="NAME", help="Only cases of this rule; may be repeated.")] = [],  # noqa: B006
+    as_json: Json = False,
+) -> None:
+    """Hold the rules of margin, liquidation and loss against venues' own numbers; exit code 1 when one differs."""
+    from experiments.venues import command
+
+    if not command.verify_venues(file, models=model, as_json=as_json):
+        raise typer.Exit(1)
+
+
+@command
 def calibrate(
     *,
     depth: Annotated[

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,8 @@ FEWEST_TICKS = 10
 """A price of fewer ticks could not move."""
 MOST_LEVELS = 1 << 24
 """Largest number of price levels of one book."""
+
+Number = TypeVar("Number", int, float)
 
 
 @parameters
@@ -118,6 +120,23 @@ def asset_records(assets: Mapping[str, Asset], instruments: Mapping[str, Instrum
     return records
 
 
+def next_deduction(deduction: Number, *, floor: Number, rate: Number, before: Number) -> Number:
+    """Deduction of a tier, `deduction` and `before` being that and the rate of the tier below.
+
+    With it, requirement = rate x notional - deduction is continuous at the floor and marginal in the rates. Exact in
+    integers and fractions. Binance USDS-M and COIN-M, Bybit, OKX, Hyperliquid.
+    """
+    return deduction + floor * (rate - before)
+
+
+def tier_deductions(floors: Sequence[Number], rates: Sequence[Number]) -> list[Number]:
+    """Deductions of all tiers in rising order of floor; the first is 0, in the unit of the floors."""
+    found = [0 * floors[0]] if len(floors) else []
+    for tier in range(1, len(floors)):
+        found.append(next_deduction(found[-1], floor=floors[tier], rate=rates[tier], before=rates[tier - 1]))
+    return found
+
+
 def tier_records(instruments: Mapping[str, Instrument]) -> NDArray[np.void]:
     """TIER[sum of tiers], instrument by instrument; deductions make every requirement continuous in notional."""
     rows: list[tuple[int, ...]] = []
@@ -133,22 +152,12 @@ def tier_records(instruments: Mapping[str, Instrument]) -> NDArray[np.void]:
 
 
 def tier_rows(tiers: Sequence[tuple[float, float, float]], *, floor_quanta: int = USD_QUANTA) -> list[tuple[int, ...]]:
-    """Rows of TIER from (floor, initial rate, maintenance rate); a floor of 1 is `floor_quanta` quanta.
-
-    Deductions: 0 at first, then that of the tier before + floor x (rate - rate before). rate x size - deduction is
-    then the sum over tiers of rate x the part of the size inside.
-    """
-    rows: list[tuple[int, ...]] = []
-    deductions = [0, 0]
-    before: tuple[int, int] | None = None
-    for size, *rates in tiers:
-        floor = round(_exact(size) * floor_quanta)
-        initial, maintenance = (round(rate * PPM) for rate in rates)
-        for at, rate in enumerate((initial, maintenance)):
-            deductions[at] += floor * (rate - (rate if before is None else before[at])) // PPM
-        before = (initial, maintenance)
-        rows.append((floor, initial, maintenance, *deductions))
-    return rows
+    """Rows of TIER from (floor, initial rate, maintenance rate); a floor of 1 is `floor_quanta` quanta."""
+    floors = [round(_exact(floor) * floor_quanta) for floor, _, _ in tiers]
+    initial = [round(rate * PPM) for _, rate, _ in tiers]
+    maintenance = [round(rate * PPM) for _, _, rate in tiers]
+    deductions = ([ppm // PPM for ppm in tier_deductions(floors, rates)] for rates in (initial, maintenance))
+    return list(zip(floors, initial, maintenance, *deductions, strict=True))
 
 
 def instrument_records(

@@ -27,7 +27,7 @@ def _source_hash() -> str:
     # numba looks compiled kernels up by the path of their sources, too.
     digest = hashlib.sha256(f"{numba.__version__} {sys.version_info[:2]} {_PACKAGES}".encode())
     for folder in _KERNEL_FOLDERS:
-        for path in sorted((_PACKAGES / folder).glob("*.py")):
+        for path in sorted((_PACKAGES / folder).rglob("*.py")):
             digest.update(path.name.encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

@@ -1,1 +1,4 @@
-"""Rules of venues as pure functions: numbers in plain units in, numbers out; one file per kind of rule."""
+"""Rules of margin, price, funding and loss as plain functions of numbers: one idea per file, float64, no state.
+
+The simulation calls them, and `cascade verify-venues` holds them against the venues' own numbers.
+"""

@@ -1,0 +1,1 @@
+"""The rules of the simulation held against numbers from venues: test suites, documents, parameter tables."""
