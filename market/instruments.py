@@ -108,6 +108,7 @@ def asset_records(assets: Mapping[str, Asset], instruments: Mapping[str, Instrum
         record["haircut"] = record["initial_haircut"] = round(asset.haircut * PPM)
         record["liability_weight"] = record["initial_liability_weight"] = round(asset.liability_weight * PPM)
         record["haircut_only"] = 1
+        record["quantum"] = asset.quantum
         record["deposit_scale"] = record["borrow_scale"] = PPM
         record["is_settlement"] = asset.settlement
         record["fixed"] = asset.valuation == "one"
@@ -203,6 +204,7 @@ def instrument_records(
         record["tick_size"] = instrument.tick_size
         record["best_ask"] = record["n_levels"] - 1
         record["tiers_only"] = 1
+        record["lot_size"] = instrument.lot_size
         record["stress"] = record["profit_weight"] = PPM
         record["profit_cap"] = LARGEST_MONEY
         level_base += int(record["n_levels"])

@@ -17,8 +17,8 @@ from market.breakers import Breakers
 from market.instruments import USD_QUANTA
 from market.kernels import records
 from market.kernels.records import POLICY, PPM
-from market.margin.rules import Margin
 from market.kernels.rules.funding import clamped_rate
+from market.margin.rules import Margin
 from market.marks import BasisMark as BasisMark
 from market.marks import FundingMark as FundingMark
 from market.marks import IndexMark as IndexMark

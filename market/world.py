@@ -31,6 +31,7 @@ from market.kernels.records import (
 )
 from market.kernels.watch import RINGS
 from market.ledger import Ledger, MarginTables
+from market.margin.schedule import MarginSchedule, margin_schedule
 from market.marks import Carry, Twap, mark_state
 from market.streams import Stream, Streams
 from market.venue import Venue
@@ -112,6 +113,8 @@ class World:
     """The venue's circuit breakers; None when all are off."""
     congestion: Congestion | None = None
     """Block space that everybody shares; None when liquidation calls have blocks of their own."""
+    margin_schedule: MarginSchedule | None = None
+    """What moves haircuts, rates and weights; None when nothing does."""
     mark_state: Twap | Carry | None = None
     """What the mark rule has to remember beside the basis."""
     margin: MarginTables = field(init=False)
@@ -172,6 +175,7 @@ class World:
         """Set up what the venue's rules remember; called once, when the fund is paid in and before oracles join."""
         self.breakers = circuit_breakers(venue.breakers, self)
         self.congestion = congestion(venue.block_space, self)
+        self.margin_schedule = margin_schedule(venue.margin, self)
         self.mark_state = mark_state(venue.mark, venue.funding.interval_seconds, self)
 
     def size_inboxes(self, capacity: int) -> None:

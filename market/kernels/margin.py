@@ -12,17 +12,27 @@ import numpy as np
 
 from market.kernels.arithmetic import multiply_divide, part, part_up
 from market.kernels.jit import inline, kernel
-from market.kernels.records import INITIAL, MAINTENANCE, PPM, SPOT, TARGET
-from market.kernels.rules.size import root_discount, size_rate
+from market.kernels.records import (
+    INITIAL,
+    LINEAR_IN_SIZE,
+    MAINTENANCE,
+    PPM,
+    ROOT_OF_SIZE,
+    ROOT_PREMIUM,
+    SPOT,
+    TARGET,
+)
+from market.kernels.rules.rates import linear_size_rate, root_size_rate
+from market.kernels.rules.weights import size_discount, size_premium
 
-ROOT_DAMPING = 0.8
-"""Share of a debt's weight to which the square root of its size is added (Drift v2, math/margin.rs)."""
+WEIGHT_STEP = 1e-4
+"""What weights by size are rounded to (Drift v2)."""
 
 
 @kernel
 def ceil_ppm(rate):
-    """A rate or weight in ppm, rounded up."""
-    return int(np.ceil(rate))
+    """A rate or weight as ppm, rounded up; what is less than a millionth of a ppm above a whole one counts as it."""
+    return int(np.ceil(rate * PPM - 1e-6))
 
 
 @kernel
@@ -80,8 +90,9 @@ def _balance_value(asset, profile, amount, value, tiers):
         counted = part(value, PPM - asset.haircut)
     else:
         counted = part(value, PPM - asset.initial_haircut)
-    if asset.size_root > 0.0:
-        counted = min(counted, part(value, int(root_discount(1.0, amount, asset.size_root) * PPM)))
+    if asset.size_factor > 0.0:
+        weight = size_discount(1.0, amount * asset.quantum, asset.size_factor, WEIGHT_STEP)
+        counted = min(counted, part(value, int(weight * PPM + 0.5)))
     return part(counted, asset.deposit_scale) if profile == INITIAL else counted
 
 
@@ -91,8 +102,8 @@ def _debt_value(asset, profile, amount, value):
     weight = asset.liability_weight if profile == MAINTENANCE else asset.initial_liability_weight
     if profile == INITIAL and asset.slow_price > 0:
         value = _slow_value(asset, amount)
-    if asset.size_root > 0.0:
-        weight = ceil_ppm(size_rate(weight, -amount, 0.0, ROOT_DAMPING, asset.size_root * PPM))
+    if asset.size_factor > 0.0:
+        weight = ceil_ppm(size_premium(weight / PPM, -amount * asset.quantum, asset.size_factor, WEIGHT_STEP))
     if profile == INITIAL:
         weight = part_up(weight, asset.borrow_scale)
     return part(value, weight)
@@ -130,10 +141,15 @@ def tier_of(instrument, notional, tiers):
 @kernel
 def _rate(instrument, rate, lots):
     """ppm of notional for a position of `lots` >= 0 whose tier says `rate`."""
-    if instrument.size_slope == 0.0 and instrument.size_root == 0.0:
-        return rate
-    sized = size_rate(rate, lots, instrument.size_slope, instrument.damping / PPM, instrument.size_root)
-    return min(max(ceil_ppm(sized - 1e-6), rate), PPM)
+    size = lots * instrument.lot_size
+    sized = rate / PPM
+    if instrument.size_law == LINEAR_IN_SIZE:
+        sized = linear_size_rate(sized, instrument.size_factor, size)
+    elif instrument.size_law == ROOT_OF_SIZE:
+        sized = root_size_rate(sized, instrument.size_factor, size)
+    elif instrument.size_law == ROOT_PREMIUM:
+        sized = size_premium(sized, size, instrument.size_factor, WEIGHT_STEP)
+    return min(max(ceil_ppm(sized), rate), PPM)
 
 
 @kernel

@@ -151,9 +151,9 @@ INSTRUMENT = np.dtype(
         ("carry", f8),  # FUNDING_MARK: what of that rate is still to come before the next payment
         # its margin rule beyond tiers (market/margin/requirement.py)
         ("tiers_only", i4),  # 1 when it is rate x notional by tier and nothing below holds
-        ("damping", i8),  # ppm of the tier's rate in the square-root law
-        ("size_slope", f8),  # ppm of rate per lot
-        ("size_root", f8),  # ppm of rate per square root of a lot
+        ("size_law", i4),  # LINEAR_IN_SIZE, ROOT_OF_SIZE, ROOT_PREMIUM: how the rate rises with the position; 0
+        ("size_factor", f8),  # of that law, per unit of the base asset
+        ("lot_size", f8),  # units of the base asset per lot
         ("minimum", i8),  # USD quanta that any position needs at least
         ("crowding", i8),  # ppm: initial rate that open interest asks for; 0 when it does not
         ("stress", i8),  # ppm by which requirements are multiplied now; PPM in calm
@@ -203,7 +203,8 @@ ASSET = np.dtype(
         ("initial_haircut", i8),  # ppm
         ("initial_liability_weight", i8),  # ppm
         # by size, in all profiles: discount and premium that grow with the square root of the holding
-        ("size_root", f8),  # per square root of a quantum; 0: none
+        ("size_factor", f8),  # per square root of a unit; 0: none
+        ("quantum", f8),  # units per quantum
         # by what the venue holds of it, under the initial profile
         ("deposit_scale", i8),  # ppm of a balance's weighted value that counts
         ("borrow_scale", i8),  # ppm by which a debt's weighted value is multiplied
@@ -226,6 +227,9 @@ CLAIMED, CLAIM_HELD = 1, 2
 
 CROSS, PORTFOLIO = 0, 1
 """Margin modes. Isolated margin is cross margin in an account of its own that may trade one instrument."""
+
+LINEAR_IN_SIZE, ROOT_OF_SIZE, ROOT_PREMIUM = 1, 2, 3
+"""How a margin rate rises with the size of the position (market/kernels/rules/rates.py, weights.py)."""
 
 MAINTENANCE, TARGET, INITIAL = range(3)
 """Margin profiles: needed to keep positions, what a liquidation aims at, and needed to open them."""

@@ -81,9 +81,7 @@ class LiquidityHaircuts:
         return min(base + self.multiple * slippage, max(self.unsold, base))
 
 
-HaircutDynamics = Annotated[
-    StaticHaircuts | VolatilityHaircuts | LiquidityHaircuts, Field(discriminator="kind")
-]
+HaircutDynamics = Annotated[StaticHaircuts | VolatilityHaircuts | LiquidityHaircuts, Field(discriminator="kind")]
 
 
 @parameters

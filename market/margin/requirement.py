@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated, Literal
 
+from pydantic import Field
+
+from market.kernels.records import LINEAR_IN_SIZE, ROOT_OF_SIZE, ROOT_PREMIUM
 from market.parameters import PositiveUsd, Ratio, Share, Usd, parameters
 
 
@@ -33,17 +37,59 @@ def check_tiers(tiers: Sequence[Tier]) -> None:
 
 
 @parameters
+class NoSizeLaw:
+    """The rate does not depend on the number of units."""
+
+    kind: Literal["none"] = "none"
+    """Name of the law."""
+    factor = 0.0
+    code = 0
+
+
+@parameters
+class LinearSize:
+    """Rate + factor x units, on all of the position (Deribit; Synthetix v3: factor / skew scale)."""
+
+    kind: Literal["linear"] = "linear"
+    """Name of the law."""
+    factor: Ratio
+    """Rate per unit of the base asset."""
+    code = LINEAR_IN_SIZE
+
+
+@parameters
+class RootSize:
+    """The larger of the rate and factor x sqrt(units) (FTX)."""
+
+    kind: Literal["root"] = "root"
+    """Name of the law."""
+    factor: Ratio
+    """Rate per square root of a unit of the base asset."""
+    code = ROOT_OF_SIZE
+
+
+@parameters
+class RootPremium:
+    """The larger of the rate and 0.8 x rate + factor x sqrt(units) (Drift v2)."""
+
+    kind: Literal["premium"] = "premium"
+    """Name of the law."""
+    factor: Ratio
+    """Rate per square root of a unit of the base asset."""
+    code = ROOT_PREMIUM
+
+
+SizeLaw = Annotated[NoSizeLaw | LinearSize | RootSize | RootPremium, Field(discriminator="kind")]
+
+
+@parameters
 class RequirementRule:
     """What a position in one instrument needs by itself."""
 
     tiers: tuple[Tier, ...] = (Tier(),)
     """Margin rates by notional, in rising order of floor; the first floor is 0."""
-    slope_per_unit: Ratio = 0.0
-    """Rate added per unit of the position, on all of it (Deribit; Synthetix v3: factor / skew scale)."""
-    damping: Share = 0.0
-    """Share of the tier's rate to which `root_factor` is added: 0 for FTX, 0.8 for Drift v2."""
-    root_factor: Ratio = 0.0
-    """Rate per square root of a unit of the position; the rate is the larger of the tier's and this law's."""
+    size: SizeLaw = NoSizeLaw()
+    """How the rate rises with the size of the position."""
     minimum_usd: Usd = 0.0
     """Least margin of any position."""
     open_interest_lower_usd: PositiveUsd | None = None

@@ -7,6 +7,7 @@ from dataclasses import field
 from typing import Literal, TypeVar
 
 from market.margin.collateral import CollateralRule
+from market.margin.dynamics import HaircutDynamics, RateDynamics, StaticHaircuts, StaticRates
 from market.margin.requirement import RequirementRule
 from market.parameters import PositiveSeconds, Seconds, parameters
 
@@ -26,11 +27,15 @@ class Margin:
     """Haircuts and liability weights by asset; "default" is for all others. They replace those of the assets table."""
     requirement: dict[str, RequirementRule] = field(default_factory=dict)
     """Margin rates by instrument or by its base asset; "default" is for all others. They replace instruments' tiers."""
+    haircuts: HaircutDynamics = StaticHaircuts()
+    """Whether haircuts follow the market."""
+    rates: RateDynamics = StaticRates()
+    """Whether margin requirements follow the market."""
     slow_price_seconds: Seconds = 0.0
     """Averaging time of a slower price: under initial margin balances count at the lower of the two, debts at the
     higher (Drift v2, Mango v4); 0: none."""
     update_seconds: PositiveSeconds = 60.0
-    """How often what depends on open interest, deposits or borrowing is worked out afresh."""
+    """How often initial rates by open interest, and weights by deposits or borrowing, are worked out afresh."""
 
     def collateral_of(self, symbol: str) -> CollateralRule | None:
         """The rule for an asset; None when the asset's own haircut holds."""

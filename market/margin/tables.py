@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from market.errors import InputError
 from market.instruments import LARGEST_MONEY, USD_QUANTA, Asset, Instrument, tier_records, tier_rows
-from market.kernels.records import PPM, TIER
+from market.kernels.records import NONE, PPM, TIER
 from market.margin.collateral import CollateralRule
+from market.margin.dynamics import LiquidityHaircuts, StaticHaircuts
 from market.margin.requirement import RequirementRule
 from market.margin.rules import Margin
 
@@ -33,28 +34,22 @@ def write_margin_rules(
         if needed is not None and instrument.kind != "spot":
             record["first_tier"], record["n_tiers"] = len(tiers), len(needed.tiers)
             tiers.extend(tier_rows([(tier.floor_usd, tier.initial, tier.maintenance) for tier in needed.tiers]))
-            _write_requirement(record, needed, instrument, assets[instrument.quote])
+            _write_requirement(record, needed, assets[instrument.quote])
     for record, (symbol, asset) in zip(asset_records, assets.items(), strict=True):
+        _check_collateral(margin, symbol, asset)
         counted = margin.collateral_of(symbol)
         if counted is not None:
-            if counted.size_factor and asset.settlement:
-                raise InputError(
-                    f"venue.margin.collateral.{symbol}: size_factor is for assets that are not settlement assets"
-                )
-            record["first_tier"], record["n_tiers"] = len(tiers), len(counted.tiers)
-            tiers.extend(_haircut_rows(counted, asset))
-            _write_collateral(record, counted, asset)
-        record["haircut_only"] &= margin.slow_price_seconds == 0.0
+            _write_collateral(record, counted)
+        rows = _haircut_rows(margin, counted, record, asset)
+        record["first_tier"], record["n_tiers"] = len(tiers), len(rows)
+        tiers.extend(rows)
+        record["haircut_only"] &= not rows and margin.slow_price_seconds == 0.0
     return np.array(tiers, TIER)
 
 
-def _write_requirement(record: np.void, rule: RequirementRule, instrument: Instrument, quote: Asset) -> None:
-    lot = instrument.lot_size
-    extras = (rule.slope_per_unit, rule.root_factor, rule.minimum_usd, rule.open_interest_upper_usd)
-    record["tiers_only"] = not any(extras)
-    record["damping"] = round(rule.damping * PPM)
-    record["size_slope"] = rule.slope_per_unit * lot * PPM
-    record["size_root"] = rule.root_factor * lot**0.5 * PPM
+def _write_requirement(record: np.void, rule: RequirementRule, quote: Asset) -> None:
+    record["tiers_only"] = not any((rule.size.code, rule.minimum_usd, rule.open_interest_upper_usd))
+    record["size_law"], record["size_factor"] = rule.size.code, rule.size.factor
     record["minimum"] = round(rule.minimum_usd * USD_QUANTA)
     record["profit_weight"] = round(rule.profit_weight * PPM)
     if rule.profit_cap_usd is not None:
@@ -65,19 +60,39 @@ def _either(initial: float | None, maintenance: float) -> float:
     return maintenance if initial is None else initial
 
 
-def _write_collateral(record: np.void, rule: CollateralRule, asset: Asset) -> None:
+def _write_collateral(record: np.void, rule: CollateralRule) -> None:
     record["haircut"] = round(rule.haircut * PPM)
     record["initial_haircut"] = round(_either(rule.initial_haircut, rule.haircut) * PPM)
     record["liability_weight"] = round(rule.liability_weight * PPM)
     record["initial_liability_weight"] = round(_either(rule.initial_liability_weight, rule.liability_weight) * PPM)
-    record["size_root"] = rule.size_factor * asset.quantum**0.5
+    record["size_factor"] = rule.size_factor
     record["tiers_by_amount"] = rule.tier_unit == "asset"
     extras = (rule.tiers, rule.size_factor, rule.deposits_start_usd, rule.borrows_start_usd)
     same = all(record[name] == record[f"initial_{name}"] for name in ("haircut", "liability_weight"))
     record["haircut_only"] = same and not any(extras)
 
 
-def _haircut_rows(rule: CollateralRule, asset: Asset) -> list[tuple[int, ...]]:
+def _haircut_rows(margin: Margin, rule: CollateralRule | None, record: np.void, asset: Asset) -> list[tuple[int, ...]]:
+    """Rows of TIER: the rule's haircuts by size, or the rungs of a ladder that follows the book."""
+    if isinstance(margin.haircuts, LiquidityHaircuts) and record["spot_book"] != NONE:
+        share = int(record["haircut"]) / PPM
+        return tier_rows([(size, share, share) for size in (0.0, *margin.haircuts.sizes_usd)])
+    if rule is None:
+        return []
     floor_quanta = round(1 / asset.quantum) if rule.tier_unit == "asset" else USD_QUANTA
     tiers = [(tier.floor, _either(tier.initial_haircut, tier.haircut), tier.haircut) for tier in rule.tiers]
     return tier_rows(tiers, floor_quanta=floor_quanta)
+
+
+def _check_collateral(margin: Margin, symbol: str, asset: Asset) -> None:
+    rule = margin.collateral_of(symbol)
+    if rule is None:
+        return
+    where = f"venue.margin.collateral.{symbol}"
+    if rule.size_factor and asset.settlement:
+        raise InputError(f"{where}.size_factor: {symbol} is a settlement asset; expected 0")
+    if rule.tiers and not isinstance(margin.haircuts, StaticHaircuts):
+        raise InputError(
+            f"{where}.tiers: haircuts by size cannot be combined with venue.margin.haircuts of kind "
+            f'"{margin.haircuts.kind}"; leave one of them out'
+        )
