@@ -11,7 +11,7 @@ from market.errors import InputError
 from market.instruments import LARGEST_MONEY, USD_QUANTA, Asset, Instrument, tier_records, tier_rows
 from market.kernels.records import NONE, PPM, TIER
 from market.margin.collateral import CollateralRule
-from market.margin.dynamics import LiquidityHaircuts, StaticHaircuts
+from market.margin.dynamics import LiquidityHaircuts, StaticHaircuts, StaticRates
 from market.margin.requirement import RequirementRule
 from market.margin.rules import Margin
 
@@ -35,6 +35,7 @@ def write_margin_rules(
             record["first_tier"], record["n_tiers"] = len(tiers), len(needed.tiers)
             tiers.extend(tier_rows([(tier.floor_usd, tier.initial, tier.maintenance) for tier in needed.tiers]))
             _write_requirement(record, needed, assets[instrument.quote])
+        record["tiers_only"] &= isinstance(margin.rates, StaticRates)
     for record, (symbol, asset) in zip(asset_records, assets.items(), strict=True):
         _check_collateral(margin, symbol, asset)
         counted = margin.collateral_of(symbol)
