@@ -7,6 +7,7 @@ from typing import Any
 
 from experiments.venues.inputs import number, rows
 from experiments.venues.registry import adapter
+from market.kernels.rules.account import unrealised_profit
 from market.kernels.rules.funding_velocity import drifted_rate, drifting_cost, velocity
 from market.kernels.rules.keeper import bounded_reward
 from market.kernels.rules.price_impact import skewed_price
@@ -29,7 +30,7 @@ def snx_account(inputs: Mapping[str, Any]) -> dict[str, Any]:
                 number(position, "entry_oracle_price"), number(position, "skew_before", 0.0), size, scale
             )
         market = str(position["market"])
-        profits[market] = profits.get(market, 0.0) + size * (price - float(entry))
+        profits[market] = profits.get(market, 0.0) + float(unrealised_profit(size, float(entry), price))
         least = number(position, "min_position_margin", 0.0)
         slope = number(position, "initial_margin_fraction") / scale if scale > 0.0 else 0.0
         ratio = linear_size_rate(number(position, "min_initial_margin_ratio", 0.0), slope, size)
