@@ -86,6 +86,8 @@ class Traders:
     """Mean part of their equity that they hold in it."""
     isolated_share: Share = 0.2
     """Part of the population with isolated margin: each position has its own account, beside a wallet."""
+    hedged_share: Share = 0.0
+    """Part of the population that holds every second of its positions the other way round."""
     wallet_share: Share = 0.3
     """Part of their equity that stays in the wallet, from which they can top up."""
     entry_spread: Ratio = 0.03

@@ -25,8 +25,16 @@ from market.instruments import (
     quanta,
 )
 from market.kernels.marks import set_marks, set_references
-from market.kernels.records import CROWD_ACCOUNT, INSURANCE_FUND, REST_OF_MARKET
+from market.kernels.records import (
+    CROWD_ACCOUNT,
+    INSURANCE_FUND,
+    LIQUIDATABLE,
+    NONE,
+    PORTFOLIO,
+    REST_OF_MARKET,
+)
 from market.ledger import Ledger
+from market.margin.portfolio import PortfolioRule
 from market.margin.tables import write_margin_rules
 from market.reference import ReferencePath, ReplayPrices
 from market.simulation import Cast, Rules
@@ -140,6 +148,8 @@ def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> 
         cohorts.append(own)
         notes.extend(extra.notes)
     world.size_inboxes(total_messages(cohorts))
+    if scenario.venue.margin.mode == "portfolio":
+        _use_portfolio_margin(world, scenario.venue.margin.portfolio)
     _check_money(world)
     if isinstance(scenario.population, AccountsFile):
         notes.extend(_below_maintenance(world))
@@ -150,6 +160,14 @@ def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> 
         strategies=own,
         notes=tuple(notes),
     )
+
+
+def _use_portfolio_margin(world: World, rule: PortfolioRule) -> None:
+    """Put every customer who is not confined to one instrument into portfolio mode."""
+    accounts = world.ledger.accounts
+    customers = (accounts["flags"] & LIQUIDATABLE != 0) & (accounts["only_instrument"] == NONE)
+    accounts["mode"][customers] = PORTFOLIO
+    world.use_portfolio_margin(rule)
 
 
 def _below_maintenance(world: World) -> list[str]:

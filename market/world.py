@@ -31,6 +31,8 @@ from market.kernels.records import (
 )
 from market.kernels.watch import RINGS
 from market.ledger import Ledger, MarginTables
+from market.margin.portfolio import PortfolioRule
+from market.margin.risk import RiskTables
 from market.margin.schedule import MarginSchedule, margin_schedule
 from market.marks import Carry, Twap, mark_state
 from market.streams import Stream, Streams
@@ -117,6 +119,8 @@ class World:
     """What moves haircuts, rates and weights; None when nothing does."""
     mark_state: Twap | Carry | None = None
     """What the mark rule has to remember beside the basis."""
+    risk: RiskTables | None = field(init=False)
+    """Tables of portfolio margin; None in a world without portfolio accounts."""
     margin: MarginTables = field(init=False)
     """Everything an assessment reads beside prices, balances and positions."""
     impact: NDArray[np.float64] = field(init=False)
@@ -144,6 +148,7 @@ class World:
         n_accounts, n_instruments = self.ledger.positions.shape
         n_assets = len(self.assets)
         self.margin = (self.ledger.accounts["mode"], self.tiers)
+        self.risk = None
         self.impact = np.zeros(n_assets)
         self.arrival_salt = self.streams.stream("arrival", width=1)
         self.funding_carried = np.zeros(n_instruments)
@@ -177,6 +182,17 @@ class World:
         self.congestion = congestion(venue.block_space, self)
         self.margin_schedule = margin_schedule(venue.margin, self)
         self.mark_state = mark_state(venue.mark, venue.funding.interval_seconds, self)
+
+    def use_portfolio_margin(self, rule: PortfolioRule) -> None:
+        """Give accounts in portfolio mode their tables; called once, before the kernels first run."""
+        self.risk = RiskTables(rule, self.instruments)
+        self.margin = (self.ledger.accounts["mode"], self.tiers, *self.risk.tables)
+        self.revalue()
+
+    def revalue(self) -> None:
+        """Bring what portfolio margin reads up to the marks of now."""
+        if self.risk is not None:
+            self.risk.refresh(self.instruments, self.assets)
 
     def size_inboxes(self, capacity: int) -> None:
         """Give both message buffers room for `capacity` messages; called once, when the cast is known."""

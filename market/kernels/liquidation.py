@@ -17,7 +17,7 @@ from market.kernels.margin import (
     maintenance_excess,
     maintenance_of,
     notional_of,
-    requirement_of,
+    relief_of,
     value_of,
 )
 from market.kernels.marks import mark_of, remark
@@ -50,7 +50,7 @@ def _appraise(claim, instruments, assets, margin, positions, cash, policy):
     """Refresh a claim's figures at the prices of now; return its margin excess in USD quanta."""
     account = claim.account
     margin_equity, net_equity = equities(account, MAINTENANCE, instruments, assets, margin, positions, cash)
-    claim.maintenance = maintenance_of(account, instruments, assets, margin, positions)
+    claim.maintenance = maintenance_of(account, instruments, assets, margin, positions, cash)
     claim.excess = margin_equity - claim.maintenance
     claim.net_equity = net_equity
     notional = 0
@@ -135,7 +135,7 @@ def _note_breach(claim, breaches, breach_lots, breach_cash, counters, positions,
 
 
 @kernel
-def _rank_positions(account, policy, rank, key, instruments, assets, margin, levels, occupied, positions):
+def _rank_positions(account, policy, rank, key, instruments, assets, margin, levels, occupied, positions, cash):
     """Write the books the account holds and that trade now into `rank` in closing order; return how many."""
     n = 0
     for book in range(instruments.shape[0]):
@@ -155,7 +155,8 @@ def _rank_positions(account, policy, rank, key, instruments, assets, margin, lev
             if policy.ordering == MOST_LIQUID_FIRST:
                 score = cost
             else:
-                rate = requirement_of(book, lots, MAINTENANCE, instruments, assets, margin[1]) / (notional + 1.0)
+                relief = relief_of(account, book, lots, instruments, assets, margin, positions, cash)
+                rate = relief / (notional + 1.0)
                 score = -rate * share / cost
         place = n
         while place > 0 and key[place - 1] > score:
@@ -169,13 +170,13 @@ def _rank_positions(account, policy, rank, key, instruments, assets, margin, lev
 
 
 @kernel
-def _relief(account, book, lots, policy, instruments, assets, margin, levels, occupied, positions):
+def _relief(account, book, lots, policy, instruments, assets, margin, levels, occupied, positions, cash):
     """USD quanta by which excess less its target rises when the whole position is closed.
 
     The requirement and the target that goes with it, less liquidation fee, trading fee and slippage.
     """
     notional = notional_of(book, lots, instruments, assets)
-    requirement = requirement_of(book, lots, MAINTENANCE, instruments, assets, margin[1])
+    requirement = max(0, relief_of(account, book, lots, instruments, assets, margin, positions, cash))
     _, loss = slippage_of(account, book, abs(lots), policy, instruments, levels, occupied, positions, assets)
     fees = part_up(notional, policy.fee + max(instruments[book].taker_fee, 0))
     return part(requirement, PPM + policy.target) - fees - loss
@@ -188,9 +189,9 @@ def share_to_close(needed, available):
 
 
 @kernel
-def _plan(account, claim, policy, rank, amounts, n, instruments, assets, margin, levels, occupied, positions):
+def _plan(account, claim, policy, rank, amounts, n, instruments, assets, margin, levels, occupied, positions, cash):
     """Write the lots to close per ranked position into `amounts` under the sizing rule."""
-    target = part(maintenance_of(account, instruments, assets, margin, positions), policy.target)
+    target = part(maintenance_of(account, instruments, assets, margin, positions, cash), policy.target)
     total = 0.0
     needed = 0.0
     if policy.sizing == CLOSE_FACTOR:
@@ -198,7 +199,7 @@ def _plan(account, claim, policy, rank, amounts, n, instruments, assets, margin,
     elif policy.sizing != CLOSE_ALL:
         needed = float(target - claim.excess)
     for at in range(n):
-        total += _yield(account, rank[at], policy, instruments, assets, margin, levels, occupied, positions)
+        total += _yield(account, rank[at], policy, instruments, assets, margin, levels, occupied, positions, cash)
     for at in range(n):
         book = rank[at]
         lots = abs(positions[account, book].lots)
@@ -206,7 +207,7 @@ def _plan(account, claim, policy, rank, amounts, n, instruments, assets, margin,
         if policy.sizing != CLOSE_ALL and policy.ordering == PRO_RATA:
             share = share_to_close(needed, total)
         elif policy.sizing != CLOSE_ALL:
-            own = _yield(account, book, policy, instruments, assets, margin, levels, occupied, positions)
+            own = _yield(account, book, policy, instruments, assets, margin, levels, occupied, positions, cash)
             share = share_to_close(needed, own) if needed > 0.0 else 0.0
             needed -= share * max(own, 0.0)
         amount = min(lots, int(np.ceil(lots * share)))
@@ -216,14 +217,14 @@ def _plan(account, claim, policy, rank, amounts, n, instruments, assets, margin,
 
 
 @kernel
-def _yield(account, book, policy, instruments, assets, margin, levels, occupied, positions):
+def _yield(account, book, policy, instruments, assets, margin, levels, occupied, positions, cash):
     """What closing the whole position contributes, in the unit of the sizing rule: notional or margin relief."""
     lots = positions[account, book].lots
     if policy.sizing == CLOSE_FACTOR:
         return float(notional_of(book, lots, instruments, assets))
     if policy.sizing == CLOSE_ALL:
         return 0.0
-    return float(_relief(account, book, lots, policy, instruments, assets, margin, levels, occupied, positions))
+    return float(_relief(account, book, lots, policy, instruments, assets, margin, levels, occupied, positions, cash))
 
 
 @kernel
@@ -248,8 +249,8 @@ def close_out(
     """
     account = claim.account
     cancel_account(account, orders, free, levels, occupied, instruments, counters, positions, accounts)
-    n = _rank_positions(account, policy, rank, key, instruments, assets, margin, levels, occupied, positions)
-    _plan(account, claim, policy, rank, amounts, n, instruments, assets, margin, levels, occupied, positions)
+    n = _rank_positions(account, policy, rank, key, instruments, assets, margin, levels, occupied, positions, cash)
+    _plan(account, claim, policy, rank, amounts, n, instruments, assets, margin, levels, occupied, positions, cash)
     reward = 0
     paid_in = NONE
     for at in range(n):
