@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 
+from experiments import interrupts
 from market.errors import InputError
 
 if TYPE_CHECKING:
@@ -58,9 +59,9 @@ def command(function: C) -> C:
 @contextmanager
 def expected_failures() -> Iterator[None]:
     """Turn wrong input, full memory or disk, a closed pipe and Ctrl-C into one line and an exit code."""
-    from experiments.folder import UNWRITABLE
-
     try:
+        from experiments.folder import UNWRITABLE
+
         yield
     except InputError as error:
         _stop(2, *(f"error: {line}" for line in str(error).splitlines()))
@@ -87,7 +88,7 @@ def _drop_output() -> None:
 def _stop(code: int, *lines: str) -> NoReturn:
     for line in lines:
         print(line, file=sys.stderr)
-    raise typer.Exit(code)
+    raise SystemExit(code)
 
 
 @command
@@ -369,9 +370,15 @@ def _located(provenance: Mapping[str, str]) -> Iterator[None]:
 
 
 def main() -> None:
-    """Entry point. A polite kill takes down what is half written, as Ctrl-C does."""
+    """Run what the command line says. A polite kill takes down what is half written, as Ctrl-C does."""
+    interrupts.open_streams()
+    interrupts.install()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    app()
+    try:
+        with expected_failures():
+            app()
+    finally:
+        interrupts.ignore()
 
 
 if __name__ == "__main__":
