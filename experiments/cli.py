@@ -130,6 +130,7 @@ def run(
         if "reference.start: goes with kind replay" in str(error) and start is not None and prices is None:
             raise InputError("--start: needs --prices FILE") from None
         raise
+    _say_shadowed(provenance)
     # What may differ from the embedded scenario carries its hash: another world never takes this one's place.
     own = f"-{scenario_hash(world)[:8]}" if overrides or file.parent not in library.FOLDERS else ""
     target = out or RUNS / f"{file.stem}-seed{seed}{own}{'' if twin else '-no-twin'}"
@@ -182,6 +183,7 @@ def explain(scenario: ScenarioName, *, sets: Sets = [], as_json: Json = False) -
     from experiments.scenario import Scenario
 
     world, provenance = config.load(Scenario, library.find(scenario), overrides=sets)
+    _say_shadowed(provenance)
     found = list(leaves(world))
     if as_json:
         values = {
@@ -219,6 +221,7 @@ def map(
         map_page.check_target(out)
     overrides: list[str | Override] = [*_inputs(None, None, None, accounts), *sets]
     world, provenance = config.load(Scenario, library.find(scenario), overrides=overrides)
+    _say_shadowed(provenance)
     with _located(provenance):
         found = liquidation_map(world, seed=seed)
     if out is not None:
@@ -356,6 +359,14 @@ def _inputs(prices: Path | None, start: str | None, hours: float | None, account
     if accounts is not None:
         say("--accounts", accounts, population__kind="file", population__file=str(accounts))
     return found
+
+
+def _say_shadowed(provenance: Mapping[str, str]) -> None:
+    """Note on stderr what was given and does not count, or not everywhere."""
+    from experiments.config import shadowed
+
+    for line in shadowed(provenance):
+        print(f"note: {line}", file=sys.stderr)
 
 
 @contextmanager
