@@ -75,8 +75,19 @@ def expected_failures() -> Iterator[None]:
     except OSError as error:
         if error.errno not in UNWRITABLE:
             raise
+        if about_kernels := _about_kernels(error):
+            _stop(2, f"error: {about_kernels}")
         _drop_output()
         _stop(2, f"error: {f'{error.filename}: ' if error.filename else ''}{os.strerror(error.errno)}")
+
+
+def _about_kernels(error: OSError) -> str | None:
+    """What to say when compiled kernels could not be kept."""
+    if "numba" not in sys.modules:
+        return None
+    from experiments import kernel_cache
+
+    return kernel_cache.trouble(error)
 
 
 def _drop_output() -> None:
