@@ -304,22 +304,23 @@ def calibrate(
         raise InputError("nothing to fit: give --depth, --prices or --accounts")
     if trades is not None and depth is None:
         raise InputError("--trades: needs --depth, the book that the trades belong to")
-    if not out.parent.is_dir():
-        raise InputError(f"--out {out}: no such folder")
     try:
+        from experiments.calibration import output
         from experiments.calibration.command import Data, calibrate
     except ModuleNotFoundError as error:
         name = str(error.name).split(".")[0]
         missing = {"sklearn": "scikit-learn", "scipy": "scikit-learn"}.get(name, name)
         raise InputError(f"{missing} is not installed: pip install -c constraints.txt '.[calibrate]'") from None
+    from experiments import folder
     from experiments.calibration.fit import Effort
     from experiments.countdown import display
 
+    output.check_target(out)
     data = Data(depth=depth, trades=trades, prices=prices, accounts=accounts, market=market, asset=asset)
     effort = Effort(runs=runs, trials=trials, seed=seed, workers=workers, folder=store)
     with display(sys.stderr) as note:
         text = calibrate(data, effort, note=note)
-    out.write_text(text, encoding="utf-8")
+    folder.write_file(out, text)
     print(f"\nscenario: {out}    (cascade run {out})")
 
 
@@ -336,16 +337,18 @@ def backtest(
     as_json: Json = False,
 ) -> None:
     """Forecast each day's loss and liquidations from the days before, and test the forecasts."""
-    from experiments import show
+    from experiments import folder, show
     from experiments.backtest import command
     from experiments.countdown import display
     from experiments.scenario import Scenario
 
+    if out is not None:
+        folder.check_file(out)
     world = Scenario.load(scenario, overrides=[*_inputs(None, None, None, accounts), *sets])
     with display(sys.stderr) as note:
         found = command.backtest(world, prices, window=window, seed=seed, note=note)
     if out is not None:
-        command.table(found).to_csv(out, index=False)
+        folder.write_file(out, command.table(found).to_csv(index=False))
     if as_json:
         show.print_json(command.as_json(found))
     else:

@@ -59,8 +59,8 @@ def trouble(error: OSError) -> str | None:
     if not _from_cache(error.__traceback__):
         return None
     return (
-        f"{CACHE_FOLDER}: compiled kernels cannot be kept: {error.strerror or error}; they need about {ROOM_MB} MB there, "
-        "or in another folder named by XDG_CACHE_HOME"
+        f"{CACHE_FOLDER}: compiled kernels cannot be kept: {error.strerror or error}; they need about {ROOM_MB} MB "
+        "there, or in another folder named by XDG_CACHE_HOME"
     )
 
 
