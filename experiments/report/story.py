@@ -92,6 +92,9 @@ def _failed(facts: Facts) -> list[str]:
         *_whose(facts),
         _closed(facts),
     ]
+    if facts.breached > facts.n_failed:
+        others = count(facts.breached - facts.n_failed, "account")
+        said.append(f"Another {others} fell below maintenance margin, and nobody closed them by force.")
     if facts.own_loss_usd > 0.0:
         said.append(f"Those who failed lost {money(facts.own_loss_usd)} of their own equity.")
     if facts.largest_cascade > 1:

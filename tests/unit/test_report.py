@@ -241,6 +241,12 @@ def test_the_story_says_why_there_are_more_accounts_than_traders() -> None:
         assert "traders have" not in " ".join(story(some_facts(**(many | {"traders": 12}), failed=failed)).failed)
 
 
+def test_the_story_counts_those_whom_nobody_closed() -> None:
+    left = "Another 12 accounts fell below maintenance margin, and nobody closed them by force."
+    assert left in story(some_facts(failed={"trader": 2}, breached=14)).failed
+    assert "Another" not in " ".join(story(some_facts(failed={"trader": 2}, breached=2)).failed)
+
+
 def test_the_story_says_where_the_fund_had_it_from() -> None:
     given: dict[str, Any] = {"bad_debt_usd": 3e6, "paid_usd": {"fund": 2.5e6, "adl": 0.5e6}, "fund_start_usd": 2e6}
     told = story(some_facts(**given, fund_income_usd=6e5))
