@@ -8,6 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from market.instruments import Tier, tier_deductions
 from market.kernels.rules.account import unrealised_profit
 from market.kernels.rules.bankruptcy import bankruptcy_quote, bankruptcy_rating, fillable_price, fund_change
 from market.kernels.rules.deleveraging import may_settle, offset_size
@@ -17,6 +18,11 @@ from market.kernels.rules.liquidation_price import (
     linear_liquidation_price,
 )
 from market.kernels.rules.portion import portion_to_close
+from market.kernels.rules.rates import requirement
+from market.margin import bankruptcy_price, liquidation_price
+from tests.engine_worlds import PERP, changed, engine
+
+PERP_B = changed(PERP, tiers=(Tier(initial=0.1, maintenance=0.05),))
 
 quick = settings(deadline=None, max_examples=60, derandomize=True)
 SIDE = st.sampled_from([-1.0, 1.0])
@@ -56,6 +62,26 @@ def test_at_the_inverse_price_equity_is_the_requirement(
     equity = surplus + side * contracts * (1 / entry - 1 / price)
     assert equity == pytest.approx(rate * contracts / price, rel=1e-6, abs=1e-9 * surplus)
     assert side * (price - inverse_liquidation_price(surplus, side * contracts, entry, 0.0)) >= -1e-9 * price
+
+
+@pytest.mark.parametrize("lots", [2_000, -2_000])
+def test_the_engine_finds_the_price_that_the_formula_gives(lots: int) -> None:
+    """2 BTC from 10,000 in the upper of two tiers, 1,000 USD, and 0.09 BTC of another market with a loss."""
+    floors, rates = (0.0, 15_000.0), (0.02, 0.08)
+    tiers = tuple(
+        Tier(floor_usd=floor, initial=0.1, maintenance=rate) for floor, rate in zip(floors, rates, strict=True)
+    )
+    world = engine(deposits=(1_000.0,), instruments={"A": changed(PERP, tiers=tiers), "B": PERP_B})
+    (account,) = world.rows
+    world.open(account, lots, 10_000)
+    world.open(account, -90, 9_000, book=1)
+    state = world.world
+    state.instruments["mark"][1] = 10_000
+    surplus = 1_000.0 + unrealised_profit(-0.09, 9_000.0, 10_000.0)
+    held = surplus - requirement(900.0, 0.05, 0.0, 0.0) + tier_deductions(floors, rates)[1]
+    for find, rate, left in ((liquidation_price, 0.08, held), (bankruptcy_price, 0.0, surplus)):
+        found = find(state.ledger, state.instruments, state.assets, state.tiers, account=account, book=0)
+        assert found == pytest.approx(linear_liquidation_price(left, lots / 1_000, 10_000.0, rate), abs=1e-6)
 
 
 def test_an_inverse_short_with_full_collateral_has_no_price() -> None:

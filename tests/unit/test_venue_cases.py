@@ -93,15 +93,16 @@ def test_every_case_is_counted_once(tmp_path: Path) -> None:
         {**CASE, "id": "d", "inputs": {}},
         {**CASE, "id": "e", "model": "unheard of"},
         {**CASE, "id": "f", "inputs": {"x": {}}},
+        {**CASE, "id": "g", "inputs": {"x": 0.5}, "expected": {"y": 10**400}},
     ]
     file = tmp_path / "cases.json"
     file.write_text(json.dumps(entries))
     known, unknown = verify(read_cases(file), {"twice": twice})
-    assert (known.passed, known.failed, len(known.unsupported)) == (1, 3, 1)
+    assert (known.passed, known.failed, len(known.unsupported)) == (1, 4, 1)
     assert str(known.first) == "b: y is 4, expected 5 (tolerance 1e-06)"
     assert "TypeError" in known.failures[2].reason
     assert str(unknown.first) == "e: no rule for this model"
-    assert totals([known, unknown]) == (1, 3, 2)
+    assert totals([known, unknown]) == (1, 4, 2)
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,20 @@ def test_a_change_that_closes_nothing_deleverages_nobody() -> None:
     assert found["remaining"] == pytest.approx(-0.6)
 
 
+@pytest.mark.parametrize(
+    ("cash", "size", "delta", "quote"),
+    [
+        (-13, 1, -0.00021347, 0.002776),  # exactly 0.00277511, rounded against whoever buys
+        (13, -1, 0.00021347, -0.002775),
+        (1, 1, -1, -1),  # cash beyond the position: no price can break it
+        (5_000, -0.1, 0.05, -2_500),
+    ],
+)
+def test_bankruptcy_quotes_round_up(cash: float, size: float, delta: float, quote: float) -> None:
+    found = answer("dydx_bankruptcy", **account(cash, BTC=(size, 50_000)), market="BTC", delta=delta)
+    assert found["quote"] == pytest.approx(quote, abs=1e-9)
+
+
 def test_equity_equal_to_maintenance_is_enough() -> None:
     inputs = account(0.1 - 0.3 * 7.3 * 0.9 - 0.1, BTC=(0.3, 7.3))
     assert not answer("dydx_liquidatable", **inputs)["liquidatable"]

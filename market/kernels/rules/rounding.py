@@ -12,12 +12,15 @@ def round_down(value, step):
     """Largest multiple of `step` that is not above `value`; the value itself when the step is 0.
 
     Venues count in integers. A float that an exact computation would have put on a multiple may lie a few bits below
-    it, and still counts as that multiple.
+    it, and still counts as that multiple. Where 1 / step is a whole number, the result is the float nearest to the
+    decimal number, which a product with the step is not.
     """
     if step <= 0.0:
         return value
+    per_unit = np.floor(1.0 / step + 0.5)
     units = value / step
-    return np.floor(units + 1e-9 + 1e-14 * abs(units)) * step
+    whole = np.floor(units + 1e-9 + 1e-14 * abs(units))
+    return whole / per_unit if abs(per_unit * step - 1.0) < 1e-12 else whole * step
 
 
 @kernel
