@@ -14,7 +14,7 @@ from market.kernels.rules import portfolio as kernels
 from market.kernels.rules import risk_records as risk
 from market.kernels.rules.scenario_bounds import change_bounds
 from market.kernels.rules.scenario_units import expiry_groups, scenario_units
-from market.portfolio import Shock, scenario_table, scratch, unit_table
+from market.portfolio import Shock, scenario_table, scenario_terms, scratch, unit_table
 from tests.risk_books import DAY, N_STRIKES, RULE, SHOCKS, example_books
 
 SCENARIOS, MOVES = scenario_table(
@@ -31,9 +31,9 @@ def excess(books: NDArray[np.void], rule: Any, lots: NDArray[np.int64], gain: fl
     expiry_groups(books, rule, groups)
     unit = unit_table(SCENARIOS.size, books.size)
     scenario_units(books, rule, SCENARIOS, MOVES, unit)
-    held, work = scratch(n_books=books.size, n_groups=3, n_underlyings=2, n_strikes=N_STRIKES)
-    terms = (lots, unit, books, groups, SCENARIOS, rule)
-    required = kernels.portfolio_requirement(*terms, 2, N_STRIKES, held, work)
+    touched, work = scratch(n_scenarios=SCENARIOS.size, n_groups=3, n_underlyings=2, n_strikes=N_STRIKES)
+    terms = (lots, unit, books, groups, scenario_terms(SCENARIOS), rule)
+    required = kernels.portfolio_requirement(*terms, N_STRIKES, touched, work)
     return float(kernels.portfolio_value(lots, unit, SCENARIOS.size) + gain - required)
 
 
