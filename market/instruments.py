@@ -5,9 +5,9 @@ Decimal numbers of the scenario become integers here, exactly: a tick times a lo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,8 @@ FEWEST_TICKS = 10
 """A price of fewer ticks could not move."""
 MOST_LEVELS = 1 << 24
 """Largest number of price levels of one book."""
+
+Number = TypeVar("Number", int, float)
 
 
 @parameters
@@ -126,11 +128,27 @@ def asset_records(assets: Mapping[str, Asset], instruments: Mapping[str, Instrum
     return records
 
 
+def next_deduction(deduction: Number, *, floor: Number, rate: Number, before: Number) -> Number:
+    """Deduction of a tier, `deduction` and `before` being that and the rate of the tier below.
+
+    With it, requirement = rate x notional - deduction is continuous at the floor and marginal in the rates. Exact in
+    integers and fractions. Binance USDS-M and COIN-M, Bybit, OKX, Hyperliquid.
+    """
+    return deduction + floor * (rate - before)
+
+
+def tier_deductions(floors: Sequence[Number], rates: Sequence[Number]) -> list[Number]:
+    """Deductions of all tiers in rising order of floor; the first is 0, in the unit of the floors."""
+    found = [0 * floors[0]] if len(floors) else []
+    for tier in range(1, len(floors)):
+        found.append(next_deduction(found[-1], floor=floors[tier], rate=rates[tier], before=rates[tier - 1]))
+    return found
+
+
 def tier_records(instruments: Mapping[str, Instrument]) -> NDArray[np.void]:
     """TIER[sum of tiers], instrument by instrument; deductions make every requirement continuous in notional."""
-    rows = []
+    rows: list[tuple[int, ...]] = []
     for symbol, instrument in instruments.items():
-        deductions = {"initial": 0, "maintenance": 0}
         previous: Tier | None = None
         if instrument.kind == "perpetual" and not instrument.tiers:
             raise InputError(f"instruments.{symbol}.tiers: is empty; a perpetual needs one tier at least")
@@ -142,14 +160,12 @@ def tier_records(instruments: Mapping[str, Instrument]) -> NDArray[np.void]:
                 raise InputError(f"instruments.{symbol}.tiers[{number}]: maintenance is above initial")
             if previous and (tier.maintenance < previous.maintenance or tier.initial < previous.initial):
                 raise InputError(f"instruments.{symbol}.tiers[{number}]: rates must not fall as notional rises")
-            for name in deductions:
-                rate = round(getattr(tier, name) * PPM)
-                before = round(getattr(previous, name) * PPM) if previous else rate
-                deductions[name] += floor * (rate - before) // PPM
-            rows.append(
-                (floor, round(tier.initial * PPM), round(tier.maintenance * PPM), *deductions.values()),
-            )
             previous = tier
+        floors = [round(_exact(tier.floor_usd) * USD_QUANTA) for tier in instrument.tiers]
+        initial = [round(tier.initial * PPM) for tier in instrument.tiers]
+        maintenance = [round(tier.maintenance * PPM) for tier in instrument.tiers]
+        deductions = ([ppm // PPM for ppm in tier_deductions(floors, rates)] for rates in (initial, maintenance))
+        rows += zip(floors, initial, maintenance, *deductions, strict=True)
     return np.array(rows, TIER)
 
 

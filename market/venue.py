@@ -17,6 +17,7 @@ from market.breakers import Breakers
 from market.instruments import USD_QUANTA
 from market.kernels import records
 from market.kernels.records import POLICY, PPM
+from market.kernels.rules.funding import clamped_rate
 from market.marks import BasisMark as BasisMark
 from market.marks import FundingMark as FundingMark
 from market.marks import IndexMark as IndexMark
@@ -65,7 +66,7 @@ class PremiumFunding:
     def rate(self, *, premium: float, skew: float) -> float:
         """Rate per interval as a share of the mark; positive: longs pay."""
         del skew
-        return min(max(premium, -self.clamp), self.clamp) * self.interval_seconds / self.period_seconds
+        return float(clamped_rate(premium, self.clamp)) * self.interval_seconds / self.period_seconds
 
 
 @parameters

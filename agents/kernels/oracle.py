@@ -8,6 +8,7 @@ from agents.kernels.aggregation import MEDIAN, aggregate, confidence
 from market.kernels.jit import kernel
 from market.kernels.marks import book_price
 from market.kernels.records import NONE
+from market.kernels.rules.deviation import deviates
 
 REFERENCE_SOURCE, VENUE_SOURCE = 0, 1
 """What a source reads: the outside world's price, or this venue's own book."""
@@ -141,9 +142,7 @@ def publish(tick, noise, feeds, sources, faults, history, pending, votes, assets
     for row in range(feeds.shape[0]):
         feed = feeds[row]
         price = _price(feed, sources, votes)
-        if price > 0.0 and (
-            tick - feed.sent_tick >= feed.heartbeat or abs(price - feed.sent) >= feed.deviation * feed.sent
-        ):
+        if price > 0.0 and (tick - feed.sent_tick >= feed.heartbeat or deviates(price, feed.sent, feed.deviation)):
             feed.sent = price
             feed.sent_tick = tick
             pending[row, (tick + feed.latency) % slots] = price

@@ -54,12 +54,11 @@ def run(case: Case, rules: Mapping[str, Adapter]) -> Difference | None:
     if case.model not in rules:
         raise UnsupportedError("no rule for this model")
     try:
-        got = rules[case.model](case.inputs)
+        return difference(case, rules[case.model](case.inputs))
     except UnsupportedError:
         raise
     except Exception as error:  # a case may hold anything; one that breaks its rule has failed and stops nobody else
         return Difference(id=case.id, key="", reason=f"{type(error).__name__}: {error}")
-    return difference(case, got)
 
 
 def totals(tallies: Sequence[Tally]) -> tuple[int, int, int]:

@@ -32,6 +32,7 @@ from market.kernels.records import (
     PRO_RATA,
     SELL,
 )
+from market.kernels.rules.solve import amount_to_target
 from market.kernels.trading import touch
 
 
@@ -175,10 +176,8 @@ def _relief(account, book, lots, policy, instruments, assets, tiers, levels, occ
 
 @kernel
 def share_to_close(needed, available):
-    """The clamped linear solve behind every "back to target": the share of `available` that covers `needed`."""
-    if available <= 0:
-        return 1.0
-    return min(max(needed / available, 0.0), 1.0)
+    """Share of `available` that covers `needed`; all of it where it yields nothing."""
+    return amount_to_target(needed, available, 1.0)
 
 
 @kernel

@@ -16,6 +16,8 @@ from market.kernels.records import (
     PERPETUAL,
     TWAP_MARK,
 )
+from market.kernels.rules.funding import funding_payment
+from market.kernels.rules.median import median_of_three
 
 BOOK_AVERAGE, INDEX_AVERAGE, LAST_AVERAGE = range(3)
 """Prices that a TWAP averages."""
@@ -52,11 +54,6 @@ def set_references(assets, instruments, usd):
 
 
 @kernel
-def _median(a, b, c):
-    return max(min(a, b), min(max(a, b), c))
-
-
-@kernel
 def _last_price(instrument):
     """The last trade; the index before the first one."""
     return instrument.last if instrument.last > 0 else instrument.index
@@ -78,11 +75,11 @@ def mark_of(instrument, rule):
     if rule in (BASIS_MARK, LAST_BASIS_MARK):
         return fair
     if rule == FUNDING_MARK:
-        return _median(to_ticks(instrument.index * (1.0 + instrument.carry), instrument.n_levels), fair, last)
+        return median_of_three(to_ticks(instrument.index * (1.0 + instrument.carry), instrument.n_levels), fair, last)
     bid = instrument.best_bid if instrument.best_bid > 0 else last
     ask = instrument.best_ask if instrument.best_ask < instrument.n_levels - 1 else last
     third = instrument.reference if rule == OUTSIDE_MARK else instrument.index
-    return _median(third, fair, _median(bid, ask, last))
+    return median_of_three(third, fair, median_of_three(bid, ask, last))
 
 
 @kernel
@@ -150,7 +147,7 @@ def accrue_funding(book, rate, intervals, instruments, carried):
     instrument = instruments[book]
     if instrument.kind == PERPETUAL:
         instrument.funding_rate = rate
-        carried[book] += rate * intervals * instrument.mark * instrument.tick_value
+        carried[book] += funding_payment(rate, intervals, instrument.mark, instrument.tick_value)
         whole = np.floor(carried[book])
         carried[book] -= whole
         instrument.funding_index += int(whole)

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from experiments import cli
-from experiments.venues import registry
+from experiments.venues import command, registry
 from experiments.venues.cases import Case, Difference, Tolerance, difference, read_cases
 from experiments.venues.registry import UnsupportedError, adapter, adapters
 from experiments.venues.verify import totals, verify
@@ -93,15 +93,16 @@ def test_every_case_is_counted_once(tmp_path: Path) -> None:
         {**CASE, "id": "d", "inputs": {}},
         {**CASE, "id": "e", "model": "unheard of"},
         {**CASE, "id": "f", "inputs": {"x": {}}},
+        {**CASE, "id": "g", "inputs": {"x": 0.5}, "expected": {"y": 10**400}},
     ]
     file = tmp_path / "cases.json"
     file.write_text(json.dumps(entries))
     known, unknown = verify(read_cases(file), {"twice": twice})
-    assert (known.passed, known.failed, len(known.unsupported)) == (1, 3, 1)
+    assert (known.passed, known.failed, len(known.unsupported)) == (1, 4, 1)
     assert str(known.first) == "b: y is 4, expected 5 (tolerance 1e-06)"
     assert "TypeError" in known.failures[2].reason
     assert str(unknown.first) == "e: no rule for this model"
-    assert totals([known, unknown]) == (1, 3, 2)
+    assert totals([known, unknown]) == (1, 4, 2)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +147,7 @@ def test_a_missing_file_a_folder_and_binary_are_named(tmp_path: Path) -> None:
 def test_the_command_counts_filters_and_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "cases.json"
     file.write_text(json.dumps([CASE, {**CASE, "id": "b", "model": "thrice", "expected": {"y": 6}}]))
-    monkeypatch.setattr(registry, "_ADAPTERS", {"twice": twice, "thrice": twice})
+    monkeypatch.setattr(command, "adapters", lambda: {"twice": twice, "thrice": twice})
     done = CliRunner().invoke(cli.app, ["verify-venues", str(file)])
     assert done.exit_code == 1
     assert "b: y is 4, expected 6 (tolerance 1e-06)" in done.stdout
