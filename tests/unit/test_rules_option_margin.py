@@ -37,6 +37,17 @@ def test_short_put_initial_is_never_below_maintenance() -> None:
     )
 
 
+def test_deribit_standard_by_hand_in_coin() -> None:
+    # In coin the spot is 1 and strikes are shares of it. Call 5 % out of the money, mark 0.01: 0.15 - 0.05 + 0.01.
+    assert option_margin.short_call_initial(1.0, 1.05, 0.01, 0.15, 0.1) == pytest.approx(0.11)
+    assert option_margin.short_call_initial(1.0, 1.30, 0.01, 0.15, 0.1) == pytest.approx(0.11)
+    assert option_margin.short_call_maintenance(1.0, 0.01, 0.075) == pytest.approx(0.085)
+    # Put at the money, mark 0.04: max(0.15 + 0.04, 0.075 + 0.04).
+    maintenance = option_margin.short_put_maintenance(1.0, 0.04, 0.075, 0.075)
+    assert maintenance == pytest.approx(0.115)
+    assert option_margin.short_put_initial(1.0, 1.0, 0.04, 0.15, 0.1, maintenance, 1.0) == pytest.approx(0.19)
+
+
 @modest
 @given(is_call=st.booleans(), spot=st.floats(10.0, 1e4), ratio=st.floats(0.3, 3.0))
 def test_moneyness_rate_stays_in_its_band(is_call: bool, spot: float, ratio: float) -> None:

@@ -92,5 +92,3 @@ RISK_RULE = np.dtype(
 
 EXTRA_ROWS = 3
 """Rows of a unit table after its scenarios: basis up, basis down, and the value now."""
-WORK_ROWS = 7
-"""Rows of the scratch table of the portfolio kernels."""
