@@ -34,7 +34,7 @@ from market.kernels.records import (
     REST_OF_MARKET,
 )
 from market.ledger import Ledger
-from market.margin.portfolio import PortfolioRule
+from market.margin.portfolio import ScenarioMargin
 from market.margin.tables import write_margin_rules
 from market.reference import ReferencePath, ReplayPrices
 from market.simulation import Cast, Rules
@@ -162,7 +162,7 @@ def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> 
     )
 
 
-def _use_portfolio_margin(world: World, rule: PortfolioRule) -> None:
+def _use_portfolio_margin(world: World, rule: ScenarioMargin) -> None:
     """Put every customer who is not confined to one instrument into portfolio mode."""
     accounts = world.ledger.accounts
     customers = (accounts["flags"] & LIQUIDATABLE != 0) & (accounts["only_instrument"] == NONE)

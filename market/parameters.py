@@ -33,6 +33,8 @@ Share = Annotated[float, _unit("share", ge=0.0, le=1.0)]
 SignedShare = Annotated[float, _unit("share", ge=-1.0, le=1.0)]
 Ratio = Annotated[float, _unit("x", ge=0.0)]
 """A non-negative pure number: leverage, multiple, ratio."""
+Number = Annotated[float, _unit("x")]
+"""Any finite pure number, of either sign."""
 Bps = Annotated[float, _unit("bps", ge=0.0, le=10_000.0)]
 PositiveBps = Annotated[float, _unit("bps", gt=0.0, le=10_000.0)]
 SignedBps = Annotated[float, _unit("bps", ge=-10_000.0, le=10_000.0)]

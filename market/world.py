@@ -31,7 +31,7 @@ from market.kernels.records import (
 )
 from market.kernels.watch import RINGS
 from market.ledger import Ledger, MarginTables
-from market.margin.portfolio import PortfolioRule
+from market.margin.portfolio import ScenarioMargin
 from market.margin.risk import RiskTables
 from market.margin.schedule import MarginSchedule, margin_schedule
 from market.marks import Carry, Twap, mark_state
@@ -183,7 +183,7 @@ class World:
         self.margin_schedule = margin_schedule(venue.margin, self)
         self.mark_state = mark_state(venue.mark, venue.funding.interval_seconds, self)
 
-    def use_portfolio_margin(self, rule: PortfolioRule) -> None:
+    def use_portfolio_margin(self, rule: ScenarioMargin) -> None:
         """Give accounts in portfolio mode their tables; called once, before the kernels first run."""
         self.risk = RiskTables(rule, self.instruments)
         self.margin = (self.ledger.accounts["mode"], self.tiers, *self.risk.tables)

@@ -2,9 +2,9 @@
 """Portfolio margin inside the engine: requirement of one account, and what a further position would add to it.
 
 A world without portfolio accounts passes a `margin` tuple of two tables; the functions here are then compiled away.
-With them it has, after (modes, tiers): books RISK_BOOK[n_instruments], groups RISK_GROUP, scenarios SCENARIO, rules
-RISK_RULE[1], unit float64[n_scenarios + 3, n_instruments], lots int64[n_instruments], held and work (scratch of
-market/kernels/rules/portfolio.py), n_underlyings, n_strikes.
+With them it has, after (modes, tiers): books RISK_BOOK[n_instruments], groups RISK_GROUP, terms float64[2, n], rules
+RISK_RULE[2] (maintenance, initial), unit float64[n + 3, n_instruments] of n scenarios, lots int64[n_instruments],
+touched and work (scratch of market/kernels/rules/portfolio.py), n_strikes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numba.extending import overload
 
 from market.kernels.jit import kernel
 from market.kernels.records import MAINTENANCE, PPM, SPOT
-from market.kernels.rules.portfolio import portfolio_requirement
+from market.kernels.rules.portfolio import gross_charges, portfolio_loss, short_charges
 from market.kernels.rules.risk_records import LINEAR
 
 PLAIN_TABLES = 2
@@ -36,12 +36,13 @@ def _concentrated(lots, books, rule):
 
 
 @kernel
-def _needed(profile, books, groups, scenarios, rules, unit, lots, held, work, n_underlyings, n_strikes):
+def _needed(profile, books, groups, terms, rules, unit, lots, touched, work, n_strikes):
     """USD quanta that the lots in `lots` need, rounded up."""
-    rule = rules[0]
-    needed = portfolio_requirement(lots, unit, books, groups, scenarios, rule, n_underlyings, n_strikes, held, work)
-    needed += _concentrated(lots, books, rule)
-    return int(np.ceil(needed if profile == MAINTENANCE else needed * rule.initial_multiple))
+    rule = rules[0 if profile == MAINTENANCE else 1]
+    needed = rule.factor * portfolio_loss(lots, unit, books, groups, terms, rule, touched, work)
+    needed += rule.linear_multiple * gross_charges(lots, books)
+    needed += rule.short_multiple * short_charges(lots, books, n_strikes, work)
+    return int(np.ceil(needed + _concentrated(lots, books, rule)))
 
 
 @kernel
@@ -66,10 +67,10 @@ def _portfolio_needed(account, profile, book, extra, instruments, margin, positi
         return lambda account, profile, book, extra, instruments, margin, positions, cash: 0
 
     def needed(account, profile, book, extra, instruments, margin, positions, cash):  # type: ignore[no-untyped-def]
-        _, _, books, groups, scenarios, rules, unit, lots, held, work, n_underlyings, n_strikes = margin
+        _, _, books, groups, terms, rules, unit, lots, touched, work, n_strikes = margin
         _load(account, instruments, positions, cash, rules, lots)
         lots[book] += extra
-        return _needed(profile, books, groups, scenarios, rules, unit, lots, held, work, n_underlyings, n_strikes)
+        return _needed(profile, books, groups, terms, rules, unit, lots, touched, work, n_strikes)
 
     return needed
 
@@ -90,9 +91,9 @@ def _portfolio_exposure(account, instruments, assets, margin, positions, cash): 
         return lambda account, instruments, assets, margin, positions, cash: 0.0
 
     def exposure(account, instruments, assets, margin, positions, cash):  # type: ignore[no-untyped-def]
-        _, _, books, _, scenarios, rules, unit, lots, _, _, _, _ = margin
+        _, _, books, _, terms, rules, unit, lots, _, _, _ = margin
         _load(account, instruments, positions, cash, rules, lots)
-        return _exposure(account, instruments, assets, scenarios.shape[0], books, rules[0], unit, lots, positions)
+        return _exposure(account, instruments, assets, terms.shape[1], books, rules[0], unit, lots, positions)
 
     return exposure
 

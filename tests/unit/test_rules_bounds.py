@@ -14,7 +14,7 @@ from market.kernels.rules import portfolio as kernels
 from market.kernels.rules import risk_records as risk
 from market.kernels.rules.scenario_bounds import change_bounds
 from market.kernels.rules.scenario_units import expiry_groups, scenario_units
-from market.portfolio import Shock, scenario_table, scenario_terms, scratch, unit_table
+from market.margin.scenarios import Shock, scenario_table, scenario_terms, scratch, unit_table
 from tests.risk_books import DAY, N_STRIKES, RULE, SHOCKS, example_books
 
 SCENARIOS, MOVES = scenario_table(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from market.greeks import account_greeks, unit_greeks, venue_greeks
 from market.kernels.records import POSITION
 from market.kernels.rules.scenario_units import scenario_units
-from market.portfolio import scenario_table, unit_table
+from market.margin.scenarios import scenario_table, unit_table
 from tests.risk_books import DAY, RULE, example_books
 
 

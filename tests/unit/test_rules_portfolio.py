@@ -17,7 +17,7 @@ from market.kernels.rules import risk_records as risk
 from market.kernels.rules.options import black_price
 from market.kernels.rules.scenario_units import expiry_groups, scenario_units
 from market.kernels.rules.tail_risk import scenario_quantile, scenario_shortfall
-from market.portfolio import (
+from market.margin.scenarios import (
     Shock,
     grid_scenarios,
     scenario_table,

@@ -7,7 +7,7 @@ import pytest
 
 from experiments.fields import specs
 from market.kernels.rules.risk_records import RISK_RULE
-from market.scenario_margin import (
+from market.margin.portfolio import (
     BasisContingency,
     ScenarioMargin,
     SignDiscount,

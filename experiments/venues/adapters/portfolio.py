@@ -16,7 +16,7 @@ from market.kernels.rules.portfolio import portfolio_pnl, portfolio_requirement,
 from market.kernels.rules.risk_records import CALL, PUT, RISK_BOOK, RISK_GROUP, RISK_RULE
 from market.kernels.rules.scenario_units import expiry_groups, scenario_units
 from market.kernels.rules.time_discount import settlement_share
-from market.portfolio import Shock, scenario_table, scenario_terms, scratch, unit_table
+from market.margin.scenarios import Shock, scenario_table, scenario_terms, scratch, unit_table
 
 Inputs = Mapping[str, Any]
 _RULE = {

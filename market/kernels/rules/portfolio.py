@@ -12,7 +12,7 @@ Arguments shared by the kernels here:
   the scenarios of one instrument;
 * `books`, `groups`: RISK_BOOK and RISK_GROUP records; `rule`: a row of RISK_RULE;
 * `terms[2, n_scenarios]`: weight and adverse (0 or 1) of every scenario;
-* `touched[n_groups + n_underlyings]` int64 and `work` float64 scratch, of any content (`market.portfolio.scratch`).
+* `touched[n_groups + n_underlyings]` int64 and `work` float64 scratch, of any content (`scenarios.scratch`).
 """
 
 from __future__ import annotations

@@ -82,7 +82,8 @@ RISK_RULE = np.dtype(
         ("basis_down", f8),
         ("basis_add", f8),  # basis_factor = add + per_year x years
         ("basis_per_year", f8),
-        ("initial_multiple", f8),  # initial requirement per unit of maintenance requirement
+        ("linear_multiple", f8),  # of the gross charges and
+        ("short_multiple", f8),  # short charges of the books: above 1 for initial margin
         ("spot_offset", f8),  # 1: what is owned of an asset with a spot book stands in the scenarios like a position
         ("concentration_start", f8),  # USD quanta of a position's value from which ...
         ("concentration_rate", f8),  # ... this share of the rest is added
