@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from market.kernels.rules import contingencies, discounts, option_margin, portfolio_auction, risk_array, vol_shocks
+from market.kernels.rules import (
+    contingencies,
+    expiry_discounts,
+    option_margin,
+    portfolio_auction,
+    risk_array,
+    vol_shocks,
+)
 
 modest = settings(deadline=None, derandomize=True, max_examples=60)
 SHARES = st.floats(0.0, 1.0)
@@ -169,8 +176,8 @@ def test_skew_turns_about_the_forward_and_is_capped(moneyness: float, cap: float
 @modest
 @given(years=st.floats(0.0, 5.0), rate=st.floats(-0.1, 0.5))
 def test_discounts_hurt_the_holder(years: float, rate: float) -> None:
-    assert discounts.long_discount(0.95, years, rate, 1.0, 0.08) <= 0.95
-    short = discounts.short_discount(1.04, years, rate, 0.5, 0.08)
+    assert expiry_discounts.long_discount(0.95, years, rate, 1.0, 0.08) <= 0.95
+    short = expiry_discounts.short_discount(1.04, years, rate, 0.5, 0.08)
     assert 1.0 <= short <= math.exp(years * max(rate, 0.0)) * (1 + 1e-15)
-    assert discounts.settlement_share(900.0, 1800.0) == 0.5
-    assert discounts.settlement_share(-1.0, 1800.0) == 0.0
+    assert expiry_discounts.settlement_share(900.0, 1800.0) == 0.5
+    assert expiry_discounts.settlement_share(-1.0, 1800.0) == 0.0
