@@ -37,6 +37,7 @@ from market.instruments import Asset, Instrument
 from market.kernels.records import NONE, OUTSIDE
 from market.parameters import (
     Bps,
+    PerHour,
     Positive,
     PositiveCount,
     PositiveSeconds,
@@ -96,7 +97,7 @@ class Traders:
     """Part that buys after a rise and sells after a fall."""
     stop_loss_share: Share = 0.2
     """Part that has left stop orders; all others hold."""
-    attention_per_hour: Ratio = 0.25
+    attention_per_hour: PerHour = 0.25
     """How often people look at their account in calm times, on average."""
     attention_sigma: Ratio = 1.0
     """Spread of attention: standard deviation of the logarithm."""
