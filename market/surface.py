@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from market.kernels.rules.surface import SURFACE
-from market.parameters import AnnualVolatility, Number, PositiveSeconds, Ratio, Share, parameters
+from market.parameters import AnnualVolatility, PositiveSeconds, Ratio, Share, parameters
 
 Correlation = Annotated[float, Field(json_schema_extra={"unit": "1"}, gt=-1.0, lt=1.0)]
+Elasticity = Annotated[float, Field(json_schema_extra={"unit": "x"}, ge=-20.0, le=20.0)]
 Factor = Annotated[float, Field(json_schema_extra={"unit": "x"}, ge=1.0, le=20.0)]
 
 
@@ -32,7 +33,7 @@ class ImpliedSurface:
     """Bend of the smile; curvature x (1 + |correlation|) is at most 2, or butterflies could have a negative price."""
     sticky_strike_share: Share = 0.3
     """Share of a price move that leaves the smile where it is in strikes; with the rest it moves with the forward."""
-    spot_beta: Number = -1.0
+    spot_beta: Elasticity = -1.0
     """Relative change of short-dated volatility per relative move of the price."""
     vol_move_per_million_vega: Ratio = 0.02
     """Relative change of short-dated volatility when forced orders buy a million USD of vega, per 1.00 of it."""

@@ -13,10 +13,11 @@ from pydantic import Field
 
 from market.kernels.rules.risk_records import RISK_RULE
 from market.margin.scenarios import Shock
-from market.parameters import AnnualVolatility, Count, Number, PositiveUsd, Ratio, Share, parameters
+from market.parameters import AnnualVolatility, Count, PositiveUsd, Ratio, Share, parameters
 
 Days = Annotated[float, Field(json_schema_extra={"unit": "days"}, ge=0.0, le=10_000.0)]
 PriceFactor = Annotated[float, Field(json_schema_extra={"unit": "x"}, ge=0.0, le=100.0)]
+PerRootYear = Annotated[float, Field(json_schema_extra={"unit": "1/sqrt(year)"}, ge=-20.0, le=20.0)]
 VolRule = Literal["none", "up", "down"]
 
 
@@ -58,7 +59,7 @@ class SmileShock:
     """Largest move when the smile is turned: one wing rises, the other falls."""
     bend: Ratio = 0.25
     """Largest move when both wings move together."""
-    change_per_root_year: Number = -0.1
+    change_per_root_year: PerRootYear = -0.1
     """Change of both per square root of a year."""
     least_width: Ratio = 0.01
     """Log-moneyness at which a wing ends, at least."""
@@ -66,7 +67,7 @@ class SmileShock:
     """That width is otherwise this x square root of years x (width_volatility + slope x square root of years)."""
     width_volatility: Ratio = 0.6
     """See width_scale."""
-    width_slope: Number = -0.1
+    width_slope: PerRootYear = -0.1
     """See width_scale."""
 
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from market.kernels.rules import (
     contingencies,
+    expiry_discounts,
     option_margin,
     portfolio_auction,
     risk_array,
-    time_discount,
     vol_shocks,
 )
 
@@ -176,8 +176,8 @@ def test_skew_turns_about_the_forward_and_is_capped(moneyness: float, cap: float
 @modest
 @given(years=st.floats(0.0, 5.0), rate=st.floats(-0.1, 0.5))
 def test_discounts_hurt_the_holder(years: float, rate: float) -> None:
-    assert time_discount.long_discount(0.95, years, rate, 1.0, 0.08) <= 0.95
-    short = time_discount.short_discount(1.04, years, rate, 0.5, 0.08)
+    assert expiry_discounts.long_discount(0.95, years, rate, 1.0, 0.08) <= 0.95
+    short = expiry_discounts.short_discount(1.04, years, rate, 0.5, 0.08)
     assert 1.0 <= short <= math.exp(years * max(rate, 0.0)) * (1 + 1e-15)
-    assert time_discount.settlement_share(900.0, 1800.0) == 0.5
-    assert time_discount.settlement_share(-1.0, 1800.0) == 0.0
+    assert expiry_discounts.settlement_share(900.0, 1800.0) == 0.5
+    assert expiry_discounts.settlement_share(-1.0, 1800.0) == 0.0

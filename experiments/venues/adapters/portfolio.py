@@ -12,10 +12,10 @@ from experiments.venues.inputs import number, rows
 from experiments.venues.registry import adapter
 from market.kernels.records import NONE
 from market.kernels.rules.contingencies import depeg_factor, doubt_charge
+from market.kernels.rules.expiry_discounts import settlement_share
 from market.kernels.rules.portfolio import portfolio_pnl, portfolio_requirement, portfolio_value
 from market.kernels.rules.risk_records import CALL, PUT, RISK_BOOK, RISK_GROUP, RISK_RULE
 from market.kernels.rules.scenario_units import expiry_groups, scenario_units
-from market.kernels.rules.time_discount import settlement_share
 from market.margin.scenarios import Shock, scenario_table, scenario_terms, scratch, unit_table
 
 Inputs = Mapping[str, Any]

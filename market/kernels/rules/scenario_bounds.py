@@ -27,7 +27,7 @@ from __future__ import annotations
 import math
 
 from market.kernels.jit import kernel
-from market.kernels.rules.discounts import long_discount, short_discount
+from market.kernels.rules.expiry_discounts import long_discount, short_discount
 from market.kernels.rules.options import (
     NORMAL_PEAK,
     SECONDS_PER_DAY,

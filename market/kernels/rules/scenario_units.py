@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 from market.kernels.jit import kernel
+from market.kernels.rules.expiry_discounts import long_discount, short_discount
 from market.kernels.rules.options import SECONDS_PER_DAY, SECONDS_PER_YEAR, black_price
 from market.kernels.rules.risk_records import (
     CALL,
@@ -19,7 +20,6 @@ from market.kernels.rules.risk_records import (
     VOL_POINTS,
     VOL_UP,
 )
-from market.kernels.rules.time_discount import long_discount, short_discount
 from market.kernels.rules.vol_shocks import (
     shocked_down,
     shocked_up,
