@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from experiments.latency import fill_latencies
 from experiments.recorder import DEPTH_BPS
 from market.instruments import USD_QUANTA
-from market.kernels.records import FORCED_ADL, FORCED_COLLATERAL, FORCED_POSITION, SELL, SYSTEM_ACCOUNTS
+from market.kernels.records import FORCED_ADL, FORCED_COLLATERAL, FORCED_POSITION, HALTED, SELL, SYSTEM_ACCOUNTS
 from market.world import World
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def prices_frame(trace: Trace) -> pd.DataFrame:
         columns[name] = (ticks[field] * tick_size).ravel()
     for name in ("volume", "net_flow", "forced_flow"):
         columns[name] = (ticks[name] * lots).ravel()
-    columns["halted"] = (ticks["halted"] != 0).ravel()
+    columns["halted"] = (ticks["halted"] == HALTED).ravel()
     return pd.DataFrame(columns)
 
 

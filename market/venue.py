@@ -6,6 +6,7 @@ Each rule is a frozen parameter class with pure methods; a family of rules is a 
 from __future__ import annotations
 
 import math
+from dataclasses import field
 from typing import Annotated, Literal
 
 import numpy as np
@@ -29,7 +30,8 @@ from market.marks import MidMark as MidMark
 from market.marks import OutsideMark as OutsideMark
 from market.marks import TwapMark as TwapMark
 from market.marks import basis_weight as basis_weight
-from market.parameters import Bps, PositiveCount, PositiveSeconds, PositiveUsd, Share, Usd, parameters
+from market.parameters import Bps, PositiveCount, PositiveSeconds, PositiveUsd, Seconds, Share, Usd, parameters
+from market.surface import ImpliedSurface
 
 
 @parameters
@@ -196,6 +198,11 @@ class Venue:
     """Who pays for what is left."""
     margin: Margin = Margin()
     """What collateral counts for and what positions need."""
+    surfaces: dict[str, ImpliedSurface] = field(default_factory=dict)
+    """Implied volatility of options, by base asset; "default" is for all others."""
+    settlement_seconds: Seconds = 1_800.0
+    """Futures and options are settled at the average of the index over this time before they expire; 0: at the index
+    of that moment."""
     breakers: Breakers = Breakers()
     """What slows a fall down."""
     block_space: BlockSpace = OwnBlocks()

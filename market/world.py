@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from market.book import Books
 from market.circuit import CircuitBreakers, circuit_breakers
 from market.congestion import Congestion, congestion
+from market.expiry import Expiries, expiries
 from market.instruments import USD_QUANTA
 from market.kernels.blocks import BLOCK
 from market.kernels.records import (
@@ -35,6 +36,7 @@ from market.margin.portfolio import ScenarioMargin
 from market.margin.risk import RiskTables
 from market.margin.schedule import MarginSchedule, margin_schedule
 from market.marks import Carry, Twap, mark_state
+from market.options import OptionMarket, option_market
 from market.streams import Stream, Streams
 from market.venue import Venue
 
@@ -119,6 +121,10 @@ class World:
     """What moves haircuts, rates and weights; None when nothing does."""
     mark_state: Twap | Carry | None = None
     """What the mark rule has to remember beside the basis."""
+    expiries: Expiries | None = None
+    """What expires, and at which average; None when nothing does."""
+    options: OptionMarket | None = None
+    """Surfaces and marks of options; None in a world without options."""
     risk: RiskTables | None = field(init=False)
     """Tables of portfolio margin; None in a world without portfolio accounts."""
     margin: MarginTables = field(init=False)
@@ -182,16 +188,21 @@ class World:
         self.congestion = congestion(venue.block_space, self)
         self.margin_schedule = margin_schedule(venue.margin, self)
         self.mark_state = mark_state(venue.mark, venue.funding.interval_seconds, self)
+        self.expiries = expiries(self, venue.settlement_seconds)
+        self.options = option_market(self, venue)
+        if self.options is not None:
+            self.options.update(self)
 
     def use_portfolio_margin(self, rule: ScenarioMargin) -> None:
         """Give accounts in portfolio mode their tables; called once, before the kernels first run."""
-        self.risk = RiskTables(rule, self.instruments)
+        self.risk = RiskTables(rule, self.instruments, None if self.options is None else self.options.books)
         self.margin = (self.ledger.accounts["mode"], self.tiers, *self.risk.tables)
-        self.revalue()
+        self.risk.refresh(self.instruments, self.assets)
 
     def revalue(self) -> None:
-        """Bring what portfolio margin reads up to the marks of now."""
-        if self.risk is not None:
+        """Between rounds: bring options, and what portfolio margin reads, up to the marks of now."""
+        moved = self.options.follow(self) if self.options is not None else True
+        if self.risk is not None and moved:
             self.risk.refresh(self.instruments, self.assets)
 
     def size_inboxes(self, capacity: int) -> None:

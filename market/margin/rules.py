@@ -8,6 +8,7 @@ from typing import Literal, TypeVar
 
 from market.margin.collateral import CollateralRule
 from market.margin.dynamics import HaircutDynamics, RateDynamics, StaticHaircuts, StaticRates
+from market.margin.options import OptionRequirement
 from market.margin.portfolio import ScenarioMargin
 from market.margin.requirement import RequirementRule
 from market.parameters import PositiveSeconds, Seconds, parameters
@@ -28,6 +29,8 @@ class Margin:
     """Haircuts and liability weights by asset; "default" is for all others. They replace those of the assets table."""
     requirement: dict[str, RequirementRule] = field(default_factory=dict)
     """Margin rates by instrument or by its base asset; "default" is for all others. They replace instruments' tiers."""
+    options: dict[str, OptionRequirement] = field(default_factory=dict)
+    """What options need by themselves, by instrument or base asset; "default" is for all others."""
     portfolio: ScenarioMargin = ScenarioMargin()
     """Scenarios and charges of accounts in portfolio mode."""
     haircuts: HaircutDynamics = StaticHaircuts()

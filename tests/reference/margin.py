@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 PPM = 1_000_000
+SPOT, OPTION = 0, 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +76,10 @@ def _requirement(state: State, book: int, lots: int, kind: str) -> int:
     """
     instrument = state.instruments[book]
     notional = _value(state, instrument["quote"], abs(lots) * instrument["mark"] * instrument["tick_value"])
+    if instrument["kind"] == OPTION:
+        if lots > 0:
+            return ceil(Fraction(notional * (PPM - instrument["long_weight"]), PPM))
+        return -lots * int(instrument[f"short_{kind}"])
     first = instrument["first_tier"]
     tiers = state.tiers[first : first + instrument["n_tiers"]]
     held = [tier for tier in tiers if tier["floor"] <= notional][-1]
@@ -95,15 +100,15 @@ def marginal_requirement(state: State, book: int, lots: int, kind: str) -> Fract
     return total
 
 
-def _perpetuals(state: State) -> Iterable[int]:
-    return (book for book, instrument in enumerate(state.instruments) if instrument["kind"] == 1)
+def _derivatives(state: State) -> Iterable[int]:
+    return (book for book, instrument in enumerate(state.instruments) if instrument["kind"] != SPOT)
 
 
 def assess(state: State, account: int) -> Figures:
     """All four figures of one account."""
     balances = list(state.cash[account])
     maintenance = initial = 0
-    for book in _perpetuals(state):
+    for book in _derivatives(state):
         instrument, position = state.instruments[book], state.positions[account][book]
         lots = position["lots"]
         if lots:
@@ -112,6 +117,8 @@ def assess(state: State, account: int) -> Figures:
             balances[instrument["quote"]] += profit
             maintenance += _requirement(state, book, lots, "maintenance")
         worst = max(abs(lots + position["open_bid"]), abs(lots - position["open_ask"]))
+        if instrument["kind"] == OPTION:
+            worst = lots
         if worst:
             initial += _requirement(state, book, worst, "initial")
     for book, instrument in enumerate(state.instruments):
