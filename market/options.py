@@ -70,17 +70,23 @@ class OptionMarket:
         self._move(world, 0.0)
         return True
 
-    def _move(self, world: World, seconds: float) -> None:
-        records, expiries = world.instruments, world.expiries
-        move_surfaces(self.surfaces, self.leads, self._before, self.vega_bought, seconds, records)
+    def mark(
+        self, world: World, instruments: NDArray[np.void], assets: NDArray[np.void], *, books: NDArray[np.void]
+    ) -> None:
+        """Write marks and margins into these INSTRUMENT records, and into RISK_BOOK, at their prices."""
+        expiries = world.expiries
         assert expiries is not None
-        averages, elapsed = np.zeros(len(records)), expiries.counts * world.tick_seconds
+        averages, elapsed = np.zeros(len(instruments)), expiries.counts * world.tick_seconds
         for book in np.flatnonzero(expiries.counts):
             averages[book] = expiries.average(world, int(book))
         mark_options(
-            world.seconds, self._window, averages, elapsed, self.surfaces, self.books, records, world.assets,
-            self._rules,
-        )  # fmt: skip
+            world.seconds, self._window, averages, elapsed, self.surfaces, books, instruments, assets, self._rules
+        )
+
+    def _move(self, world: World, seconds: float) -> None:
+        records = world.instruments
+        move_surfaces(self.surfaces, self.leads, self._before, self.vega_bought, seconds, records)
+        self.mark(world, records, world.assets, books=self.books)
         self._seen = records["mark"].astype(np.int64)
 
 

@@ -69,11 +69,17 @@ def mark_options(now, window, averages, elapsed, surfaces, books, instruments, a
 
     `averages` float64[n_instruments] are settlement averages so far in quote units, `elapsed` the seconds they cover;
     `books` RISK_BOOK, `rules` STANDARD, one row per instrument. Inside the window the part of the average that is
-    already there does not move any more: value is that of an option on what is still to come.
+    already there does not move any more: value is that of an option on what is still to come. Rows of all other
+    instruments take over their marks, in ticks.
     """
     for row in range(instruments.shape[0]):
         instrument = instruments[row]
-        if instrument.kind != OPTION or instrument.expiry <= now:
+        if instrument.kind != OPTION:
+            quote = assets[instrument.quote]
+            books[row].forward = instrument.mark
+            books[row].per_lot = instrument.tick_value * (quote.price * quote.multiplier / quote.divisor)
+            continue
+        if instrument.expiry <= now:
             continue
         left = instrument.expiry - now
         forward = instruments[instrument.forward].mark * instruments[instrument.forward].tick_size

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.kernels.margin import mark_at_zero
+from market.kernels.records import OPTION
 from market.ledger import Ledger, MarginTables
 
 Records = NDArray[np.void]
@@ -21,7 +22,8 @@ def liquidation_price(
     """Price of one instrument, in quote units, at which the account's margin excess is zero, all else as it stands.
 
     Below the mark for a healthy long, above it for a healthy short; on the other side, the price of recovery, for an
-    account below maintenance. None without a position, or when no price that the book can hold does it.
+    account below maintenance. None without a position, for an option, or when no price that the book can hold does it.
+    The marks of options the account holds beside it stand still.
     """
     return _price(ledger, instruments, assets, margin, account=account, book=book, maintained=True)
 
@@ -43,7 +45,7 @@ def _price(
     book: int,
     maintained: bool,
 ) -> float | None:
-    if ledger.positions[account, book]["lots"] == 0:
+    if ledger.positions[account, book]["lots"] == 0 or instruments[book]["kind"] == OPTION:
         return None
     moved = instruments.copy()
     mark, here, above = mark_at_zero(account, book, maintained, moved, assets, margin, ledger.positions, ledger.cash)
