@@ -15,6 +15,8 @@ def absorb_losses(world: World, venue: Venue) -> None:
     n_claims = world.n_claims
     if n_claims == 0 or not venue.liquidation.enabled:
         return
+    if world.ownership is not None and world.ownership.rule.recourse > 0.0:
+        world.ownership.take_recourse(world)
     before = world.n_losses
     world.make_room(messages=0, events=0, losses=n_claims * (1 + len(world.assets)))
     common = (world.instruments, world.assets, world.ledger.positions, world.ledger.cash, world.ledger.accounts)

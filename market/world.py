@@ -31,10 +31,12 @@ from market.kernels.records import (
 )
 from market.kernels.watch import RINGS
 from market.ledger import Ledger, MarginTables
+from market.margin.ownership import SubAccounts
 from market.margin.portfolio import ScenarioMargin
 from market.margin.risk import RiskTables
 from market.margin.schedule import MarginSchedule, margin_schedule
 from market.marks import Carry, Twap, mark_state
+from market.ownership import Ownership
 from market.streams import Stream, Streams
 from market.venue import Venue
 
@@ -115,6 +117,10 @@ class World:
     """The venue's circuit breakers; None when all are off."""
     congestion: Congestion | None = None
     """Block space that everybody shares; None when liquidation calls have blocks of their own."""
+    sub_accounts: SubAccounts = field(default_factory=SubAccounts)
+    """The venue's rule for accounts of one owner."""
+    ownership: Ownership | None = None
+    """Links between accounts of one owner; None while nothing may move between them by itself."""
     margin_schedule: MarginSchedule | None = None
     """What moves haircuts, rates and weights; None when nothing does."""
     mark_state: Twap | Carry | None = None
@@ -180,11 +186,17 @@ class World:
         """Set up what the venue's rules remember; called once, when the fund is paid in and before oracles join."""
         self.breakers = circuit_breakers(venue.breakers, self)
         self.congestion = congestion(venue.block_space, self)
+        self.sub_accounts = venue.margin.sub_accounts
         self.margin_schedule = margin_schedule(venue.margin, self)
         self.mark_state = mark_state(venue.mark, venue.funding.interval_seconds, self)
 
+    def link_owners(self) -> None:
+        """Let the venue's rule for sub-accounts work; called once, when every account is open."""
+        if self.sub_accounts.transfers == "automatic" or self.sub_accounts.recourse > 0.0:
+            self.ownership = Ownership(self.sub_accounts, self)
+
     def use_portfolio_margin(self, rule: ScenarioMargin) -> None:
-        """Give accounts in portfolio mode their tables; called once, before the kernels first run."""
+        """Give accounts in portfolio mode their tables; called once, before anybody joins and keeps `margin`."""
         self.risk = RiskTables(rule, self.instruments)
         self.margin = (self.ledger.accounts["mode"], self.tiers, *self.risk.tables)
         self.revalue()
