@@ -17,7 +17,7 @@ from market.margin.dynamics import (
     VolatilityRates,
     limited,
 )
-from market.margin.portfolio import ScenarioMargin
+from market.margin.portfolio import ScenarioMargin, SimulatedMoves
 from market.margin.requirement import LinearSize, RequirementRule, RootPremium, RootSize, Tier
 from market.margin.rules import Margin
 from market.margin.schedule import sale_losses
@@ -212,6 +212,28 @@ def test_offsets_between_underlyings_and_concentration() -> None:
         world.open(world.rows[0], -100_000, 10_000, book=1)  # 10,000 USD short
         needed.append(world.assess(world.rows[0])[2] / USD)
     assert needed == pytest.approx([1_000 + 2_000 + 1_000, 1_000 + 2_000, 1_000 + 1_000])
+
+
+def test_tail_measures_of_simulated_moves() -> None:
+    """One underlying, 1 BTC: loss at a level of the simulated moves, and the mean beyond it; a hedge needs nothing."""
+    needed = {}
+    moves = SimulatedMoves(samples=2_000, degrees_of_freedom=5.0)
+    for measure in ("value_at_risk", "expected_shortfall"):
+        simulated = changed(moves, measure=measure)
+        rule = ScenarioMargin(simulated=simulated, maintenance_factor=1.0, linear_charge=0.0, linear_charge_initial=0.0)
+        world = with_margin(Margin(mode="portfolio", portfolio=rule), deposits=(5_000.0, 5_000.0))
+        for row in world.rows:
+            world.open(row, 1_000, 10_000)
+        world.world.ledger.deposit(world.rows[1], 1, -round(1e8))
+        needed[measure] = world.assess(world.rows[0])[2] / USD
+        assert world.assess(world.rows[1])[2] == 0
+    losses = np.sort(10_000.0 * -np.expm1(moves.draw(1)[0][:, 0]))[::-1]
+    assert needed["value_at_risk"] == pytest.approx(losses[20], abs=1e-5)
+    assert needed["expected_shortfall"] == pytest.approx(losses[:20].mean(), abs=1e-5)
+    # Student's t with 5 degrees of freedom, scaled: its 99 % quantile is 3.365 x sqrt(3/5), one day at 0.8 a year.
+    assert needed["value_at_risk"] == pytest.approx(
+        10_000 * (1 - math.exp(-3.365 * 0.6**0.5 * 0.8 / 365.25**0.5)), rel=0.1
+    )
 
 
 def test_what_cannot_be_combined_is_said() -> None:
