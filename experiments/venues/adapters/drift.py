@@ -19,6 +19,7 @@ from market.kernels.rules.fees import (
 )
 from market.kernels.rules.health import collateral_with_buffer, position_requirement, with_buffer
 from market.kernels.rules.open_orders import worst_balance, worst_size
+from market.kernels.rules.rounding import round_down
 from market.kernels.rules.sizing import allowed_share, exchange_gain, position_gain, position_to_close
 from market.kernels.rules.socialise import deposit_after_loss, loss_per_unit
 from market.kernels.rules.solve import amount_to_target
@@ -28,7 +29,6 @@ from market.kernels.rules.weights import (
     deposit_scaled,
     fill_weight,
     liability_weight,
-    rounded_down,
     size_discount,
     size_premium,
 )
@@ -78,7 +78,7 @@ def drift_scaled_init_weight(inputs: Mapping[str, Any]) -> dict[str, Any]:
     highest = liability_price(price, number(inputs, "twap5", price))
     deposits = number(inputs, "deposits") * highest
     scaled = deposit_scaled(number(inputs, "initial_weight"), number(inputs, "start", 0.0), deposits)
-    return {"weight": rounded_down(scaled, _WEIGHT_STEP)}
+    return {"weight": round_down(scaled, _WEIGHT_STEP)}
 
 
 @dataclass(kw_only=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 from experiments.venues.inputs import number
 from experiments.venues.registry import adapter
+from market.kernels.rules.floors import below_floors, interest_ratio
 from market.kernels.rules.price_impact import counted_impact
-from market.kernels.rules.size_slope import below_floors, interest_ratio
 from market.kernels.rules.valuation import pool_capped_profit
 
 

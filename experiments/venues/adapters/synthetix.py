@@ -7,11 +7,11 @@ from typing import Any
 
 from experiments.venues.inputs import number, rows
 from experiments.venues.registry import adapter
+from market.kernels.rules.account import unrealised_profit
 from market.kernels.rules.funding_velocity import drifted_rate, drifting_cost, velocity
-from market.kernels.rules.health import position_requirement
 from market.kernels.rules.keeper import bounded_reward
 from market.kernels.rules.price_impact import skewed_price
-from market.kernels.rules.size_slope import floored_requirement, size_ratio
+from market.kernels.rules.rates import linear_size_rate, requirement
 
 _BOUNDS = ("keeper_cost", "min_keeper_profit_ratio", "min_keeper_reward", "max_keeper_reward", "max_keeper_share")
 
@@ -30,15 +30,13 @@ def snx_account(inputs: Mapping[str, Any]) -> dict[str, Any]:
                 number(position, "entry_oracle_price"), number(position, "skew_before", 0.0), size, scale
             )
         market = str(position["market"])
-        profits[market] = profits.get(market, 0.0) + size * (price - float(entry))
+        profits[market] = profits.get(market, 0.0) + float(unrealised_profit(size, float(entry), price))
         least = number(position, "min_position_margin", 0.0)
-        ratio = size_ratio(
-            size, scale, number(position, "initial_margin_fraction"), number(position, "min_initial_margin_ratio", 0.0)
-        )
-        value = position_requirement(size, price, 1.0, 1.0, 0.0, 0.0)
-        initial += floored_requirement(value, ratio, least)
-        maintenance += floored_requirement(value, ratio * number(position, "maintenance_scalar"), least)
-        reward += floored_requirement(value, number(position, "flag_reward_ratio", 0.0), 0.0)
+        slope = number(position, "initial_margin_fraction") / scale if scale > 0.0 else 0.0
+        ratio = linear_size_rate(number(position, "min_initial_margin_ratio", 0.0), slope, size)
+        initial += requirement(size * price, ratio, -least, 0.0)
+        maintenance += requirement(size * price, ratio * number(position, "maintenance_scalar"), -least, 0.0)
+        reward += requirement(size * price, number(position, "flag_reward_ratio", 0.0), 0.0, 0.0)
     reward = bounded_reward(reward, *(number(inputs, key, 0.0) for key in _BOUNDS), collateral)
     available = collateral + sum(profits.values())
     return {

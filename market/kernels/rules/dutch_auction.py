@@ -5,9 +5,8 @@ Source: Maker Liquidations 2.0, makerdao/dss@fa4f6630 (abaci.sol, clip.sol, dog.
 
 from __future__ import annotations
 
-import numpy as np
-
 from market.kernels.jit import kernel
+from market.kernels.rules.rounding import round_down
 
 LINEAR, STAIR_STEP, EXPONENTIAL = 0, 1, 2
 
@@ -21,7 +20,7 @@ def auction_price(kind, top, elapsed, span, cut):
     """
     if kind == LINEAR:
         return top * max(0.0, 1.0 - elapsed / span) if span > 0.0 else 0.0
-    steps = np.floor(elapsed / span + 1e-9) if kind == STAIR_STEP else elapsed
+    steps = round_down(elapsed / span, 1.0) if kind == STAIR_STEP else elapsed
     return top * cut**steps
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from market.kernels.jit import kernel
+from market.kernels.rules.rounding import round_up
 
 
 @kernel
@@ -41,4 +42,4 @@ def windows_needed(size, capacity):
     """Windows that liquidating a whole position takes, rounded up; 0 for nothing, infinite without capacity."""
     if size == 0.0:
         return 0.0
-    return np.ceil(abs(size) / capacity - 1e-9) if capacity > 0.0 else np.inf
+    return round_up(abs(size) / capacity, 1.0) if capacity > 0.0 else np.inf

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from market.kernels.jit import kernel
+from market.kernels.rules.rounding import round_up
 from market.kernels.rules.solve import amount_to_target
 
 
@@ -87,4 +88,4 @@ def whole_lots(amount, per_lot, most):
     """Lots, rounded up, whose `per_lot` together give at least `amount`; at most `most`."""
     if per_lot <= 0.0:
         return 0.0
-    return max(0.0, min(np.ceil(amount / per_lot - 1e-9), most))
+    return max(0.0, min(round_up(min(amount / per_lot, most), 1.0), most))

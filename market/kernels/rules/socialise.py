@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from market.kernels.jit import kernel
+from market.kernels.rules.rounding import round_up
 
 
 @kernel
@@ -17,8 +18,7 @@ def loss_per_unit(loss, long, short, step):
     interest = abs(long) + abs(short)
     if interest <= 0.0:
         return np.inf if loss != 0.0 else 0.0
-    share = abs(loss) / interest
-    return share if step <= 0.0 else np.ceil(share / step - 1e-9) * step
+    return round_up(abs(loss) / interest, step)
 
 
 @kernel

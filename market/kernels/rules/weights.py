@@ -9,14 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from market.kernels.jit import kernel
-
-
-@kernel
-def rounded_down(value, step):
-    """`value` cut to whole steps, towards minus infinity; as it is when `step` is 0."""
-    if step <= 0.0:
-        return value
-    return np.floor(value / step + 1e-9) * step
+from market.kernels.rules.rounding import round_down
 
 
 @kernel
@@ -27,7 +20,7 @@ def size_premium(weight, size, factor, step):
     """
     if factor == 0.0:
         return weight
-    return max(weight, rounded_down(0.8 * weight + factor * np.sqrt(abs(size)), step))
+    return max(weight, round_down(0.8 * weight + factor * np.sqrt(abs(size)), step))
 
 
 @kernel
@@ -38,7 +31,7 @@ def size_discount(weight, size, factor, step):
     """
     if factor == 0.0:
         return weight
-    return min(weight, rounded_down(1.1 / (1.0 + factor * np.sqrt(abs(size))), step))
+    return min(weight, round_down(1.1 / (1.0 + factor * np.sqrt(abs(size))), step))
 
 
 @kernel
@@ -67,13 +60,13 @@ def borrow_scaled(weight, start, borrows):
 @kernel
 def asset_weight(base, size, factor, start, deposits, step):
     """Share of an asset's value that counts: the base weight scaled by deposits, then cut by size."""
-    return size_discount(rounded_down(deposit_scaled(base, start, deposits), step), size, factor, step)
+    return size_discount(round_down(deposit_scaled(base, start, deposits), step), size, factor, step)
 
 
 @kernel
 def liability_weight(base, size, factor, start, borrows, step):
     """What a debt counts per unit of value: the base weight scaled by borrows, then raised by size."""
-    return size_premium(rounded_down(borrow_scaled(base, start, borrows), step), size, factor, step)
+    return size_premium(round_down(borrow_scaled(base, start, borrows), step), size, factor, step)
 
 
 @kernel

@@ -1,18 +1,8 @@
-"""Margin ratios that rise in a straight line with the size of a position or of the market."""
+"""Floors under the collateral of a single position."""
 
 from __future__ import annotations
 
 from market.kernels.jit import kernel
-
-
-@kernel
-def size_ratio(size, scale, slope, least):
-    """Initial margin ratio: |size| / scale x slope + least; `least` alone when scale is 0.
-
-    Source: Synthetix v3 PerpsMarketConfiguration.sol (Synthetixio/synthetix-v3@23585f73), whose maintenance ratio is
-    this times a scalar.
-    """
-    return least if scale <= 0.0 else abs(size) / scale * slope + least
 
 
 @kernel
@@ -22,12 +12,6 @@ def interest_ratio(base, multiplier, interest):
     Source: GMX v2 MarketUtils.getMinCollateralFactorForOpenInterest (gmx-io/gmx-synthetics@a5c0c883).
     """
     return max(base, multiplier * interest)
-
-
-@kernel
-def floored_requirement(value, ratio, least):
-    """Margin of a position of some value: value x ratio and a flat minimum on top. Source: Synthetix v3."""
-    return value * ratio + least
 
 
 @kernel
