@@ -28,6 +28,7 @@ from market.kernels.records import (
     LOSS,
     LOSS_COUNT,
     MESSAGE,
+    NONE,
 )
 from market.kernels.watch import RINGS
 from market.ledger import Ledger, MarginTables
@@ -135,6 +136,8 @@ class World:
     breaches: NDArray[np.void] = field(init=False)
     breach_lots: NDArray[np.int64] = field(init=False)
     breach_cash: NDArray[np.int64] = field(init=False)
+    windows: NDArray[np.int64] = field(init=False)
+    """int64[n_instruments, 2]: number of the liquidation window, USD quanta closed in it."""
     watch: Watch = field(init=False)
     scratch: dict[str, NDArray[Any]] = field(init=False)
     arrival_salt: Stream = field(init=False)
@@ -152,6 +155,8 @@ class World:
         self.claims = np.zeros(n_accounts, CLAIM)
         self.bids = np.zeros(MOST_BIDS, BID)
         self.blocks = np.zeros(1, BLOCK)
+        self.windows = np.full((n_instruments, 2), NONE, np.int64)
+        self.policy["salt"] = self.streams.generator("liquidation order").integers(1 << 62)
         self.events = np.zeros(4096, EVENT)
         self.losses = np.zeros(1024, LOSS)
         self.breaches = np.zeros(2 * n_accounts, BREACH)
@@ -163,6 +168,7 @@ class World:
             "key": np.zeros(n_instruments),
             "amounts": np.zeros(n_instruments, np.int64),
             "book_marks": np.zeros(n_instruments, np.int64),
+            "limits": np.zeros((n_instruments, 2), np.int64),
             "message": np.zeros(1, MESSAGE),
             "handle": np.zeros(1, np.int64),
             "verdicts": np.zeros(n_accounts, np.int32),

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from market.kernels.arithmetic import part, part_up
+from market.kernels.book import sweep
+from market.kernels.forced import slippage_of
 from market.kernels.jit import kernel
-from market.kernels.liquidation import slippage_of
+from market.kernels.limits import write_limits
 from market.kernels.margin import notional_of, value_of
-from market.kernels.records import CLOSE_FACTOR, INSURANCE_FUND, PPM
+from market.kernels.records import CLOSE_FACTOR, INSURANCE_FUND, NONE, PPM, SELL, TO_KEEPER
+from market.kernels.sizing import close_share, most_lots
 
 TRAITS = np.dtype(
     [
@@ -80,27 +83,68 @@ def _see(claims, first, n_claims, newest, clock, shortlist, listed):
 
 
 @kernel
-def expected_profit(claim, policy, instruments, assets, positions, cash, levels, occupied):
-    """USD quanta a call would earn before its cost: the keeper's share of the fee, at least the floor.
+def _sale_gain(claim, limits, instruments, assets, cash, levels, occupied):
+    """USD quanta that taking over collateral, as much as pays for the debts, would gain on the books as they stand."""
+    owed = claim.notional
+    gained = 0
+    for asset in range(assets.shape[0]):
+        book = assets[asset].spot_book
+        held = cash[claim.account, asset]
+        if book == NONE or held <= 0 or owed <= 0 or instruments[book].halted:
+            continue
+        quote, each = assets[instruments[book].quote], limits[book, 1] * instruments[book].tick_value
+        lots = min(held // instruments[book].lot_quanta, owed // max(value_of(quote, each), 1) + 1)
+        filled, paid, _ = sweep(book, SELL, lots, limits[book, 0], levels, occupied, instruments)
+        gained += value_of(quote, paid * instruments[book].tick_value - filled * each)
+        owed -= value_of(quote, filled * each)
+    return gained
+
+
+@kernel
+def _lots_of_call(claim, book, left, clock, policy, windows, instruments, assets, margin, positions, cash):
+    """Lots of a position that a call would close, `left` USD quanta being left of what it may close; target unknown."""
+    lots = positions[claim.account, book].lots
+    if policy.sizing == CLOSE_FACTOR:
+        notional = claim.notional
+        share = close_share(claim, notional, np.inf, notional, policy, instruments, assets, margin, positions, cash)
+        return part_up(abs(lots), share)
+    return most_lots(book, lots, left, claim, clock, policy, windows, instruments, assets)
+
+
+@kernel
+def expected_profit(
+    claim, clock, policy, limits, windows, instruments, assets, margin, positions, cash, levels, occupied
+):
+    """USD quanta a call would earn before its cost: the keeper's share of the fee, at least the floor, and what the
+    book gives beyond the price at which it takes over.
 
     0 when the book would fill nothing. The fee is charged on what the book would take, and only while the account is
     worth something after the slippage.
     """
     account = claim.account
-    closed, slippage = 0, 0
+    closed, slippage, gained = 0, 0, 0
+    left = policy.most
     quote = -1
+    write_limits(claim, clock, policy, instruments, assets, margin, positions, cash, limits)
     for book in range(instruments.shape[0]):
-        lots = abs(positions[account, book].lots)
-        if lots == 0:
+        if positions[account, book].lots == 0:
             continue
         quote = instruments[book].quote
         if instruments[book].halted:
             continue
-        if policy.sizing == CLOSE_FACTOR:
-            lots = part_up(lots, policy.close_factor)
-        filled, lost = slippage_of(account, book, lots, policy, instruments, levels, occupied, positions, assets)
-        closed += notional_of(book, filled, instruments, assets)
+        lots = _lots_of_call(claim, book, left, clock, policy, windows, instruments, assets, margin, positions, cash)
+        filled, lost, beyond = slippage_of(
+            account, book, lots, limits, instruments, levels, occupied, positions, assets
+        )
+        value = notional_of(book, filled, instruments, assets)
+        closed += value
+        left -= value
         slippage += lost
+        gained += beyond
+    if policy.surplus != TO_KEEPER:
+        gained = 0
+    elif quote < 0:
+        return claim.reward + _sale_gain(claim, limits, instruments, assets, cash, levels, occupied)
     if quote < 0:
         return claim.reward
     if closed == 0:
@@ -108,7 +152,7 @@ def expected_profit(claim, policy, instruments, assets, positions, cash, levels,
     fee = min(part_up(closed, policy.fee), max(claim.net_equity - slippage, 0))
     fund = value_of(assets[quote], max(cash[INSURANCE_FUND, quote], 0))
     share = part(fee, policy.keeper_share)
-    return max(share, min(policy.keeper_floor, share + fund))
+    return max(share, min(policy.keeper_floor, share + fund)) + gained
 
 
 @kernel
@@ -149,7 +193,7 @@ def _offer(k, claims, shortlist, listed, profits, bids, n_bids, call_fee, keeper
 @kernel
 def bid(
     tick, clock, new_tick, row, keepers, traits, outages, shortlist, profits, claims, n_claims, bids, blocks, policies,
-    instruments, assets, positions, cash, levels, occupied,
+    limits, windows, instruments, assets, margin, positions, cash, levels, occupied,
 ):  # fmt: skip
     """Write every keeper's offers for the open claims into `bids`; return how many.
 
@@ -172,8 +216,9 @@ def bid(
             at = shortlist[place]
             if profits[at] < 0:
                 profits[at] = expected_profit(
-                    claims[at], policy, instruments, assets, positions, cash, levels, occupied
-                )
+                    claims[at], clock, policy, limits, windows, instruments, assets, margin, positions, cash, levels,
+                    occupied,
+                )  # fmt: skip
         n_bids = _offer(
             k, claims, shortlist, listed, profits, bids, n_bids, blocks[0].call_fee, keepers, traits, assets, cash
         )

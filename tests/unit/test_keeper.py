@@ -45,8 +45,9 @@ def offers(world: World, keepers: KeeperCohort, *, clock: int = 0) -> list[tuple
 def profit(world: World, claim: int = 0) -> int:
     return int(
         expected_profit(
-            world.claims[claim], world.policy[0], world.instruments, world.assets, world.ledger.positions,
-            world.ledger.cash, world.books.levels, world.books.occupied,
+            world.claims[claim], 0, world.policy[0], world.scratch["limits"], world.windows, world.instruments,
+            world.assets, world.margin, world.ledger.positions, world.ledger.cash, world.books.levels,
+            world.books.occupied,
         )
     )  # fmt: skip
 
