@@ -112,7 +112,7 @@ def _debt_to_target(claim, quote, owed, collateral, paid, policy, instruments, a
     kept_weight /= max(value_of(assets[collateral], held), 1)
     gain = exchange_gain(1.0, debt_weight, kept_weight, paid, 1.0, 0.0)
     share = amount_to_target(float(needed), gain, LARGEST * 1.0) / max(value_of(assets[quote], owed), 1)
-    return owed if share >= 1.0 else part_up(owed, int(np.ceil(share * PPM)))
+    return owed if share >= 1.0 else part_up(owed, int(np.ceil(share * PPM - 1e-6)))
 
 
 @kernel
