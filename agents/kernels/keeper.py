@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from market.kernels.arithmetic import part, part_up
-from market.kernels.book import sweep
 from market.kernels.forced import slippage_of
 from market.kernels.jit import kernel
 from market.kernels.limits import write_limits
 from market.kernels.margin import notional_of, value_of
-from market.kernels.records import CLOSE_FACTOR, INSURANCE_FUND, NONE, PPM, SELL, TO_KEEPER
-from market.kernels.sizing import close_share, most_lots
+from market.kernels.records import CLOSE_FACTOR, INSURANCE_FUND, NONE, PPM, SPOT, TO_KEEPER
+from market.kernels.sizing import most_lots
 
 TRAITS = np.dtype(
     [
@@ -83,32 +82,20 @@ def _see(claims, first, n_claims, newest, clock, shortlist, listed):
 
 
 @kernel
-def _sale_gain(claim, limits, instruments, assets, cash, levels, occupied):
-    """USD quanta that taking over collateral, as much as pays for the debts, would gain on the books as they stand."""
-    owed = claim.notional
-    gained = 0
-    for asset in range(assets.shape[0]):
-        book = assets[asset].spot_book
-        held = cash[claim.account, asset]
-        if book == NONE or held <= 0 or owed <= 0 or instruments[book].halted:
-            continue
-        quote, each = assets[instruments[book].quote], limits[book, 1] * instruments[book].tick_value
-        lots = min(held // instruments[book].lot_quanta, owed // max(value_of(quote, each), 1) + 1)
-        filled, paid, _ = sweep(book, SELL, lots, limits[book, 0], levels, occupied, instruments)
-        gained += value_of(quote, paid * instruments[book].tick_value - filled * each)
-        owed -= value_of(quote, filled * each)
-    return gained
-
-
-@kernel
-def _lots_of_call(claim, book, left, clock, policy, windows, instruments, assets, margin, positions, cash):
-    """Lots of a position that a call would close, `left` USD quanta being left of what it may close; target unknown."""
+def _lots_of_call(claim, book, left, clock, policy, limits, windows, instruments, assets, positions, cash):
+    """Lots that a call would close of a position or, without any, sell of collateral; `left` USD quanta being left of
+    what it may close. What a target needs is not reckoned."""
+    instrument = instruments[book]
     lots = positions[claim.account, book].lots
-    if policy.sizing == CLOSE_FACTOR:
-        notional = claim.notional
-        share = close_share(claim, notional, np.inf, notional, policy, instruments, assets, margin, positions, cash)
-        return part_up(abs(lots), share)
-    return most_lots(book, lots, left, claim, clock, policy, windows, instruments, assets)
+    if lots != 0:
+        if policy.sizing == CLOSE_FACTOR:
+            return part_up(abs(lots), policy.close_factor)
+        return most_lots(book, lots, left, claim, clock, policy, windows, instruments, assets)
+    held = cash[claim.account, instrument.base]
+    if instrument.kind != SPOT or limits[book, 1] == 0 or held <= 0 or left <= 0:
+        return 0
+    each = value_of(assets[instrument.quote], limits[book, 1] * instrument.tick_value)
+    return min(held // instrument.lot_quanta, left // max(each, 1) + 1)
 
 
 @kernel
@@ -123,16 +110,22 @@ def expected_profit(
     """
     account = claim.account
     closed, slippage, gained = 0, 0, 0
-    left = policy.most
-    quote = -1
-    write_limits(claim, clock, policy, instruments, assets, margin, positions, cash, limits)
+    quote = NONE
     for book in range(instruments.shape[0]):
-        if positions[account, book].lots == 0:
+        if positions[account, book].lots != 0:
+            quote = instruments[book].quote
+    if quote == NONE and policy.surplus != TO_KEEPER:
+        return claim.reward
+    left = policy.most
+    if quote == NONE:
+        left = claim.notional if policy.sizing != CLOSE_FACTOR else part_up(claim.notional, policy.close_factor)
+    write_limits(claim, clock, policy, instruments, assets, margin, positions, limits)
+    for book in range(instruments.shape[0]):
+        if instruments[book].halted or (quote != NONE and positions[account, book].lots == 0):
             continue
-        quote = instruments[book].quote
-        if instruments[book].halted:
+        lots = _lots_of_call(claim, book, left, clock, policy, limits, windows, instruments, assets, positions, cash)
+        if lots == 0:
             continue
-        lots = _lots_of_call(claim, book, left, clock, policy, windows, instruments, assets, margin, positions, cash)
         filled, lost, beyond = slippage_of(
             account, book, lots, limits, instruments, levels, occupied, positions, assets
         )
@@ -143,10 +136,8 @@ def expected_profit(
         gained += beyond
     if policy.surplus != TO_KEEPER:
         gained = 0
-    elif quote < 0:
-        return claim.reward + _sale_gain(claim, limits, instruments, assets, cash, levels, occupied)
-    if quote < 0:
-        return claim.reward
+    if quote == NONE:
+        return claim.reward + gained
     if closed == 0:
         return 0
     fee = min(part_up(closed, policy.fee), max(claim.net_equity - slippage, 0))

@@ -104,7 +104,7 @@ def sell_collateral(
             continue
         first = _largest_collateral(account, quote, LARGEST, assets, cash)
         paid = _paid_per_debt(first, quote, limits, policy, instruments, assets)
-        owed = debt_to_repay(claim, quote, first, paid, policy, instruments, assets, margin, positions, cash)
+        owed = debt_to_repay(claim, quote, first, paid, policy, assets, margin, cash)
         goal = cash[account, quote] + owed
         below = LARGEST
         while cash[account, quote] < goal:

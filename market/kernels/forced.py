@@ -40,9 +40,9 @@ def _use_throttle(value, cut, quote, assets, counters):
 @kernel
 def slippage_of(account, book, lots, limits, instruments, levels, occupied, positions, assets):
     """(fillable lots, USD quanta lost against the mark, USD quanta gained by who takes them over) of closing `lots` of
-    a position on the book as it stands, under the account's `limits` (market/kernels/limits.py)."""
+    a position, or of selling collateral, on the book as it stands, under `limits` (market/kernels/limits.py)."""
     instrument = instruments[book]
-    side = SELL if positions[account, book].lots > 0 else BUY
+    side = BUY if positions[account, book].lots < 0 else SELL
     sign = 1 - 2 * (side == BUY)
     filled, paid, _ = sweep(book, side, lots, limits[book, 0], levels, occupied, instruments)
     beyond = 0

@@ -6,7 +6,7 @@ import numpy as np
 
 from market.kernels.arithmetic import part
 from market.kernels.jit import kernel
-from market.kernels.margin import notional_of, requirement_of, settlement_profit, weighted_value
+from market.kernels.margin import notional_of, requirement_of
 from market.kernels.records import (
     AT_BANKRUPTCY,
     AT_MARK,
@@ -45,19 +45,6 @@ def _mark_limit(side, policy, instrument):
 
 
 @kernel
-def owned_and_owed(claim, instruments, assets, margin, positions, cash):
-    """(what counts for an account, what counts against it), USD quanta: weighted balances; debts and maintenance."""
-    owed = claim.maintenance
-    for asset in range(assets.shape[0]):
-        balance = cash[claim.account, asset]
-        if assets[asset].is_settlement:
-            balance += settlement_profit(claim.account, asset, instruments, positions)
-        if balance < 0:
-            owed -= weighted_value(assets[asset], MAINTENANCE, balance, margin[1])
-    return claim.excess + owed, owed
-
-
-@kernel
 def _curve(elapsed, policy):
     """What an auction asks after a time, as a share of the oracle price."""
     if policy.curve == TWO_SPEED:
@@ -75,14 +62,13 @@ def start_over(claim, clock, policy):
 
 
 @kernel
-def _discount(claim, clock, policy, instruments, assets, margin, positions, cash):
+def _discount(claim, clock, policy):
     """Share of the oracle price that whoever takes over gets; negative while an auction asks for more than it."""
     elapsed = (clock - claim.opened) * policy.round_seconds
     if policy.price_rule == AT_ORACLE:
         return growing_fee(policy.discount, policy.most_discount, elapsed, policy.grace, policy.growth)
     if policy.price_rule == BY_HEALTH:
-        owned, owed = owned_and_owed(claim, instruments, assets, margin, positions, cash)
-        return health_discount(float(owned), float(owed), policy.most_discount)
+        return health_discount(float(claim.excess + claim.owed), float(claim.owed), policy.most_discount)
     return 1.0 - _curve(elapsed, policy)
 
 
@@ -108,7 +94,7 @@ def _after_fee(price, side, fee):
 
 
 @kernel
-def write_limits(claim, clock, policy, instruments, assets, margin, positions, cash, limits):
+def write_limits(claim, clock, policy, instruments, assets, margin, positions, limits):
     """Fill `limits[n_instruments, 2]`, ticks: the worst price of a forced order in each book, and the price at which
     the account is settled whatever the book gives beyond it, 0 when it gets all of that.
 
@@ -120,7 +106,7 @@ def write_limits(claim, clock, policy, instruments, assets, margin, positions, c
     own = rule in (FILLABLE, AT_BANKRUPTCY)
     discount = 0.0
     if rule != AT_MARK and not own:
-        discount = _discount(claim, clock, policy, instruments, assets, margin, positions, cash)
+        discount = _discount(claim, clock, policy)
     for book in range(instruments.shape[0]):
         instrument = instruments[book]
         lots = positions[claim.account, book].lots

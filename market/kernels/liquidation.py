@@ -19,13 +19,16 @@ from market.kernels.margin import (
     maintenance_of,
     notional_of,
     requirement_of,
+    settlement_profit,
     target_excess,
     value_of,
+    weighted_value,
 )
 from market.kernels.marks import mark_of, remark
 from market.kernels.records import (
     BREACH_COUNT,
     BUY,
+    BY_HEALTH,
     CLAIM_COUNT,
     CLAIMED,
     CLOSE_ALL,
@@ -49,15 +52,29 @@ from market.kernels.records import (
     WINDOW,
 )
 from market.kernels.rules.solve import amount_to_target
-from market.kernels.sizing import close_share, most_lots, needed_to_target, next_try
+from market.kernels.sizing import close_share, most_lots, next_try
 from market.kernels.trading import mix, touch
 
 
 @kernel
-def _appraise(claim, instruments, assets, margin, positions, cash, policy):
-    """Refresh a claim's figures at the prices of now; return what it must bring to 0 to be cured, USD quanta.
+def _weighted_debt(account, instruments, assets, margin, positions, cash):
+    """USD quanta, positive, that negative balances, unrealised losses included, take off margin equity."""
+    total = 0
+    for asset in range(assets.shape[0]):
+        balance = cash[account, asset]
+        if assets[asset].is_settlement:
+            balance += settlement_profit(account, asset, instruments, positions)
+        if balance < 0:
+            total -= weighted_value(assets[asset], MAINTENANCE, balance, margin[1])
+    return total
 
-    That is its margin excess, or, where liquidation goes on until the target profile is met, its excess under that.
+
+@kernel
+def _appraise(claim, instruments, assets, margin, positions, cash, policy):
+    """Refresh a claim's figures at the prices of now; return what it misses until it is cured, USD quanta.
+
+    That is its margin excess turned round, or, where liquidation goes on until the target profile is met, that under
+    the target profile.
     """
     account = claim.account
     margin_equity, net_equity = equities(account, MAINTENANCE, instruments, assets, margin, positions, cash)
@@ -77,9 +94,12 @@ def _appraise(claim, instruments, assets, margin, positions, cash, policy):
     if policy.fee_cap == FEE_WITHIN_EQUITY:
         fee = min(fee, max(net_equity, 0))
     claim.reward = max(part(fee, policy.keeper_share), policy.keeper_floor)
+    if policy.price_rule == BY_HEALTH or policy.full_below > 0.0:
+        claim.owed = claim.maintenance + _weighted_debt(account, instruments, assets, margin, positions, cash)
+    claim.missing = -claim.excess
     if policy.target_profile == TARGET:
-        return target_excess(account, instruments, assets, margin, positions, cash)
-    return claim.excess
+        claim.missing = -target_excess(account, instruments, assets, margin, positions, cash)
+    return claim.missing
 
 
 @kernel
@@ -97,7 +117,7 @@ def find_claims(
     kept = 0 if round_ == 0 else counters[CLAIM_COUNT]
     for at in range(counters[CLAIM_COUNT] if round_ == 0 else 0):
         claim = claims[at]
-        if _appraise(claim, instruments, assets, margin, positions, cash, policy) < 0:
+        if _appraise(claim, instruments, assets, margin, positions, cash, policy) > 0:
             start_over(claim, clock, policy)
             if kept != at:
                 claims[kept] = claims[at]
@@ -231,7 +251,6 @@ def _plan_singly(claim, clock, policy, rank, amounts, n, windows, instruments, a
 @kernel
 def _plan(
     claim, clock, policy, limits, windows, rank, amounts, n, instruments, assets, margin, levels, occupied, positions,
-    cash,
 ):  # fmt: skip
     """Write the lots to close per ranked position into `amounts` under the sizing rule."""
     if policy.sizing >= PORTION:
@@ -242,11 +261,11 @@ def _plan(
     needed = 0.0
     if policy.sizing == CLOSE_FACTOR:
         notional = claim.notional
-        share = close_share(claim, notional, np.inf, notional, policy, instruments, assets, margin, positions, cash)
+        share = close_share(claim, notional, np.inf, notional, policy)
         needed = float(part_up(notional, share))
     elif policy.sizing != CLOSE_ALL:
         target = part(maintenance_of(account, instruments, assets, margin, positions), policy.target)
-        needed = float(target + needed_to_target(account, policy, instruments, assets, margin, positions, cash))
+        needed = float(target + claim.missing)
     for at in range(n):
         total += _yield(account, rank[at], policy, limits, instruments, assets, margin, levels, occupied, positions)
     for at in range(n):
@@ -308,13 +327,13 @@ def close_out(
     """
     account = claim.account
     cancel_account(account, orders, free, levels, occupied, instruments, counters, positions, accounts)
-    write_limits(claim, clock, policy, instruments, assets, margin, positions, cash, limits)
+    write_limits(claim, clock, policy, instruments, assets, margin, positions, limits)
     n = _rank_positions(
         account, clock, policy, limits, rank, key, instruments, assets, margin, levels, occupied, positions
     )
     _plan(
         claim, clock, policy, limits, windows, rank, amounts, n, instruments, assets, margin, levels, occupied,
-        positions, cash,
+        positions,
     )  # fmt: skip
     reward = 0
     paid_in = NONE
@@ -336,7 +355,8 @@ def close_out(
                 account, keeper, paid_in, part_up(value, policy.fee), policy, instruments, assets, positions, cash,
                 touched, touched_mark, counters,
             )  # fmt: skip
-    if not has_positions(account, positions):
+    # What misses to the target is known again, without the positions just closed, in the next call.
+    if not has_positions(account, positions) and not (n > 0 and policy.target_debts):
         sold_for, earned = sell_collateral(
             claim, keeper, tick, round_, limits, policy, events, book_marks,
             message, handle, fills, orders, free, levels, occupied, instruments, counters, positions, accounts,
@@ -402,7 +422,7 @@ def serve(
         keeper.carried += bid.notional
         bid.keeper = NONE
         claim.next_try = next_tick_clock
-        if _appraise(claim, instruments, assets, margin, positions, cash, policy) >= 0:
+        if _appraise(claim, instruments, assets, margin, positions, cash, policy) <= 0:
             continue
         paid_in = close_out(
             claim, keeper.account, tick, round_, clock, policy, limits, windows, events, rank, key, amounts, book_marks,
@@ -413,7 +433,7 @@ def serve(
             served += 1
             if block.limit > 0:
                 take_call(block, bid.amount)
-            if _appraise(claim, instruments, assets, margin, positions, cash, policy) < 0:
+            if _appraise(claim, instruments, assets, margin, positions, cash, policy) > 0:
                 claim.next_try = next_try(claim, clock, policy)
             cost = -amount_of(assets[paid_in], -(bid.amount + keeper.cost + block.call_fee))
             transfer(cash, paid_in, keeper.account, OUTSIDE, cost)

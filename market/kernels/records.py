@@ -241,7 +241,9 @@ CLAIM = np.dtype(
         ("round", i4),
         ("next_try", i4),  # not offered before this round, counted from the start of the run
         ("excess", i8),  # margin excess now, USD quanta, < 0
+        ("missing", i8),  # USD quanta to the end of the liquidation: -excess, or what the target profile asks for
         ("maintenance", i8),  # USD quanta
+        ("owed", i8),  # what counts against the account, weighted debts and maintenance, where a rule asks; USD quanta
         ("net_equity", i8),  # USD quanta
         ("notional", i8),  # of all positions, or of all debts when there is none, USD quanta
         ("reward", i8),  # what a keeper could earn before slippage, USD quanta

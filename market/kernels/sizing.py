@@ -6,9 +6,8 @@ import numpy as np
 
 from market.kernels.arithmetic import part_up
 from market.kernels.jit import kernel
-from market.kernels.limits import owned_and_owed
-from market.kernels.margin import maintenance_excess, notional_of, target_excess, value_of, weighted_value
-from market.kernels.records import CLOSE_FACTOR, FIRST_SHARE, NONE, PORTION, PPM, TARGET, TO_TARGET, WINDOW
+from market.kernels.margin import notional_of, value_of, weighted_value
+from market.kernels.records import CLOSE_FACTOR, FIRST_SHARE, NONE, PORTION, PPM, TO_TARGET, WINDOW
 from market.kernels.rules.close_factor import leaves_dust, repayable_debt
 from market.kernels.rules.health import health_factor
 from market.kernels.rules.keeper import window_room
@@ -20,13 +19,12 @@ LARGEST = (1 << 62) - 1
 
 
 @kernel
-def close_share(claim, debt, collateral, total_debt, policy, instruments, assets, margin, positions, cash):
+def close_share(claim, debt, collateral, total_debt, policy):
     """ppm of a debt, or of the notional of positions, that a close factor lets one call close; USD quanta."""
     # A claim is open, so the health factor is below 1; how far below matters to rules with a threshold only.
     health = 0.5
     if policy.full_below > 0.0:
-        owned, owed = owned_and_owed(claim, instruments, assets, margin, positions, cash)
-        health = min(health_factor(float(owned), float(owed)), 1.0 - 1e-12)
+        health = min(health_factor(float(claim.excess + claim.owed), float(claim.owed)), 1.0 - 1e-12)
     debt = max(float(debt), 1.0)
     repaid = repayable_debt(
         health, collateral, debt, max(float(total_debt), debt), policy.close_factor / PPM, policy.full_below,
@@ -85,14 +83,6 @@ def most_lots(book, lots, most, claim, clock, policy, windows, instruments, asse
 
 
 @kernel
-def needed_to_target(account, policy, instruments, assets, margin, positions, cash):
-    """USD quanta by which an account misses the target of its liquidation."""
-    if policy.target_profile == TARGET:
-        return -target_excess(account, instruments, assets, margin, positions, cash)
-    return -maintenance_excess(account, instruments, assets, margin, positions, cash)
-
-
-@kernel
 def _total_debt(account, assets, cash):
     total = 0
     for asset in range(assets.shape[0]):
@@ -102,21 +92,20 @@ def _total_debt(account, assets, cash):
 
 
 @kernel
-def _debt_to_target(claim, quote, owed, collateral, paid, policy, instruments, assets, margin, positions, cash):
+def _debt_to_target(claim, quote, owed, collateral, paid, policy, assets, margin, cash):
     """Quanta of a debt whose repayment with `collateral`, `paid` per unit of value, brings an account to its target."""
     profile = policy.target_profile
-    needed = needed_to_target(claim.account, policy, instruments, assets, margin, positions, cash)
     held = cash[claim.account, collateral]
     debt_weight = weighted_value(assets[quote], profile, -owed, margin[1]) / min(value_of(assets[quote], -owed), -1)
     kept_weight = weighted_value(assets[collateral], profile, held, margin[1])
     kept_weight /= max(value_of(assets[collateral], held), 1)
     gain = exchange_gain(1.0, debt_weight, kept_weight, paid, 1.0, 0.0)
-    share = amount_to_target(float(needed), gain, LARGEST * 1.0) / max(value_of(assets[quote], owed), 1)
+    share = amount_to_target(float(claim.missing), gain, LARGEST * 1.0) / max(value_of(assets[quote], owed), 1)
     return owed if share >= 1.0 else part_up(owed, int(np.ceil(share * PPM - 1e-6)))
 
 
 @kernel
-def debt_to_repay(claim, quote, collateral, paid, policy, instruments, assets, margin, positions, cash):
+def debt_to_repay(claim, quote, collateral, paid, policy, assets, margin, cash):
     """Quanta of a negative balance that one call repays: all of it, a close factor's share, or as much as is needed.
 
     `collateral` is what is sold first (NONE: nothing is owned), `paid` the value of it that one unit of value repaid
@@ -126,15 +115,13 @@ def debt_to_repay(claim, quote, collateral, paid, policy, instruments, assets, m
     if owed == 0 or collateral == NONE:
         return owed
     if policy.sizing == TO_TARGET and policy.target_debts:
-        return _debt_to_target(
-            claim, quote, owed, collateral, paid, policy, instruments, assets, margin, positions, cash
-        )
+        return _debt_to_target(claim, quote, owed, collateral, paid, policy, assets, margin, cash)
     if policy.sizing != CLOSE_FACTOR:
         return owed
     debt = float(value_of(assets[quote], owed))
     held = float(value_of(assets[collateral], cash[claim.account, collateral]))
     total = _total_debt(claim.account, assets, cash)
-    ppm = close_share(claim, debt, held, total, policy, instruments, assets, margin, positions, cash)
+    ppm = close_share(claim, debt, held, total, policy)
     share = part_up(owed, ppm)
     left = value_of(assets[quote], owed - share)
     repaid = debt - left
