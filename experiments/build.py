@@ -106,7 +106,8 @@ def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> 
 
     records, owned = instrument_records(assets, instruments, highest), asset_records(assets, instruments)
     ledger = Ledger.with_room(
-        n_accounts=sum(member.accounts_needed(instruments=instruments) for member in everybody),
+        n_accounts=sum(member.accounts_needed(instruments=instruments) for member in everybody)
+        + scenario.venue.waterfall.backstop.accounts,
         n_assets=len(assets),
         n_instruments=len(instruments),
     )

@@ -147,11 +147,38 @@ class Liquidation:
 
 
 @parameters
+class NoBackstop:
+    """Nobody takes accounts over."""
+
+    kind: Literal["none"] = "none"
+    """Name of the rule."""
+    below, capital_usd, accounts = 0.0, 0.0, 0
+
+
+@parameters
+class VaultBackstop:
+    """A vault takes over, whole, accounts deep under water that are still worth something (Hyperliquid).
+
+    It gets their positions, at the mark, and balances, and is an account like others; it holds what it took.
+    """
+
+    kind: Literal["vault"] = "vault"
+    """Name of the rule."""
+    below: Share = 2 / 3
+    """It takes over at the end of a tick where margin equity is below this share of maintenance margin."""
+    capital_usd: PositiveUsd = 10_000_000.0
+    """What the vault has at the start, in the first settlement asset; it takes no more than this carries as margin."""
+    accounts = 1
+
+
+@parameters
 class Waterfall:
     """Who pays for accounts worth less than nothing, in this order: fund, ADL, socialised loss, uncovered."""
 
     insurance_fund_usd: Usd = 1_000_000.0
     """The fund at the start, in the first settlement asset."""
+    backstop: Annotated[NoBackstop | VaultBackstop, Field(discriminator="kind")] = NoBackstop()
+    """Who takes accounts over before they are worth less than nothing."""
     adl: Literal["queue", "pro_rata", "none"] = "queue"
     """How winners are deleveraged when the fund is too small: by rank, pro rata, or not at all."""
     adl_rank: Literal["profit", "price"] = "profit"

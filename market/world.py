@@ -14,6 +14,7 @@ from market.circuit import CircuitBreakers, circuit_breakers
 from market.congestion import Congestion, congestion
 from market.instruments import USD_QUANTA
 from market.kernels.blocks import BLOCK
+from market.kernels.margin import amount_of
 from market.kernels.records import (
     BID,
     BREACH,
@@ -116,6 +117,8 @@ class World:
     """Block space that everybody shares; None when liquidation calls have blocks of their own."""
     margin_schedule: MarginSchedule | None = None
     """What moves haircuts, rates and weights; None when nothing does."""
+    backstop: int = NONE
+    """Ledger row of the vault that takes accounts over; NONE when there is none."""
     mark_state: Twap | Carry | None = None
     """What the mark rule has to remember beside the basis."""
     margin: MarginTables = field(init=False)
@@ -182,6 +185,11 @@ class World:
         self.breakers = circuit_breakers(venue.breakers, self)
         self.congestion = congestion(venue.block_space, self)
         self.margin_schedule = margin_schedule(venue.margin, self)
+        if venue.waterfall.backstop.accounts:
+            self.backstop = self.ledger.open("backstop", role="backstop")
+            settlement = int(np.flatnonzero(self.assets["is_settlement"])[0])
+            capital = round(venue.waterfall.backstop.capital_usd * USD_QUANTA)
+            self.ledger.deposit(self.backstop, settlement, int(amount_of(self.assets[settlement], capital)))
         self.mark_state = mark_state(venue.mark, venue.funding.interval_seconds, self)
 
     def size_inboxes(self, capacity: int) -> None:

@@ -240,7 +240,7 @@ def engine(
     start = {symbol: asset.price_usd or 1.0 for symbol, asset in assets.items()}
     prices = prices or (lambda _tick: tuple(start.values()))
     records = instrument_records(assets, instruments, start if highest_usd is None else highest_usd)
-    n_accounts = len(deposits) + 1 + extra_accounts
+    n_accounts = len(deposits) + 1 + extra_accounts + venue.waterfall.backstop.accounts
     ledger = Ledger.with_room(n_accounts=n_accounts, n_assets=len(assets), n_instruments=len(instruments))
     world = World(
         tick_seconds=tick_seconds,

@@ -60,6 +60,7 @@ from market.venue import (
     MarkPrice,
     MedianMark,
     MidMark,
+    NoBackstop,
     NoFunding,
     OraclePrice,
     OutsideMark,
@@ -68,6 +69,7 @@ from market.venue import (
     SkewFunding,
     ToTarget,
     TwapMark,
+    VaultBackstop,
     Venue,
     Waterfall,
     WindowCap,
@@ -164,6 +166,7 @@ venues = st.builds(
     waterfall=st.builds(
         Waterfall,
         insurance_fund_usd=st.sampled_from([0.0, 300.0, 1e6]),
+        backstop=st.sampled_from([NoBackstop(), NoBackstop(), VaultBackstop(below=0.8, capital_usd=2_000.0)]),
         adl=st.sampled_from(["queue", "pro_rata", "none"]),
         adl_severity=st.sampled_from([1.0, 0.37]),
         socialised_cap=st.sampled_from([1.0, 0.05, 0.0]),

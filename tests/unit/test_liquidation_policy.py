@@ -21,6 +21,8 @@ from market.venue import (
     OraclePrice,
     Portion,
     ToTarget,
+    VaultBackstop,
+    Waterfall,
     WindowCap,
 )
 from tests.engine_worlds import (
@@ -375,6 +377,39 @@ def test_positions_close_whole_below_a_health_or_a_size() -> None:
         world.bids((9_000, 5_000))
         world.run(2)
         assert closed(world)[0] == (1, lots)
+
+
+# --- backstop -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("deposit", "capital", "taken"),
+    [
+        (1_299.0, 1_000.0, True),  # equity 299 of a maintenance of 450: less than two thirds
+        (1_300.01, 1_000.0, False),  # not less
+        (999.0, 1_000.0, False),  # bankrupt
+        (1_299.0, 151.0, True),  # 151 + 299 are the 450 that it needs
+        (1_299.0, 150.0, False),
+    ],
+)
+def test_a_backstop_takes_over_whole_accounts_that_are_worth_something(
+    deposit: float, capital: float, taken: bool
+) -> None:
+    backstop = VaultBackstop(below=2 / 3, capital_usd=capital)
+    world = long_world(deposit, waterfall=Waterfall(insurance_fund_usd=1e6, backstop=backstop))
+    world.asks((10_000, 1), account=world.rows[0])
+    vault = world.world.backstop
+    world.run(2)
+    (account,) = world.rows
+    assert (world.lots(account), world.lots(vault)) == ((0, 1_000) if taken else (1_000, 0))
+    assert world.assess(vault)[1] == round((capital + (deposit - 1_000.0 if taken else 0.0)) * USD)
+    if taken:
+        (event,) = world.events
+        assert (int(event["keeper"]), int(event["lots"]), int(event["mark"])) == (vault, 1_000, 9_000)
+        assert (world.cash(account), len(world.losses)) == (0, 0)
+    world.check_books()
+    world.run()
+    assert world.world.n_claims == int(not taken)
 
 
 # --- order ----------------------------------------------------------------------------------------
