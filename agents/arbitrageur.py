@@ -18,7 +18,7 @@ from pydantic import Field
 from agents.kernels.arbitrageur import ARBITRAGEUR, decide
 from market.instruments import Asset, Instrument
 from market.kernels.records import LIQUIDATABLE
-from market.parameters import Bps, Count, PositiveSeconds, PositiveUsd, Ratio, Seconds, Usd, parameters
+from market.parameters import Bps, Count, PositiveSeconds, PositiveUsd, Ratio, Seconds, UsdPerSecond, parameters
 from market.world import Inbox, World
 
 STREAM = "arbitrageurs"
@@ -45,7 +45,7 @@ class Arbitrageurs:
     """Time between two orders, a whole number of ticks."""
     inventory_limit: Annotated[float, Field(gt=0.0, json_schema_extra={"unit": "x"})] = 3.0
     """Largest inventory not yet hedged, as a multiple of its equity."""
-    hedge_usd_per_second: Usd = 250_000.0
+    hedge_usd_per_second: UsdPerSecond = 250_000.0
     """How fast it hedges outside."""
     hedge_cost_bps: Bps = 1.0
     """Cost of hedging, from the reference price."""

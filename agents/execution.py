@@ -18,7 +18,7 @@ from pydantic import Field
 from market.errors import InputError
 from market.instruments import Asset, Instrument
 from market.kernels.records import BUY, MARKET, SELL
-from market.parameters import Positive, PositiveCount, PositiveSeconds, Ratio, Seconds, parameters
+from market.parameters import PositiveAmount, PositiveCount, PositiveSeconds, Ratio, Seconds, parameters
 from market.world import Inbox, World
 
 FOREVER_SECONDS = 1e12
@@ -105,7 +105,7 @@ class LargeOrder:
     """What is traded."""
     side: Literal["sell", "buy"] = "sell"
     """Which way."""
-    size: Positive
+    size: PositiveAmount
     """How much, in units of the base asset."""
     start_seconds: Seconds = 0.0
     """When it begins."""

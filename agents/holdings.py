@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.kernels.population import initial_requirements, initial_values
 from agents.population import Floats, Integers, lot_usd, quanta_of
 from market.instruments import USD_QUANTA, Instrument
 from market.kernels.records import PPM
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from agents.trader import Traders
 
 _R2 = (0.7548776662466927, 0.5698402909980532)
+_THIRD = 0.6180339887498949
+"""A third irrational step, for who is hedged."""
 """1/g and 1/g^2 of the plastic number g: the two-dimensional sequence that fills the square most evenly."""
 
 _ENTRY_LIMIT = 0.8
@@ -40,6 +43,8 @@ class Holdings:
     held: NDArray[np.bool_]
     isolated: NDArray[np.bool_]
     """bool[n]: each position has an account and margin of its own, beside a wallet"""
+    sub_accounts: NDArray[np.bool_]
+    """bool[n]: whether those accounts may trade any instrument"""
     equity: Floats
     """float64[n]: USD, all accounts of the trader together"""
     margin: Floats
@@ -100,15 +105,16 @@ def draw_holdings(traders: Traders, world: World, instruments: Mapping[str, Inst
     margin = (equity - other - wallet)[:, None] * parts
     leverage = np.maximum(traders.leverage * np.exp(traders.leverage_sigma * normals[:, 1]), 1.0)
     wanted = (leverage * (equity - wallet))[:, None] * parts
-    backing = other * (1.0 - world.assets["haircut"][asset] / PPM)
+    backing = _backing(world, asset, other)
     notional = wanted * _affordable(world, wanted, books, margin, backing, isolated)
-    lots = sign[:, None] * np.floor(notional / lot_usd(world)[books]).astype(np.int64)
+    lots = _signs(traders, sign, m) * np.floor(notional / lot_usd(world)[books]).astype(np.int64)
     entries = _entries(world, lots, books, margin, traders.entry_spread * normals[:, 2 : 2 + m])
     quotes = world.instruments["quote"][books].astype(np.int64)
     marks, values = world.instruments["mark"][books].astype(np.int64), world.instruments["tick_value"][books]
     return Holdings(
         held=held,
         isolated=isolated,
+        sub_accounts=_among(n, traders.sub_account_share),
         equity=equity,
         margin=margin,
         books=books,
@@ -119,6 +125,28 @@ def draw_holdings(traders: Traders, world: World, instruments: Mapping[str, Inst
         collateral=quanta_of(other, asset, world),
         wallets=quanta_of(wallet, quotes[:, 0], world),
     )
+
+
+def _backing(world: World, asset: Integers, worth: Floats) -> Floats:
+    """float64[n] USD: what collateral worth so much counts for under initial margin."""
+    counted = worth * (1.0 - world.assets["initial_haircut"][asset] / PPM)
+    if world.assets["haircut_only"].all():
+        return counted
+    exact = np.zeros(len(worth), np.int64)
+    initial_values(asset, quanta_of(worth, asset, world), exact, world.assets, world.tiers)
+    return np.minimum(counted, exact / USD_QUANTA)
+
+
+def _among(n: int, share: float) -> NDArray[np.bool_]:
+    """bool[n]: who belongs to a share of the population, spread evenly, the same for every seed."""
+    return np.asarray((0.5 + np.arange(1, n + 1) * _THIRD) % 1.0 < share)
+
+
+def _signs(traders: Traders, sign: Integers, m: int) -> Integers:
+    """int64[n, m]: the side of every position; the hedged take the other side of every second instrument."""
+    hedged = _among(traders.count, traders.hedged_share)
+    other = hedged[:, None] & (np.arange(m) % 2 == 1)
+    return np.where(other, -sign[:, None], sign[:, None])
 
 
 def _equities(traders: Traders, normal: Floats, uniform: Floats) -> Floats:
@@ -158,7 +186,7 @@ def _affordable(
 ) -> Floats:
     """float64[n, m] in [0, 1]: part of the notional that the margin allows, one figure for a cross account."""
     quote = world.instruments["quote"][books]
-    weighted = margin * (1.0 - world.assets["haircut"][quote] / PPM)
+    weighted = margin * (1.0 - world.assets["initial_haircut"][quote] / PPM)
     needed = _initial_margin(world, notional, books)
     total = np.where(isolated[:, None], needed, needed.sum(axis=1, keepdims=True))
     available = np.where(isolated[:, None], weighted, (weighted.sum(axis=1) + backing)[:, None])
@@ -174,6 +202,11 @@ def _initial_margin(world: World, notional: Floats, books: Integers) -> Floats:
         rows = books == book
         tier = tiers[np.searchsorted(tiers["floor"] / USD_QUANTA, notional[rows], side="right") - 1]
         needed[rows] = notional[rows] * (tier["initial"] / PPM) - tier["initial_deduction"] / USD_QUANTA
+        if not world.instruments["tiers_only"][book]:
+            lots = np.floor(notional[rows] / lot_usd(world)[book]).astype(np.int64)
+            asked = np.zeros(len(lots), np.int64)
+            initial_requirements(int(book), lots, asked, world.instruments, world.assets, world.tiers)
+            needed[rows] = np.maximum(needed[rows], asked / USD_QUANTA)
     return needed
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from agents.kernels.keeper import OUTAGE, TRAITS, bid
 from market.instruments import USD_QUANTA, Asset, Instrument, quanta
 from market.kernels.records import KEEPER, PPM
-from market.parameters import Count, PositiveSeconds, PositiveUsd, Ratio, Seconds, Share, Usd, parameters
+from market.parameters import Count, PerSecond, PositiveSeconds, PositiveUsd, Ratio, Seconds, Share, Usd, parameters
 from market.world import MOST_BIDS, World
 
 _SHORTLIST_BLOCKS = 3
@@ -54,7 +54,7 @@ class Keepers:
     """Spread of capitals: standard deviation of the logarithm."""
     carry: Share = 0.05
     """Part of the notional closed in a tick that must stand as capital."""
-    calls_per_second: Ratio = 2.0
+    calls_per_second: PerSecond = 2.0
     """Liquidation calls each can make."""
     cost_usd: Usd = 0.5
     """Cost of a call, whatever it earns."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 
+from experiments import interrupts
 from market.errors import InputError
 
 if TYPE_CHECKING:
@@ -58,9 +59,9 @@ def command(function: C) -> C:
 @contextmanager
 def expected_failures() -> Iterator[None]:
     """Turn wrong input, full memory or disk, a closed pipe and Ctrl-C into one line and an exit code."""
-    from experiments.folder import UNWRITABLE
-
     try:
+        from experiments.folder import UNWRITABLE
+
         yield
     except InputError as error:
         _stop(2, *(f"error: {line}" for line in str(error).splitlines()))
@@ -74,8 +75,19 @@ def expected_failures() -> Iterator[None]:
     except OSError as error:
         if error.errno not in UNWRITABLE:
             raise
+        if about_kernels := _about_kernels(error):
+            _stop(2, f"error: {about_kernels}")
         _drop_output()
         _stop(2, f"error: {f'{error.filename}: ' if error.filename else ''}{os.strerror(error.errno)}")
+
+
+def _about_kernels(error: OSError) -> str | None:
+    """What to say when compiled kernels could not be kept."""
+    if "numba" not in sys.modules:
+        return None
+    from experiments import kernel_cache
+
+    return kernel_cache.trouble(error)
 
 
 def _drop_output() -> None:
@@ -87,7 +99,7 @@ def _drop_output() -> None:
 def _stop(code: int, *lines: str) -> NoReturn:
     for line in lines:
         print(line, file=sys.stderr)
-    raise typer.Exit(code)
+    raise SystemExit(code)
 
 
 @command
@@ -129,6 +141,7 @@ def run(
         if "reference.start: goes with kind replay" in str(error) and start is not None and prices is None:
             raise InputError("--start: needs --prices FILE") from None
         raise
+    _say_shadowed(provenance)
     # What may differ from the embedded scenario carries its hash: another world never takes this one's place.
     own = f"-{scenario_hash(world)[:8]}" if overrides or file.parent not in library.FOLDERS else ""
     target = out or RUNS / f"{file.stem}-seed{seed}{own}{'' if twin else '-no-twin'}"
@@ -181,6 +194,7 @@ def explain(scenario: ScenarioName, *, sets: Sets = [], as_json: Json = False) -
     from experiments.scenario import Scenario
 
     world, provenance = config.load(Scenario, library.find(scenario), overrides=sets)
+    _say_shadowed(provenance)
     found = list(leaves(world))
     if as_json:
         values = {
@@ -218,6 +232,7 @@ def map(
         map_page.check_target(out)
     overrides: list[str | Override] = [*_inputs(None, None, None, accounts), *sets]
     world, provenance = config.load(Scenario, library.find(scenario), overrides=overrides)
+    _say_shadowed(provenance)
     with _located(provenance):
         found = liquidation_map(world, seed=seed)
     if out is not None:
@@ -303,22 +318,23 @@ def calibrate(
         raise InputError("nothing to fit: give --depth, --prices or --accounts")
     if trades is not None and depth is None:
         raise InputError("--trades: needs --depth, the book that the trades belong to")
-    if not out.parent.is_dir():
-        raise InputError(f"--out {out}: no such folder")
     try:
+        from experiments.calibration import output
         from experiments.calibration.command import Data, calibrate
     except ModuleNotFoundError as error:
         name = str(error.name).split(".")[0]
         missing = {"sklearn": "scikit-learn", "scipy": "scikit-learn"}.get(name, name)
         raise InputError(f"{missing} is not installed: pip install -c constraints.txt '.[calibrate]'") from None
+    from experiments import folder
     from experiments.calibration.fit import Effort
     from experiments.countdown import display
 
+    output.check_target(out)
     data = Data(depth=depth, trades=trades, prices=prices, accounts=accounts, market=market, asset=asset)
     effort = Effort(runs=runs, trials=trials, seed=seed, workers=workers, folder=store)
     with display(sys.stderr) as note:
         text = calibrate(data, effort, note=note)
-    out.write_text(text, encoding="utf-8")
+    folder.write_file(out, text)
     print(f"\nscenario: {out}    (cascade run {out})")
 
 
@@ -335,16 +351,18 @@ def backtest(
     as_json: Json = False,
 ) -> None:
     """Forecast each day's loss and liquidations from the days before, and test the forecasts."""
-    from experiments import show
+    from experiments import folder, show
     from experiments.backtest import command
     from experiments.countdown import display
     from experiments.scenario import Scenario
 
+    if out is not None:
+        folder.check_file(out)
     world = Scenario.load(scenario, overrides=[*_inputs(None, None, None, accounts), *sets])
     with display(sys.stderr) as note:
         found = command.backtest(world, prices, window=window, seed=seed, note=note)
     if out is not None:
-        command.table(found).to_csv(out, index=False)
+        folder.write_file(out, command.table(found).to_csv(index=False))
     if as_json:
         show.print_json(command.as_json(found))
     else:
@@ -371,6 +389,14 @@ def _inputs(prices: Path | None, start: str | None, hours: float | None, account
     return found
 
 
+def _say_shadowed(provenance: Mapping[str, str]) -> None:
+    """Note on stderr what was given and does not count, or not everywhere."""
+    from experiments.config import shadowed
+
+    for line in shadowed(provenance):
+        print(f"note: {line}", file=sys.stderr)
+
+
 @contextmanager
 def _located(provenance: Mapping[str, str]) -> Iterator[None]:
     """Say in messages about a value where it was written."""
@@ -383,9 +409,15 @@ def _located(provenance: Mapping[str, str]) -> Iterator[None]:
 
 
 def main() -> None:
-    """Entry point. A polite kill takes down what is half written, as Ctrl-C does."""
+    """Run what the command line says. A polite kill takes down what is half written, as Ctrl-C does."""
+    interrupts.open_streams()
+    interrupts.install()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    app()
+    try:
+        with expected_failures():
+            app()
+    finally:
+        interrupts.ignore()
 
 
 if __name__ == "__main__":

@@ -110,16 +110,42 @@ def located(error: InputError, provenance: Mapping[str, str]) -> InputError:
     key = re.match(r"([\w.-]+)(\[\d+\])?(\.\w+)?: ", str(error))
     if not key:
         return error
-    embedded = tuple(f"{folder.name}/" for folder in library.FOLDERS)
     said = [
-        source
-        for path, source in provenance.items()
-        if f"{path}.".startswith(f"{key[1]}.") and source != "default" and not source.startswith(embedded)
+        source for path, source in provenance.items() if f"{path}.".startswith(f"{key[1]}.") and said_by_user(source)
     ]
     places = {source.rpartition(":")[0] or source for source in said}
     if len(places) != 1:
         return error
     return InputError(f"{min(said, key=lambda source: (len(source), source))}: {error}")
+
+
+def said_by_user(source: str) -> bool:
+    """Whether a value was written in an option or in a file of the user's own: neither a default nor embedded."""
+    return source != "default" and not source.startswith(tuple(f"{folder.name}/" for folder in library.FOLDERS))
+
+
+def shadowed(provenance: Mapping[str, str]) -> list[str]:
+    """One line for each value the user gave to a table `default` that the table of some book keeps from counting."""
+    found = []
+    for path, source in provenance.items():
+        agents, default, key = path.partition(".default.")
+        if not default or not said_by_user(source):
+            continue
+        own = [(_book_of(other, agents, key), place) for other, place in provenance.items()]
+        books = [book for book, place in own if book and not said_by_user(place)]
+        if books:
+            label = f"{source} {path}" if source.startswith("--") else f"{source}: {path}"
+            found.append(
+                f"{label}: no effect on {', '.join(books)}, set one by one under {agents}.books "
+                f"({agents}.books.{books[0]}.{key})"
+            )
+    return found
+
+
+def _book_of(path: str, agents: str, key: str) -> str:
+    """Which book the value is of, "" if it is not `key` of a book of `agents`."""
+    inside = path.startswith(f"{agents}.books.") and path.endswith(f".{key}")
+    return path[len(f"{agents}.books.") : -len(f".{key}")] if inside else ""
 
 
 def _place(given: Node, override: str | Override) -> None:

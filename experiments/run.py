@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.strategy import Strategy
+from experiments import kernel_cache
 from experiments.build import Built, build
 from experiments.recorder import Recorder
 from experiments.scenario import Scenario
@@ -64,7 +65,10 @@ def simulate(
     from experiments.result import Result
 
     if progress and not anything_compiled():
-        progress(label="compiling, this once (about half a minute)", done=0, total=0, liquidations=0)
+        often = (
+            "this once" if kernel_cache.lasts() else "and again next time: no folder can be written to keep kernels in"
+        )
+        progress(label=f"compiling, {often} (about half a minute)", done=0, total=0, liquidations=0)
     main = trace(scenario, seed=seed, label="simulating", progress=progress, observers=observers, strategies=strategies)
     other = None
     if twin:
@@ -92,6 +96,7 @@ class Session:
 
     def __init__(self, scenario: Scenario, *, seed: int, strategies: Sequence[Strategy] = ()) -> None:
         """Build the world. Raises InputError for what cannot be simulated."""
+        kernel_cache.tidy()
         self._began = time.perf_counter()
         self.scenario, self.seed = scenario, seed
         self.built = build(scenario, seed=seed, strategies=strategies)

@@ -20,7 +20,7 @@ from experiments import config, library
 from experiments.config import Override
 from experiments.toml_tree import Reset
 from market.instruments import Asset, Instrument
-from market.parameters import Positive, PositiveSeconds, Share, parameters
+from market.parameters import PositiveHours, PositiveSeconds, Share, parameters
 from market.reference import AnchoredPath, ModelPrices
 from market.venue import Venue
 
@@ -93,7 +93,7 @@ class Scenario:
 
     summary: str
     """What happens, in one line."""
-    hours: Positive = 1.0
+    hours: PositiveHours = 1.0
     """Length of the simulated time."""
     tick_seconds: PositiveSeconds = 1.0
     """Length of a tick."""

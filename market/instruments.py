@@ -17,7 +17,7 @@ from market.errors import InputError
 from market.kernels.records import ASSET, INSTRUMENT, NONE, PERPETUAL, PPM, SPOT, TIER
 from market.margin.requirement import Tier as Tier
 from market.margin.requirement import check_tiers
-from market.parameters import Positive, PositiveUsd, Share, SignedBps, parameters
+from market.parameters import PositiveAmount, PositiveUsd, Share, SignedBps, parameters
 
 USD_QUANTA = 1_000_000
 """USD quanta per dollar: margin figures are counted in millionths of a dollar."""
@@ -40,7 +40,7 @@ class Asset:
     """Constant reference price of an asset that the reference model leaves out; 1 when valued at one dollar."""
     price_tick_usd: PositiveUsd = 0.01
     """Step in which the venue values it."""
-    quantum: Positive = 1e-8
+    quantum: PositiveAmount = 1e-8
     """Smallest amount the ledger keeps, in units of the asset."""
     settlement: bool = False
     """Whether instruments are quoted, margined and settled in it."""
@@ -66,9 +66,9 @@ class Instrument:
     """Asset that is traded or tracked."""
     quote: str = "USDC"
     """Settlement asset of prices, fees and profits."""
-    tick_size: Positive
+    tick_size: PositiveAmount
     """Price step, in units of the quote asset."""
-    lot_size: Positive
+    lot_size: PositiveAmount
     """Size step, in units of the base asset."""
     maker_fee_bps: SignedBps = 1.0
     """Fee of the resting side; negative is a rebate."""

@@ -7,6 +7,7 @@ The first rows belong to the venue and the outside world (`SYSTEM_NAMES`). Every
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +30,8 @@ from market.kernels.records import (
     SYSTEM_NAMES,
 )
 
-MarginTables = tuple[NDArray[np.int32], NDArray[np.void]]
-"""(modes int32[n_accounts], tiers TIER[n]): what an assessment reads beside prices, balances and positions."""
+MarginTables = tuple[Any, ...]
+"""(modes int32[n_accounts], tiers TIER[n]) and, with portfolio margin, the tables of market/kernels/portfolio.py."""
 
 
 @dataclass(kw_only=True)

@@ -47,13 +47,17 @@ def liquidate(world: World, venue: Venue, keepers: Sequence[Keepers]) -> None:
 def close_claims(world: World, venue: Venue, keepers: Sequence[Keepers], *, clock: int, rounds: range) -> int:
     """One round: open claims, and let keepers close what they win and breakers allow; return the calls that did."""
     round_ = clock - rounds.start
-    if open_claims(world, round_=round_, clock=clock) == 0 or not venue.liquidation.enabled:
+    claims = open_claims(world, round_=round_, clock=clock)
+    if claims and world.ownership is not None and world.ownership.rule.transfers == "automatic":
+        claims = world.ownership.cure(world)
+    if claims == 0 or not venue.liquidation.enabled:
         return 0
     if world.breakers is not None and world.breakers.hold(world) == world.n_claims:
         return 0
     capacity = room = int(world.policy["capacity"][0])
     for cohort in keepers:
         room -= serve_round(world, cohort, room=room, round_=round_, clock=clock, after=rounds.stop)
+        world.revalue()
     return capacity - room
 
 

@@ -17,6 +17,8 @@ def absorb_losses(world: World, venue: Venue) -> None:
     n_claims = world.n_claims
     if n_claims == 0 or not venue.liquidation.enabled:
         return
+    if world.ownership is not None and world.ownership.rule.recourse > 0.0:
+        world.ownership.take_recourse(world)
     if world.backstop != NONE:
         _take_over(world, venue)
     before = world.n_losses

@@ -33,8 +33,12 @@ from market.kernels.records import (
 )
 from market.kernels.watch import RINGS
 from market.ledger import Ledger, MarginTables
+from market.margin.ownership import SubAccounts
+from market.margin.portfolio import ScenarioMargin
+from market.margin.risk import RiskTables
 from market.margin.schedule import MarginSchedule, margin_schedule
 from market.marks import Carry, Twap, mark_state
+from market.ownership import Ownership
 from market.streams import Stream, Streams
 from market.venue import Venue
 
@@ -115,12 +119,18 @@ class World:
     """The venue's circuit breakers; None when all are off."""
     congestion: Congestion | None = None
     """Block space that everybody shares; None when liquidation calls have blocks of their own."""
+    sub_accounts: SubAccounts = field(default_factory=SubAccounts)
+    """The venue's rule for accounts of one owner."""
+    ownership: Ownership | None = None
+    """Links between accounts of one owner; None while nothing may move between them by itself."""
     margin_schedule: MarginSchedule | None = None
     """What moves haircuts, rates and weights; None when nothing does."""
     backstop: int = NONE
     """Ledger row of the vault that takes accounts over; NONE when there is none."""
     mark_state: Twap | Carry | None = None
     """What the mark rule has to remember beside the basis."""
+    risk: RiskTables | None = field(init=False)
+    """Tables of portfolio margin; None in a world without portfolio accounts."""
     margin: MarginTables = field(init=False)
     """Everything an assessment reads beside prices, balances and positions."""
     impact: NDArray[np.float64] = field(init=False)
@@ -150,6 +160,7 @@ class World:
         n_accounts, n_instruments = self.ledger.positions.shape
         n_assets = len(self.assets)
         self.margin = (self.ledger.accounts["mode"], self.tiers)
+        self.risk = None
         self.impact = np.zeros(n_assets)
         self.arrival_salt = self.streams.stream("arrival", width=1)
         self.funding_carried = np.zeros(n_instruments)
@@ -184,6 +195,7 @@ class World:
         """Set up what the venue's rules remember; called once, when the fund is paid in and before oracles join."""
         self.breakers = circuit_breakers(venue.breakers, self)
         self.congestion = congestion(venue.block_space, self)
+        self.sub_accounts = venue.margin.sub_accounts
         self.margin_schedule = margin_schedule(venue.margin, self)
         if venue.waterfall.backstop.accounts:
             self.backstop = self.ledger.open("backstop", role="backstop")
@@ -191,6 +203,22 @@ class World:
             capital = round(venue.waterfall.backstop.capital_usd * USD_QUANTA)
             self.ledger.deposit(self.backstop, settlement, int(amount_of(self.assets[settlement], capital)))
         self.mark_state = mark_state(venue.mark, venue.funding.interval_seconds, self)
+
+    def link_owners(self) -> None:
+        """Let the venue's rule for sub-accounts work; called once, when every account is open."""
+        if self.sub_accounts.transfers == "automatic" or self.sub_accounts.recourse > 0.0:
+            self.ownership = Ownership(self.sub_accounts, self)
+
+    def use_portfolio_margin(self, rule: ScenarioMargin) -> None:
+        """Give accounts in portfolio mode their tables; called once, before anybody joins and keeps `margin`."""
+        self.risk = RiskTables(rule, self.instruments)
+        self.margin = (self.ledger.accounts["mode"], self.tiers, *self.risk.tables)
+        self.revalue()
+
+    def revalue(self) -> None:
+        """Bring what portfolio margin reads up to the marks of now."""
+        if self.risk is not None:
+            self.risk.refresh(self.instruments, self.assets)
 
     def size_inboxes(self, capacity: int) -> None:
         """Give both message buffers room for `capacity` messages; called once, when the cast is known."""

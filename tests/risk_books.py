@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from market.kernels.records import NONE
 from market.kernels.rules import risk_records as risk
-from market.portfolio import Shock
+from market.margin.scenarios import Shock
 
 DAY = 86_400.0
 N_STRIKES = 4

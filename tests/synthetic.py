@@ -111,6 +111,7 @@ def _accounts(fills: pd.DataFrame, *, bad_debt: bool) -> pd.DataFrame:
         {
             "account": [f"trader-{number:02d}" for number in row],
             "role": np.where(row < SYSTEM_ACCOUNTS, "system", np.where(row % 20 == 0, "market_maker", "trader")),
+            "owner": [f"trader-{number:02d}" for number in row],
             "customer": row >= SYSTEM_ACCOUNTS,
             "net_equity_before_usd": 1_000.0 * (row + 1.0),
             "net_equity_after_usd": np.where(closed > 0.0, 0.0, 1_000.0 * (row + 1.0)),

@@ -108,7 +108,7 @@ def _standing(maker, fair, unit, instruments, assets, margin, positions, cash):
     equity = (cash[account, instrument.quote] + unrealised(account, book, instruments, positions)) * usd
     if held == 0 or equity <= 0.0:
         return float(held), equity, 0.0, 0.0
-    maintenance = maintenance_of(account, instruments, assets, margin, positions) * 1e-6
+    maintenance = maintenance_of(account, instruments, assets, margin, positions, cash) * 1e-6
     initial = requirement_of(book, held, INITIAL, instruments, assets, margin[1]) * 1e-6
     return float(held), equity, maintenance / equity, initial / equity
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from market.kernels.jit import kernel
 from market.kernels.ledger import settle_trade, transfer
-from market.kernels.records import OUTSIDE
+from market.kernels.margin import requirement_of, weighted_value
+from market.kernels.records import INITIAL, OUTSIDE
 
 
 @kernel
@@ -25,3 +26,17 @@ def open_positions(accounts, books, lots, prices, instruments, positions, cash):
             settle_trade(book, accounts[at], OUTSIDE, size, value, instruments, positions, cash)
         elif size > 0:
             settle_trade(book, OUTSIDE, accounts[at], size, value, instruments, positions, cash)
+
+
+@kernel
+def initial_requirements(book, lots, out, instruments, assets, tiers):
+    """Fill `out[n]` with the initial margin, USD quanta, of positions of `lots[n]` in one instrument, each alone."""
+    for at in range(len(lots)):
+        out[at] = requirement_of(book, lots[at], INITIAL, instruments, assets, tiers)
+
+
+@kernel
+def initial_values(assets_held, amounts, out, assets, tiers):
+    """Fill `out[n]` with what balances of `amounts[n]` quanta count for under initial margin, USD quanta."""
+    for at in range(len(amounts)):
+        out[at] = weighted_value(assets[assets_held[at]], INITIAL, amounts[at], tiers)

@@ -111,7 +111,7 @@ def _top_up(trader, rule, instruments, assets, margin, positions, cash, touched,
     """Bring in what lifts the margin ratio back, as far as the owner's means go; nothing if cured or insolvent."""
     account = trader.account
     margin_equity, net_equity = equities(account, MAINTENANCE, instruments, assets, margin, positions, cash)
-    maintenance = maintenance_of(account, instruments, assets, margin, positions)
+    maintenance = maintenance_of(account, instruments, assets, margin, positions, cash)
     missing = int(np.ceil(maintenance / rule.restored)) - margin_equity
     if net_equity <= 0 or missing <= 0 or maintenance == 0:
         return
@@ -247,7 +247,7 @@ def _wake(
     if largest == NONE and trader.behaviour != TREND:
         return count
     margin_equity, net_equity = equities(account, MAINTENANCE, instruments, assets, margin, positions, cash)
-    maintenance = maintenance_of(account, instruments, assets, margin, positions)
+    maintenance = maintenance_of(account, instruments, assets, margin, positions, cash)
     if largest != NONE and maintenance > rule.called * margin_equity:
         return _answer_call(tick, k, coin, messages, count, rule, traders, state, largest, positions, cash)
     if trader.behaviour == TARGET_LEVERAGE:

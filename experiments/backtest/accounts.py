@@ -29,6 +29,8 @@ class AccountBook:
     """float64[accounts, assets]: absolute value of positions at x = 1, USD"""
     exposure: Array
     """float64[assets]: change of the value of all accounts together per unit of x, USD"""
+    notes: tuple[str, ...] = ()
+    """What the program did to the input, one line each."""
 
     def liquidated(self, x: Array) -> float:
         """Notional of the accounts whose margin excess is below 0 in any of the states x[states, assets], USD.
@@ -50,7 +52,8 @@ def account_book(scenario: Scenario, *, seed: int) -> AccountBook:
 
     The rate of maintenance margin of each account stays what it is at the start.
     """
-    world = build(scenario, seed=seed).world
+    built = build(scenario, seed=seed)
+    world = built.world
     ledger, n_assets = world.ledger, len(world.assets)
     roles = np.array([role in ("trader", "wallet") for role in ledger.roles])
     rows = np.flatnonzero(roles & (ledger.accounts["flags"][: len(roles)] & LIQUIDATABLE > 0))
@@ -72,10 +75,16 @@ def account_book(scenario: Scenario, *, seed: int) -> AccountBook:
     moving = assets["fixed"] == 0
     slope = (cash * haircut + held - gross * rate[:, None]) * moving
     constant = assessed[:, 0] - assessed[:, 2] - slope.sum(axis=1)
-    usable = (assessed[:, 0] >= assessed[:, 2]) & (total > 0.0)
+    sound = assessed[:, 0] >= assessed[:, 2]
+    usable = sound & (total > 0.0)
+    left_out = int((~sound).sum())
+    notes = (
+        f"{left_out:,} of {len(rows):,} accounts left out of liquidations: they begin every day below maintenance",
+    )
     exposure = ((cash + held) * moving).sum(axis=0)
     used = np.flatnonzero((np.abs(slope).sum(axis=0) > 0.0) | (np.abs(exposure) > 0.0))
     return AccountBook(
         assets=tuple(world.asset_symbols[a] for a in used), constant=constant[usable], slope=slope[usable][:, used],
         notional=gross[usable][:, used], exposure=exposure[used],
+        notes=(*built.notes, *notes) if left_out else built.notes,
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ import pandas as pd
 from experiments import show
 from experiments.backtest.accounts import account_book
 from experiments.backtest.coverage import Coverage, coverage
-from experiments.backtest.days import read_days
+from experiments.backtest.days import Days, read_days
 from experiments.backtest.rolling import LEVELS, Rolling, rolling
 from experiments.countdown import Note
-from experiments.scenario import Scenario
+from experiments.scenario import AccountsFile, Scenario
+from market.reference import ModelPrices
 
 NAMES = {"value_at_risk": "loss of all accounts", "liquidations_at_risk": "liquidated notional"}
 
@@ -22,10 +24,26 @@ def backtest(scenario: Scenario, prices: Path, *, window: int, seed: int, note: 
     """Forecasts and outcomes. Raises InputError for data that cannot be used."""
     book = account_book(scenario, seed=seed)
     days = read_days(prices, assets=book.assets)
+    if isinstance(scenario.population, AccountsFile):
+        scenario, said = _at_last_prices(scenario, days, prices)
+        book = account_book(scenario, seed=seed)
+        book = replace(book, notes=(*book.notes, said))
     return rolling(
         days, book, window=window,
         note=lambda done, total: note("forecasting days", done, total),
     )  # fmt: skip
+
+
+def _at_last_prices(scenario: Scenario, days: Days, prices: Path) -> tuple[Scenario, str]:
+    """Value a file of accounts, with the prices they entered at, where the price table ends and not elsewhere."""
+    last = {name: float(f"{price:.6g}") for name, price in zip(days.assets, days.last.tolist(), strict=True)}
+    listed = ", ".join(f"{name} {price:,.6g}" for name, price in last.items())
+    reference = scenario.reference
+    if not isinstance(reference, ModelPrices):
+        return scenario, "accounts are valued at the first prices of the scenario"
+    at = [replace(asset, price=last.get(asset.symbol, asset.price)) for asset in reference.assets]
+    changed = replace(scenario, reference=replace(reference, assets=tuple(at)))
+    return changed, f"accounts are valued, and begin every day, at the last prices of {prices.name}: {listed}"
 
 
 def tests_of(found: Rolling) -> dict[str, dict[str, Coverage]]:
@@ -43,11 +61,19 @@ def tests_of(found: Rolling) -> dict[str, dict[str, Coverage]]:
 def as_json(found: Rolling) -> dict[str, Any]:
     """The tests, and how large forecasts and outcomes were."""
     tests = {name: {level: vars(test) for level, test in by.items()} for name, by in tests_of(found).items()}
-    return {"first_day": found.dates[0], "last_day": found.dates[-1], "levels": list(LEVELS), "tests": tests}
+    return {
+        "first_day": found.dates[0],
+        "last_day": found.dates[-1],
+        "levels": list(LEVELS),
+        "notes": found.notes,
+        "tests": tests,
+    }
 
 
 def print_result(found: Rolling) -> None:
     """Tests, then the days that exceeded their forecast the most."""
+    for line in found.notes:
+        print(f"note: {line}")
     print(f"{len(found.dates)} forecasts of one day, {found.dates[0]} to {found.dates[-1]}\n")
     rows = []
     for name, by in tests_of(found).items():

@@ -28,6 +28,8 @@ class Days:
     """float64[days, assets]"""
     extremes: Array
     """float64[days, 2, assets]: the bar in which the assets, on average, stood lowest (their lows), and highest"""
+    last: Array
+    """float64[assets]: the last prices of all, USD"""
 
 
 def read_days(file: Path, *, assets: Sequence[str]) -> Days:
@@ -60,4 +62,7 @@ def read_days(file: Path, *, assets: Sequence[str]) -> Days:
         dates.append(str(days[start].date()))
         close.append(logs["close"][end - 1] - first)
         extremes.append([low[low.mean(axis=1).argmin()], high[high.mean(axis=1).argmax()]])
-    return Days(dates=tuple(dates), assets=tuple(mapping.values()), close=np.array(close), extremes=np.array(extremes))
+    return Days(
+        dates=tuple(dates), assets=tuple(mapping.values()), close=np.array(close), extremes=np.array(extremes),
+        last=np.exp(logs["close"][-1]),
+    )  # fmt: skip

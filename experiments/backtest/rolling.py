@@ -34,6 +34,8 @@ class Rolling:
     """float64[days]: notional of the accounts that broke during the day"""
     liquidations_at_risk: Array
     """float64[days, levels]"""
+    notes: tuple[str, ...] = ()
+    """What the program did to the input, one line each."""
 
 
 def rolling(days: Days, book: AccountBook, *, window: int, note: Callable[[int, int], None]) -> Rolling:
@@ -58,7 +60,7 @@ def rolling(days: Days, book: AccountBook, *, window: int, note: Callable[[int, 
         note(row + 1, n - first)
     return Rolling(
         dates=days.dates[first:], loss=loss[first:], value_at_risk=at_risk, liquidated=happened[first:],
-        liquidations_at_risk=forced,
+        liquidations_at_risk=forced, notes=book.notes,
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from experiments.calibration.book_model import SPACE, BookGiven, simulate_book
 from experiments.calibration.fit import Effort, Fit, fit
 from experiments.calibration.output import Entry
 from experiments.calibration.population import fit_population, measure_accounts
-from experiments.calibration.price_data import measure_prices
+from experiments.calibration.price_data import MeasuredPrices, measure_prices
 from experiments.calibration.problem import Problem
 from experiments.calibration.reference import problem as price_problem
 from experiments.countdown import Note
@@ -47,20 +47,28 @@ def calibrate(data: Data, effort: Effort, *, note: Note) -> str:
     if instrument is None:
         known = ", ".join(s.removesuffix("-PERP") for s in scenario.instruments if s.endswith("-PERP"))
         raise InputError(f"--asset {data.asset}: no perpetual; assets are {known}")
+    # Whatever is wrong with a file is said before the first of them is worked on for minutes.
+    book = read_book(data.depth, market=data.market) if data.depth is not None else None
+    orders = read_market_orders(data.trades, market=data.market) if data.trades is not None else None
+    prices = measure_prices(data.prices) if data.prices is not None else None
+    measured = measure_accounts(data.accounts, scenario) if data.accounts is not None else None
     entries: list[Entry] = []
     notes: list[str] = [f"Simulated: {effort.runs} runs and {effort.trials} trials, seed {effort.seed}."]
-    if data.prices is not None:
-        entries += _prices(data.prices, effort, scenario, note=note)
-    if data.depth is not None:
-        entries += _book(data, data.depth, effort, instrument.lot_size, note=note, moving=data.prices is not None)
-    if data.accounts is not None:
-        found = fit_population(measure_accounts(data.accounts, scenario), scenario, seed=effort.seed)
+    if prices is not None:
+        entries += _prices(prices, effort, scenario, note=note)
+    if book is not None:
+        given = given_of(book, orders or NO_TRADES, lot_size=instrument.lot_size)
+        own = _book(book, orders, given, effort, asset=data.asset, note=note)
+        # With prices of their own the volatility of the book's window is not written.
+        entries += [entry for entry in own if prices is None or entry.key != "volatility"]
+    if measured is not None:
+        found = fit_population(measured, scenario, seed=effort.seed)
         report.print_moments(f"population, {found.source}", found.moments, found.model, {})
         notes.append(found.note)
         print(found.note)
         entries += output.population_entries(found)
-    given = ", ".join(path.name for path in (data.depth, data.trades, data.prices, data.accounts) if path is not None)
-    return output.text(entries, summary=f"Calibrated to {given}.", notes=notes)
+    files = ", ".join(path.name for path in (data.depth, data.trades, data.prices, data.accounts) if path is not None)
+    return output.text(entries, summary=f"Calibrated to {files}.", notes=notes)
 
 
 def _fit(problem: Problem, effort: Effort, *, note: Note) -> Fit:
@@ -70,11 +78,9 @@ def _fit(problem: Problem, effort: Effort, *, note: Note) -> Fit:
     return fitted
 
 
-def _book(data: Data, depth: Path, effort: Effort, lot_size: float, *, note: Note, moving: bool) -> list[Entry]:
-    """The book; with prices of their own the volatility of its window is not written."""
-    book = read_book(depth, market=data.market)
-    orders = read_market_orders(data.trades, market=data.market) if data.trades is not None else None
-    given = given_of(book, orders or NO_TRADES, lot_size=lot_size)
+def _book(
+    book: MeasuredBook, orders: MarketOrders | None, given: BookGiven, effort: Effort, *, asset: str, note: Note
+) -> list[Entry]:
     print(f"book: {book.source}; volatility {book.volatility:.2f} a year, price step {book.tick_size:g}")
     if orders is not None:
         print(
@@ -82,10 +88,7 @@ def _book(data: Data, depth: Path, effort: Effort, lot_size: float, *, note: Not
             f"mean {orders.mean_usd:,.0f} USD, sigma {orders.sigma:.2f}"
         )
     fitted = _fit(book_problem(book, given), effort, note=note)
-    entries = output.book_entries(fitted, given=given, book=book, orders=orders, asset=data.asset)
-    if moving:
-        entries = [entry for entry in entries if entry.key != "volatility"]
-    return entries
+    return output.book_entries(fitted, given=given, book=book, orders=orders, asset=asset)
 
 
 def given_of(book: MeasuredBook, orders: MarketOrders, *, lot_size: float) -> BookGiven:
@@ -105,8 +108,7 @@ def book_problem(book: MeasuredBook, given: BookGiven) -> Problem:
     )
 
 
-def _prices(file: Path, effort: Effort, scenario: Scenario, *, note: Note) -> list[Entry]:
-    prices = measure_prices(file)
+def _prices(prices: MeasuredPrices, effort: Effort, scenario: Scenario, *, note: Note) -> list[Entry]:
     crash = f"; crash days {', '.join(prices.crash_days)}" if prices.crash_days else ""
     print(f"prices: {prices.source}{crash}")
     fitted = _fit(price_problem(prices), effort, note=note)

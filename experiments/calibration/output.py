@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 from agents.background import BookFlow
 from agents.market_maker import MarketMaker
+from experiments import folder
 from experiments.calibration.book_data import MarketOrders, MeasuredBook
 from experiments.calibration.book_model import BookGiven, flow_of, maker_of
 from experiments.calibration.fit import Fit
@@ -14,6 +16,8 @@ from experiments.calibration.identifiability import TOLD
 from experiments.calibration.population import PopulationFit
 from experiments.calibration.price_data import MeasuredPrices
 from experiments.calibration.reference import model_of, second_moments
+from experiments.toml_tree import quote
+from market.errors import InputError
 
 Value = float | bool
 
@@ -28,11 +32,22 @@ class Entry:
     source: str
 
 
+HEAD = "# Written by `cascade calibrate`"
+"""How such a file begins, by which an earlier one is known."""
+
+
+def check_target(path: Path) -> None:
+    """Make sure a scenario can be written to `path` in the place of nothing but such a file. Raises InputError."""
+    folder.check_file(path)
+    if path.exists() and not path.read_bytes().startswith(HEAD.encode()):
+        raise InputError(f"{path}: exists and was not written by `cascade calibrate`; choose another file with --out")
+
+
 def text(entries: Sequence[Entry], *, summary: str, notes: Sequence[str]) -> str:
     """The TOML file; of two entries for one value the later one counts."""
-    lines = ["# Written by `cascade calibrate`; behind every number stands where it comes from."]
+    lines = [f"{HEAD}; behind every number stands where it comes from."]
     lines += [f"# {note}" for note in notes]
-    lines += [f'summary = "{summary}"', 'extends = "perp-venue"']
+    lines += [f"summary = {quote(summary)}", 'extends = "perp-venue"']
     lines += ["", "[reference]", 'kind = "model"']
     chosen = {(entry.table, entry.key): entry for entry in entries}
     # The table that is open already comes first.

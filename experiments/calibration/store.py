@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
+from experiments import interrupts
 from experiments.calibration.problem import Problem
 from market.kernels.jit import CACHE_FOLDER
 
@@ -58,7 +59,9 @@ class Store:
                 yield key, self.problem.simulate(values, seed)
             return
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(self.workers, mp_context=multiprocessing.get_context("spawn"))
+            # Ctrl-C reaches all processes; this one decides, and they finish the run they are at.
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self.workers, mp_context=context, initializer=interrupts.ignore)
         submit, simulate = self._pool.submit, self.problem.simulate
         running = {submit(simulate, values, seed): key for key, (values, seed) in wanted.items()}
         for finished in as_completed(running):

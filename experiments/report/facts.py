@@ -49,6 +49,8 @@ class Facts:
     hours: float
     population: dict[str, int]
     """Accounts of customers, by role: everybody but the venue and the outside world."""
+    traders: int
+    """Who is behind the traders' accounts and wallets: one with isolated margin has several."""
     failed: dict[str, int]
     """Accounts liquidated, by role: those on which a claim led to a forced fill, or to ADL of what they held."""
     on_book: int
@@ -87,6 +89,10 @@ class Facts:
     bad_debt_usd: float
     paid_usd: dict[str, float]
     """Bad debt by who bore it: fund, adl, socialised, uncovered, still_open."""
+    fund_start_usd: float
+    """What the insurance fund held at the start."""
+    fund_income_usd: float
+    """What it took in, its share of liquidation fees above all, less what it paid keepers."""
     depth_before_usd: float | None
     """Bids within 50 bps of the mark on the main instrument."""
     depth_trough_usd: float | None
@@ -115,6 +121,7 @@ def facts(result: Result) -> Facts:
     return Facts(
         hours=result.scenario.ticks * result.scenario.tick_seconds / 3600.0,
         population=_by_role(accounts[accounts["customer"]]),
+        traders=int(accounts.loc[accounts["role"].isin(("trader", "wallet")), "owner"].nunique()),
         failed=_by_role(failed),
         on_book=int(fills["account"].nunique()),
         breached=int(number(kpis.get("breached_account_count")) or 0),
@@ -137,6 +144,8 @@ def facts(result: Result) -> Facts:
         largest_generations=int(number(kpis.get("largest_cascade_generations")) or 0),
         bad_debt_usd=number(kpis.get("bad_debt_usd")) or 0.0,
         paid_usd={name: number(kpis.get(f"bad_debt_{name}_usd")) or 0.0 for name in names},
+        fund_start_usd=result.scenario.venue.waterfall.insurance_fund_usd,
+        fund_income_usd=sum(number(kpis.get(f"insurance_fund_{name}_usd")) or 0.0 for name in ("change", "used")),
         depth_before_usd=number(kpis.get("bid_depth_50bps_before_usd")),
         depth_trough_usd=number(kpis.get("bid_depth_50bps_trough_usd")),
     )

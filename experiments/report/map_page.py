@@ -12,7 +12,7 @@ from experiments.report import page
 from experiments.report.page import Page, Table
 from experiments.report.series import packed
 from experiments.report.theme import Figure, above, axis, layout
-from experiments.report.words import MISSING, count, listed, money, percent, sentence
+from experiments.report.words import MISSING, count, money, percent, sentence
 from market.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,18 +35,23 @@ def map_page(found: LiquidationMap) -> Page:
     }
     made.section(
         "map",
-        "Liquidatable notional and depth by price",
+        "What would be closed, and the depth for it",
         page.paragraph(
-            "Prices move from where they stand, one asset alone or all together. Whoever falls below maintenance "
-            "margin on the way counts, with what would then be sold (left of zero) or bought (right of zero) on the "
-            "books of the assets that move. Depth is what rests on those books now, up to the moved price. Nothing is "
-            "simulated: where the first line is above the second, forced orders would have to wait for new ones.",
+            "What if prices moved by so much from where they stand, one asset alone or all together? To be closed is "
+            "what accounts that fall below maintenance margin on the way would have to sell (left of zero) or buy "
+            "(right of zero) on the books of the assets that move. Depth is what rests on those books now, up to that "
+            "price. Where more is to be closed than there is depth, the books run empty and forced orders wait for new "
+            "ones. Nothing is simulated: no forced order moves a price here.",
             "caption",
         ),
         made.chart("map", figures, height=HEIGHT, label="Liquidatable notional and depth by price move"),
     )
     tables = [part for curve in found.curves for part in (page.subheading(title(curve)), table(found, curve).html())]
-    made.section("figures", "Figures", *tables)
+    elsewhere = page.paragraph(
+        "Elsewhere: what would be closed along with it on the books of other assets, or in the other direction.",
+        "caption",
+    )
+    made.section("figures", "Figures", elsewhere, *tables)
     if found.notes:
         made.section("notes", "Notes", page.bullets(found.notes))
     return made
@@ -71,24 +76,28 @@ def headline(found: LiquidationMap) -> str:
     if at is None:
         last = 0
         return sentence(
-            f"if {who} by up to {percent(-float(curve.moves[last]))}, books hold more than would be liquidated: "
-            f"{money(float(curve.liquidatable_usd[last]))} of {count(int(curve.accounts[last]), 'account')} against "
-            f"bids of {money(float(curve.depth_usd[last]))}"
+            f"even if {who} by {percent(-float(curve.moves[last]))}, the books hold enough: "
+            f"{money(float(curve.liquidatable_usd[last]))} of {count(int(curve.accounts[last]), 'account')} to be "
+            f"closed, and bids of {money(float(curve.depth_usd[last]))}"
         )
     return sentence(
-        f"if {who} by {percent(-float(curve.moves[at]))}, {count(int(curve.accounts[at]), 'account')} of "
-        f"{found.population:,} would have to sell {money(float(curve.liquidatable_usd[at]))} into bids of "
-        f"{money(float(curve.depth_usd[at]))}, more than the books hold"
+        f"if {who} by {percent(-float(curve.moves[at]))}, {int(curve.accounts[at]):,} of "
+        f"{count(found.population, 'account')} would be liquidated, with {money(float(curve.liquidatable_usd[at]))} to "
+        f"sell and bids of only {money(float(curve.depth_usd[at]))} on the books"
     )
 
 
 def title(curve: Curve) -> str:
     """Whose prices move, and from which move on that asks for more than the books hold."""
     who = "All prices together" if curve.price is None else f"{curve.target} alone"
-    moves = [curve.moves[at] for falling in (True, False) if (at := curve.crossing(falling=falling)) is not None]
+    moves = [
+        f"a {word} of {percent(abs(float(curve.moves[at])))}"
+        for word in ("fall", "rise")
+        if (at := curve.crossing(falling=word == "fall")) is not None
+    ]
     if not moves:
-        return f"{who}: the books hold enough for every move"
-    return f"{who}: more than the books hold from {listed([signed(float(move)) for move in moves])}"
+        return f"{who}: the depth is enough for every move shown"
+    return f"{who}: more to be closed than there is depth from {' or '.join(moves)} on"
 
 
 def signed(move: float) -> str:
@@ -113,12 +122,12 @@ def _figure(curve: Curve) -> Figure:
     return {
         "data": [
             {
-                **common, "name": "liquidatable", "y": packed(usd), "fill": "tozeroy", "fillcolor": "@vermillion/0.2",
+                **common, "name": "to be closed", "y": packed(usd), "fill": "tozeroy", "fillcolor": "@vermillion/0.2",
                 "line": {"color": "@vermillion", "width": 2},
-                "hovertemplate": f"{hover} USD liquidatable<extra></extra>",
+                "hovertemplate": f"{hover} USD to be closed<extra></extra>",
             },
             {
-                **common, "name": "depth of the books up to there", "y": packed(depth),
+                **common, "name": "depth up to that price", "y": packed(depth),
                 "line": {"color": "@blue", "width": 2}, "hovertemplate": f"{hover} USD of depth<extra></extra>",
             },
             {
@@ -131,7 +140,7 @@ def _figure(curve: Curve) -> Figure:
             showlegend=True,
             hovermode="closest",
             xaxis=axis("price move, %", anchor="y2", zeroline=True, zerolinecolor="@line", ticksuffix="%"),
-            annotations=[above("USD", "y"), above("accounts", "y2")],
+            annotations=[above("USD", "y"), above("accounts liquidated", "y2")],
             yaxis=axis(domain=[0.36, 1.0], rangemode="tozero", tickformat="~s"),
             yaxis2=axis(domain=[0.0, 0.27], rangemode="tozero", tickformat=",d"),
         ),
@@ -157,5 +166,5 @@ def table(found: LiquidationMap, curve: Curve) -> Table:
         )
         rows.append(cells)
     price = ("price, USD",) if curve.price is not None else ()
-    columns = ("move", *price, "accounts", "to close, M USD", "depth, M USD", "ratio", "elsewhere, M USD")
+    columns = ("move", *price, "accounts", "to close, M USD", "depth, M USD", "to close / depth", "elsewhere, M USD")
     return Table(columns=columns, rows=rows, right=range(len(columns)), minor=(len(columns) - 1,))

@@ -21,7 +21,7 @@ from experiments.report.facts import Facts, Window, facts
 from experiments.report.market_figure import summed_fills
 from experiments.report.series import extremes, typical
 from experiments.report.story import story
-from experiments.report.words import Clock, money, percent, sentence
+from experiments.report.words import HOURS_MINUTES, Clock, money, percent, sentence
 
 if TYPE_CHECKING:
     from experiments.result import Result
@@ -280,7 +280,7 @@ def _clock(window: Window, clock: Clock) -> list[str]:
     panel = Panel(window=window, low=0.0, high=1.0, top=0.0, bottom=1.0)
     times = clock_steps(window.start, window.end, 8)
     whole = all(seconds % 60.0 == 0.0 for seconds in times)
-    title = clock.title if whole else clock.title.replace("h:min", "h:min:s")
+    title = clock.title if whole else clock.title.replace(HOURS_MINUTES, f"{HOURS_MINUTES}:seconds")
     made = [_text((LEFT + RIGHT) / 2.0, 592.0, title, size=12.0, more=' text-anchor="middle"')]
     for seconds in times:
         words = clock.text(seconds).split(" ")[-1]

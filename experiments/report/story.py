@@ -45,8 +45,9 @@ def _quiet(facts: Facts) -> str:
 
 def _nobody(facts: Facts) -> list[str]:
     if facts.breached == 0:
-        return ["No account fell below its maintenance margin."]
-    return [sentence(f"{count(facts.breached, 'account')} fell below maintenance margin, and none was closed by force")]
+        return ["No account fell below its maintenance margin.", *_whose(facts)]
+    below = sentence(f"{count(facts.breached, 'account')} fell below maintenance margin, and none was closed by force")
+    return [below, *_whose(facts)]
 
 
 def _market(facts: Facts) -> str:
@@ -74,8 +75,26 @@ def _population(facts: Facts) -> str:
     return count(sum(facts.population.values()), "account")
 
 
+def _whose(facts: Facts) -> list[str]:
+    """Why there are more accounts than traders."""
+    accounts = sum(facts.population.get(role, 0) for role in ("trader", "wallet"))
+    if accounts <= facts.traders:
+        return []
+    return [
+        f"{count(facts.traders, 'trader')} {'has' if facts.traders == 1 else 'have'} {accounts:,} of the "
+        f"{_population(facts)}: a position with isolated margin is an account of its own, beside a wallet."
+    ]
+
+
 def _failed(facts: Facts) -> list[str]:
-    said = [f"{facts.n_failed:,} of {_population(facts)}{_who(facts.failed)}. {_how(facts)}", _closed(facts)]
+    said = [
+        f"{facts.n_failed:,} of {_population(facts)}{_who(facts.failed)}. {_how(facts)}",
+        *_whose(facts),
+        _closed(facts),
+    ]
+    if facts.breached > facts.n_failed:
+        others = count(facts.breached - facts.n_failed, "account")
+        said.append(f"Another {others} fell below maintenance margin, and nobody closed them by force.")
     if facts.own_loss_usd > 0.0:
         said.append(f"Those who failed lost {money(facts.own_loss_usd)} of their own equity.")
     if facts.largest_cascade > 1:
@@ -187,12 +206,23 @@ def _paid(facts: Facts) -> list[str]:
         f"Accounts that ended below zero left bad debt of {money(facts.bad_debt_usd)}.",
         f"It was borne by {listed(_in_full(facts))}.",
     ]
+    said += _fund(facts)
     if facts.deleveraged and facts.adl_usd > 0.0:
         said.append(
             f"Auto-deleveraging took positions of {money(facts.adl_usd)} from {count(facts.deleveraged, 'account')} "
             "on the other side, at the price at which those who failed had nothing left."
         )
     return said
+
+
+def _fund(facts: Facts) -> list[str]:
+    """Where the fund had it from, if it paid more than a little and took in more than a little."""
+    if min(facts.paid_usd["fund"], facts.fund_income_usd) <= NOTICEABLE * facts.fund_start_usd:
+        return []
+    return [
+        f"The fund began with {money(facts.fund_start_usd)} and took in {money(facts.fund_income_usd)} on the way, "
+        "mostly its share of liquidation fees."
+    ]
 
 
 def _briefly(facts: Facts) -> list[str]:

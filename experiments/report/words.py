@@ -80,6 +80,10 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 
+HOURS_MINUTES = "hours:minutes"
+"""How times without a date are written."""
+
+
 @dataclass(frozen=True)
 class Clock:
     """Simulated time as people read it: UTC when the prices were recorded at a known time, else since the start."""
@@ -99,7 +103,7 @@ class Clock:
     def title(self) -> str:
         """What an axis of times is called, as long as it shows whole minutes."""
         if self.start is None:
-            return "time since start, h:min"
+            return f"time since start ({HOURS_MINUTES})"
         moment = self.start.astimezone(UTC)
         return f"UTC, from {moment.day} {moment:%B %Y}"
 

@@ -179,6 +179,6 @@ CASES = (
         quick=False,
         expression="scaled to the volume of the calm scenario; nothing like the crash of that day follows, because "
         "arbitrageurs bring outside liquidity at a reference price that this small venue hardly moves; the "
-        "exchange's pause of 5 s is a rule the product does not have",
+        "exchange's pause of 5 s (`venue.breakers.halt`) is not switched on",
     ),
 )

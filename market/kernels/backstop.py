@@ -54,7 +54,7 @@ def take_over(
         if account == vault or not has_positions(account, positions):
             continue
         margin_equity, net_equity = equities(account, MAINTENANCE, instruments, assets, margin, positions, cash)
-        needed = maintenance_of(account, instruments, assets, margin, positions)
+        needed = maintenance_of(account, instruments, assets, margin, positions, cash)
         if net_equity < 0 or margin_equity >= part(needed, below):
             continue
         if maintenance_excess(vault, instruments, assets, margin, positions, cash) + margin_equity - needed < 0:

@@ -16,6 +16,7 @@ from market.kernels.records import (
     BY_HEALTH,
     FILLABLE,
     MAINTENANCE,
+    PORTFOLIO,
     PPM,
     SELL,
     SPOT,
@@ -78,7 +79,10 @@ def _own_price(claim, book, lots, policy, instruments, assets, margin):
     mark = float(instruments[book].mark)
     notional = max(float(notional_of(book, lots, instruments, assets)), 1.0)
     required = float(claim.maintenance)
-    own = float(requirement_of(book, lots, MAINTENANCE, instruments, assets, margin[1]))
+    if margin[0][claim.account] == PORTFOLIO:
+        own = required * notional / max(float(claim.notional), 1.0)  # no position has a requirement of its own
+    else:
+        own = float(requirement_of(book, lots, MAINTENANCE, instruments, assets, margin[1]))
     side = 1.0 if lots > 0 else -1.0
     if policy.price_rule == FILLABLE:
         rating = bankruptcy_rating(float(claim.excess) + required, required, policy.adjustment)

@@ -18,6 +18,7 @@ from market.kernels.margin import (
     maintenance_excess,
     maintenance_of,
     notional_of,
+    relief_of,
     requirement_of,
     settlement_profit,
     target_excess,
@@ -44,6 +45,7 @@ from market.kernels.records import (
     MOST_LIQUID_FIRST,
     NONE,
     OUTSIDE,
+    PORTFOLIO,
     PORTION,
     PPM,
     PRO_RATA,
@@ -78,7 +80,7 @@ def _appraise(claim, instruments, assets, margin, positions, cash, policy):
     """
     account = claim.account
     margin_equity, net_equity = equities(account, MAINTENANCE, instruments, assets, margin, positions, cash)
-    claim.maintenance = maintenance_of(account, instruments, assets, margin, positions)
+    claim.maintenance = maintenance_of(account, instruments, assets, margin, positions, cash)
     claim.excess = margin_equity - claim.maintenance
     claim.net_equity = net_equity
     notional = 0
@@ -180,7 +182,7 @@ def _drawn(salt, clock, account, book):
 
 @kernel
 def _rank_positions(
-    account, clock, policy, limits, rank, key, instruments, assets, margin, levels, occupied, positions
+    account, clock, policy, limits, rank, key, instruments, assets, margin, levels, occupied, positions, cash
 ):
     """Write the books the account holds and that trade now into `rank` in closing order; return how many."""
     n = 0
@@ -203,7 +205,8 @@ def _rank_positions(
             if policy.ordering == MOST_LIQUID_FIRST:
                 score = cost
             else:
-                rate = requirement_of(book, lots, MAINTENANCE, instruments, assets, margin[1]) / (notional + 1.0)
+                relief = relief_of(account, book, lots, instruments, assets, margin, positions, cash)
+                rate = relief / (notional + 1.0)
                 score = -rate * share / cost
         place = n
         while place > 0 and key[place - 1] > score:
@@ -217,13 +220,16 @@ def _rank_positions(
 
 
 @kernel
-def _relief(account, book, lots, policy, limits, instruments, assets, margin, levels, occupied, positions):
+def _relief(account, book, lots, policy, limits, instruments, assets, margin, levels, occupied, positions, cash):
     """USD quanta by which excess less its target rises when the whole position is closed.
 
     The requirement and the target that goes with it, less liquidation fee, trading fee and slippage.
     """
     notional = notional_of(book, lots, instruments, assets)
-    requirement = requirement_of(book, lots, policy.target_profile, instruments, assets, margin[1])
+    if policy.target_profile == TARGET and margin[0][account] != PORTFOLIO:
+        requirement = requirement_of(book, lots, TARGET, instruments, assets, margin[1])
+    else:
+        requirement = max(0, relief_of(account, book, lots, instruments, assets, margin, positions, cash))
     _, loss, _ = slippage_of(account, book, abs(lots), limits, instruments, levels, occupied, positions, assets)
     # Who takes a position over at a price pays for the trade itself.
     trading_fee = 0 if limits[book, 1] > 0 else max(instruments[book].taker_fee, 0)
@@ -251,6 +257,7 @@ def _plan_singly(claim, clock, policy, rank, amounts, n, windows, instruments, a
 @kernel
 def _plan(
     claim, clock, policy, limits, windows, rank, amounts, n, instruments, assets, margin, levels, occupied, positions,
+    cash,
 ):  # fmt: skip
     """Write the lots to close per ranked position into `amounts` under the sizing rule."""
     if policy.sizing >= PORTION:
@@ -264,10 +271,12 @@ def _plan(
         share = close_share(claim, notional, np.inf, notional, policy)
         needed = float(part_up(notional, share))
     elif policy.sizing != CLOSE_ALL:
-        target = part(maintenance_of(account, instruments, assets, margin, positions), policy.target)
+        target = part(maintenance_of(account, instruments, assets, margin, positions, cash), policy.target)
         needed = float(target + claim.missing)
     for at in range(n):
-        total += _yield(account, rank[at], policy, limits, instruments, assets, margin, levels, occupied, positions)
+        total += _yield(
+            account, rank[at], policy, limits, instruments, assets, margin, levels, occupied, positions, cash
+        )
     for at in range(n):
         book = rank[at]
         lots = abs(positions[account, book].lots)
@@ -275,7 +284,7 @@ def _plan(
         if policy.sizing != CLOSE_ALL and policy.ordering == PRO_RATA:
             share = share_to_close(needed, total)
         elif policy.sizing != CLOSE_ALL:
-            own = _yield(account, book, policy, limits, instruments, assets, margin, levels, occupied, positions)
+            own = _yield(account, book, policy, limits, instruments, assets, margin, levels, occupied, positions, cash)
             share = share_to_close(needed, own) if needed > 0.0 else 0.0
             needed -= share * max(own, 0.0)
         amount = min(lots, int(np.ceil(lots * share)))
@@ -285,14 +294,16 @@ def _plan(
 
 
 @kernel
-def _yield(account, book, policy, limits, instruments, assets, margin, levels, occupied, positions):
+def _yield(account, book, policy, limits, instruments, assets, margin, levels, occupied, positions, cash):
     """What closing the whole position contributes, in the unit of the sizing rule: notional or margin relief."""
     lots = positions[account, book].lots
     if policy.sizing == CLOSE_FACTOR:
         return float(notional_of(book, lots, instruments, assets))
     if policy.sizing == CLOSE_ALL:
         return 0.0
-    return float(_relief(account, book, lots, policy, limits, instruments, assets, margin, levels, occupied, positions))
+    return float(
+        _relief(account, book, lots, policy, limits, instruments, assets, margin, levels, occupied, positions, cash)
+    )
 
 
 @kernel
@@ -329,11 +340,11 @@ def close_out(
     cancel_account(account, orders, free, levels, occupied, instruments, counters, positions, accounts)
     write_limits(claim, clock, policy, instruments, assets, margin, positions, limits)
     n = _rank_positions(
-        account, clock, policy, limits, rank, key, instruments, assets, margin, levels, occupied, positions
+        account, clock, policy, limits, rank, key, instruments, assets, margin, levels, occupied, positions, cash
     )
     _plan(
         claim, clock, policy, limits, windows, rank, amounts, n, instruments, assets, margin, levels, occupied,
-        positions,
+        positions, cash,
     )  # fmt: skip
     reward = 0
     paid_in = NONE

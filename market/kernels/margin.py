@@ -12,10 +12,12 @@ import numpy as np
 
 from market.kernels.arithmetic import multiply_divide, part, part_up
 from market.kernels.jit import inline, kernel
+from market.kernels.portfolio import portfolio_exposure, portfolio_needed
 from market.kernels.records import (
     INITIAL,
     LINEAR_IN_SIZE,
     MAINTENANCE,
+    PORTFOLIO,
     PPM,
     ROOT_OF_SIZE,
     ROOT_PREMIUM,
@@ -218,7 +220,7 @@ def equities(account, profile, instruments, assets, margin, positions, cash):
 
     Profits and losses of all positions settled in an asset are netted into its balance before it is weighted.
     """
-    _, tiers = margin
+    tiers = margin[1]
     margin_equity = 0
     net_equity = 0
     for asset in range(assets.shape[0]):
@@ -253,9 +255,11 @@ def net_equity_of(account, instruments, assets, positions, cash):
 
 
 @inline
-def maintenance_of(account, instruments, assets, margin, positions):
-    """Maintenance margin of all positions, USD quanta."""
-    _, tiers = margin
+def maintenance_of(account, instruments, assets, margin, positions, cash):
+    """Maintenance margin, USD quanta: of all positions by themselves, or of the portfolio they are."""
+    modes, tiers = margin[0], margin[1]
+    if modes[account] == PORTFOLIO:
+        return portfolio_needed(account, MAINTENANCE, 0, 0, instruments, margin, positions, cash)
     total = 0
     for book in range(instruments.shape[0]):
         lots = positions[account, book].lots
@@ -271,51 +275,88 @@ def worst_lots(position, extra_bid, extra_ask):
 
 
 @kernel
-def initial_of(account, instruments, assets, margin, positions):
+def ordered_requirement(account, book, bid, ask, instruments, assets, margin, positions, cash):
+    """Initial margin of one book with all its resting orders and so many further lots on either side, USD quanta.
+
+    Under portfolio margin: what the worse of all bids or all asks being filled would add to what the account needs.
+    """
+    position = positions[account, book]
+    if margin[0][account] != PORTFOLIO:
+        lots = worst_lots(position, bid, ask)
+        return requirement_of(book, lots, INITIAL, instruments, assets, margin[1]) if lots != 0 else 0
+    bought, sold = position.open_bid + bid, position.open_ask + ask
+    if bought == 0 and sold == 0:
+        return 0
+    now = portfolio_needed(account, INITIAL, 0, 0, instruments, margin, positions, cash)
+    long = portfolio_needed(account, INITIAL, book, bought, instruments, margin, positions, cash)
+    short = portfolio_needed(account, INITIAL, book, -sold, instruments, margin, positions, cash)
+    return max(0, long - now, short - now)
+
+
+@inline
+def initial_of(account, instruments, assets, margin, positions, cash):
     """Initial margin over the worst case of resting orders, summed over positions, USD quanta.
 
     A resting spot bid reserves what margin equity would lose by its fill: the price paid less the weighted value.
     """
-    _, tiers = margin
     total = 0
+    if margin[0][account] == PORTFOLIO:
+        total += portfolio_needed(account, INITIAL, 0, 0, instruments, margin, positions, cash)
     for book in range(instruments.shape[0]):
         instrument = instruments[book]
         if instrument.kind == SPOT:
             lots = positions[account, book].open_bid
             if lots != 0:
                 paid = value_of(assets[instrument.quote], lots * instrument.best_bid * instrument.tick_value)
-                bought = weighted_value(assets[instrument.base], INITIAL, lots * instrument.lot_quanta, tiers)
+                bought = weighted_value(assets[instrument.base], INITIAL, lots * instrument.lot_quanta, margin[1])
                 total += max(0, paid - bought)
+            continue
+        if margin[0][account] == PORTFOLIO:
+            total += ordered_requirement(account, book, 0, 0, instruments, assets, margin, positions, cash)
             continue
         lots = worst_lots(positions[account, book], 0, 0)
         if lots != 0:
-            total += requirement_of(book, lots, INITIAL, instruments, assets, tiers)
+            total += requirement_of(book, lots, INITIAL, instruments, assets, margin[1])
     return total
+
+
+@kernel
+def relief_of(account, book, lots, instruments, assets, margin, positions, cash):
+    """USD quanta by which maintenance margin falls when `lots` (signed as held) of a position are closed."""
+    if margin[0][account] == PORTFOLIO:
+        now = portfolio_needed(account, MAINTENANCE, 0, 0, instruments, margin, positions, cash)
+        return now - portfolio_needed(account, MAINTENANCE, book, -lots, instruments, margin, positions, cash)
+    held = positions[account, book].lots
+    needed = requirement_of(book, held, MAINTENANCE, instruments, assets, margin[1])
+    if held == lots:
+        return needed
+    return needed - requirement_of(book, held - lots, MAINTENANCE, instruments, assets, margin[1])
 
 
 @kernel
 def maintenance_excess(account, instruments, assets, margin, positions, cash):
     """Margin equity minus maintenance margin; below zero the account may be liquidated."""
     margin_equity, _ = equities(account, MAINTENANCE, instruments, assets, margin, positions, cash)
-    return margin_equity - maintenance_of(account, instruments, assets, margin, positions)
+    return margin_equity - maintenance_of(account, instruments, assets, margin, positions, cash)
 
 
 @kernel
 def initial_excess(account, instruments, assets, margin, positions, cash):
     """Margin equity under the initial profile minus initial margin: what new orders may still use."""
     margin_equity, _ = equities(account, INITIAL, instruments, assets, margin, positions, cash)
-    return margin_equity - initial_of(account, instruments, assets, margin, positions)
+    return margin_equity - initial_of(account, instruments, assets, margin, positions, cash)
 
 
 @kernel
 def target_excess(account, instruments, assets, margin, positions, cash):
     """Margin equity minus requirement under the target profile: at or above zero a liquidation may stop."""
-    _, tiers = margin
     margin_equity, _ = equities(account, TARGET, instruments, assets, margin, positions, cash)
+    if margin[0][account] == PORTFOLIO:
+        return margin_equity - portfolio_needed(account, TARGET, 0, 0, instruments, margin, positions, cash)
     for book in range(instruments.shape[0]):
         lots = positions[account, book].lots
         if lots != 0:
-            margin_equity -= requirement_of(book, lots, TARGET, instruments, assets, tiers)
+            margin_equity -= requirement_of(book, lots, TARGET, instruments, assets, margin[1])
     return margin_equity
 
 
@@ -355,7 +396,7 @@ def safe_distance(account, instruments, assets, margin, positions, cash, reach):
     If every mark and collateral price stays within this fraction of its value now, excess stays >= 0. Holds for
     moves up to `reach` (the tier rates used are those at a notional `reach` higher). Negative: below maintenance now.
     """
-    _, tiers = margin
+    tiers = margin[1]
     margin_equity = 0
     exposure = 0.0
     for asset in range(assets.shape[0]):
@@ -367,19 +408,21 @@ def safe_distance(account, instruments, assets, margin, positions, cash, reach):
             margin_equity += weighted
             if not assets[asset].fixed:
                 exposure += _value_exposure(assets[asset], balance, weighted, tiers)
-    maintenance = 0
+    in_portfolio = margin[0][account] == PORTFOLIO
     for book in range(instruments.shape[0]):
         lots = positions[account, book].lots
-        if lots != 0:
-            maintenance += requirement_of(book, lots, MAINTENANCE, instruments, assets, tiers)
+        if lots != 0 and not in_portfolio:
+            margin_equity -= requirement_of(book, lots, MAINTENANCE, instruments, assets, tiers)
             exposure += _position_exposure(book, lots, reach, instruments, assets, tiers)
-    excess = margin_equity - maintenance
-    if excess < 0:
+    if in_portfolio:
+        margin_equity -= portfolio_needed(account, MAINTENANCE, 0, 0, instruments, margin, positions, cash)
+        exposure += portfolio_exposure(account, instruments, assets, margin, positions, cash)
+    if margin_equity < 0:
         return -1.0
     if exposure == 0.0:
         return 1e9
     # A few quanta of rounding in every term, and the last bits of the float division.
-    return max(0.0, (excess - 64) / exposure - 1e-9)
+    return max(0.0, (margin_equity - 64) / exposure - 1e-9)
 
 
 @kernel
@@ -393,7 +436,7 @@ def assess_all(accounts, instruments, assets, margin, positions, cash, out):
         margin_equity, net_equity = equities(account, MAINTENANCE, instruments, assets, margin, positions, cash)
         out[account, 0] = margin_equity
         out[account, 1] = net_equity
-        out[account, 2] = maintenance_of(account, instruments, assets, margin, positions)
+        out[account, 2] = maintenance_of(account, instruments, assets, margin, positions, cash)
         out[account, 3] = margin_equity - initial_excess(account, instruments, assets, margin, positions, cash)
 
 

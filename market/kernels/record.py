@@ -53,7 +53,7 @@ def margin_ratio_counts(accounts, instruments, assets, margin, positions, cash, 
     for account in range(accounts.shape[0]):
         if not accounts[account].flags & LIQUIDATABLE:
             continue
-        requirement = maintenance_of(account, instruments, assets, margin, positions)
+        requirement = maintenance_of(account, instruments, assets, margin, positions, cash)
         if requirement == 0:
             continue
         margin_equity, _ = equities(account, MAINTENANCE, instruments, assets, margin, positions, cash)

@@ -225,8 +225,9 @@ ACCOUNT = np.dtype(
 
 CLAIMED, CLAIM_HELD = 1, 2
 
-CROSS, PORTFOLIO = 0, 1
-"""Margin modes. Isolated margin is cross margin in an account of its own that may trade one instrument."""
+CROSS, PORTFOLIO, CHOSEN_CROSS = 0, 1, 2
+"""Margin modes; CHOSEN_CROSS stays cross where the venue's mode is portfolio. Isolated margin is cross margin in an
+account of its own that may trade one instrument."""
 
 LINEAR_IN_SIZE, ROOT_OF_SIZE, ROOT_PREMIUM = 1, 2, 3
 """How a margin rate rises with the size of the position (market/kernels/rules/rates.py, weights.py)."""

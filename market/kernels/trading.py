@@ -10,7 +10,7 @@ from market.kernels.jit import kernel
 from market.kernels.ledger import settle_fill
 from market.kernels.margin import (
     initial_excess,
-    requirement_of,
+    ordered_requirement,
     value_of,
     weighted_value,
     worst_lots,
@@ -24,6 +24,7 @@ from market.kernels.records import (
     LIMIT,
     MARKET,
     NONE,
+    PORTFOLIO,
     REDUCE_ONLY,
     REFUSED,
     SPOT,
@@ -106,7 +107,7 @@ def _spot_covered(message, lots, value, instruments, positions, cash):
 
 
 @kernel
-def _order_cost(message, lots, paid, instruments, assets, margin, positions):
+def _order_cost(message, lots, paid, instruments, assets, margin, positions, cash):
     """USD quanta by which the order could worsen the initial margin excess: requirement, price against mark, fee.
 
     `lots` and `paid` are its worst execution. Zero for a derivative order that cannot raise the worst exposure so far,
@@ -124,12 +125,14 @@ def _order_cost(message, lots, paid, instruments, assets, margin, positions):
     bid = lots if message.side == BUY else 0
     before = worst_lots(position, 0, 0)
     after = worst_lots(position, bid, lots - bid)
-    if after <= before:
+    # Under portfolio margin less of a position may need more: it may have been a hedge.
+    if after <= before and margin[0][message.account] != PORTFOLIO:
         return 0
     against_mark = max(0, (paid - lots * instrument.mark) * (1 - 2 * message.side)) * instrument.tick_value
-    requirement = requirement_of(book, after, INITIAL, instruments, assets, margin[1])
+    account = message.account
+    requirement = ordered_requirement(account, book, bid, lots - bid, instruments, assets, margin, positions, cash)
     if before != 0:
-        requirement -= requirement_of(book, before, INITIAL, instruments, assets, margin[1])
+        requirement -= ordered_requirement(account, book, 0, 0, instruments, assets, margin, positions, cash)
     return requirement + value_of(quote, against_mark) + fee
 
 
@@ -165,7 +168,7 @@ def admitted(message, levels, occupied, instruments, assets, margin, positions, 
     value = paid * instrument.tick_value
     if instrument.kind == SPOT and not _spot_covered(message, lots, value, instruments, positions, cash):
         return False
-    cost = _order_cost(message, lots, paid, instruments, assets, margin, positions)
+    cost = _order_cost(message, lots, paid, instruments, assets, margin, positions, cash)
     if cost <= 0:
         return True
     return initial_excess(message.account, instruments, assets, margin, positions, cash) >= cost

@@ -15,7 +15,7 @@ import numpy as np
 
 from market.kernels.jit import kernel
 from market.kernels.margin import safe_distance
-from market.kernels.records import LIQUIDATABLE, PERPETUAL, TOUCHED_COUNT
+from market.kernels.records import LIQUIDATABLE, SPOT, TOUCHED_COUNT
 
 RINGS = 4
 REACH = np.array([0.06, 0.015, 0.004, 0.001])
@@ -29,7 +29,7 @@ def _displacement(ring, base, instruments, assets):
     n = instruments.shape[0]
     for book in range(n):
         instrument = instruments[book]
-        if instrument.kind == PERPETUAL:
+        if instrument.kind != SPOT:
             mark = base[ring, book]
             funding = abs(instrument.funding_index - base[ring, n + book]) / (mark * instrument.tick_value)
             largest = max(largest, abs(instrument.mark - mark) / mark + funding)

@@ -25,7 +25,6 @@ from typing import Literal
 from market.parameters import (
     AnnualVolatility,
     LogReturn,
-    Number,
     PerYear,
     Positive,
     PositiveSeconds,
@@ -33,6 +32,7 @@ from market.parameters import (
     Ratio,
     Seconds,
     Share,
+    SignedPerYear,
     SignedShare,
     parameters,
 )
@@ -55,7 +55,7 @@ class ModelAsset:
     """Correlation with the macro factor outside crashes; 0 for a stablecoin."""
     beta: Ratio = 1.0
     """Size of common and own jumps and of the crash drift, as a multiple of the model's."""
-    drift: Number = 0.0
+    drift: SignedPerYear = 0.0
     """Expected change of the log price per year outside crashes and jumps."""
     reversion_half_life_seconds: Seconds = 0.0
     """Time in which half of the log distance from the start price is undone; 0: it is never undone."""

@@ -78,7 +78,7 @@ SET = "--set"
         (["quote.toml"], "quote.toml:4: instruments.BTC-PERP: no asset 'USDX'; assets are USDC, BTC, ETH, SOL"),
         (["syntax.toml"], "syntax.toml:3: not valid TOML"),
         (["parent.toml"], "parent.toml:1: extends: no scenario 'flash-crsh'; did you mean 'flash-crash'?"),
-        ([SET, "hours=1h"], '--set hours=1h: hours: expected a number > 0, got "1h"'),
+        ([SET, "hours=1h"], '--set hours=1h: hours: expected a number > 0 (h), got "1h"'),
         ([SET, "assets.BTCC.haircut=0.1"], "--set: assets.BTCC: the reference has no price for it and there is no con"),
         ([SET, "instruments.BTC-PERP.tiers=[]"], "--set: instruments.BTC-PERP.tiers: is empty"),
         (["--hours", "1e9"], "--hours: hours: 1e+09 hours are 3.6e+12 ticks; at most 100,000,000"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -98,7 +99,7 @@ def test_forecasts_of_a_known_law_are_exceeded_as_often_as_they_say() -> None:
     level = 0.02 * np.exp(0.5 * np.sin(np.arange(n) / 60.0))
     close = (level * draws.standard_normal(n))[:, None]
     extremes = np.stack([np.minimum(close, 0.0) - 0.005, np.maximum(close, 0.0) + 0.005], axis=1)
-    days = Days(dates=tuple(map(str, range(n))), assets=("A",), close=close, extremes=extremes)
+    days = Days(dates=tuple(map(str, range(n))), assets=("A",), close=close, extremes=extremes, last=np.ones(1))
     leverage = np.linspace(2.0, 40.0, 200)
     book = AccountBook(
         assets=("A",), constant=1.0 - leverage, slope=0.99 * leverage[:, None], notional=leverage[:, None],
@@ -135,6 +136,24 @@ def test_days_are_cut_where_all_assets_have_prices(tmp_path: Path) -> None:
     assert days.close == pytest.approx(np.full((2, 2), math.log(0.99)))
     assert days.extremes[0, 0] == pytest.approx(np.log([0.97, 0.98]))
     assert days.extremes[0, 1] == pytest.approx(np.log([1.02, 1.01]))
+
+
+def test_accounts_of_a_file_are_valued_where_the_prices_end(tmp_path: Path) -> None:
+    """Entered at 99 with leverage 10 and the prices end at 99; at the scenario's own prices all would be rich."""
+    file, accounts = tmp_path / "prices.csv", tmp_path / "accounts.csv"
+    write_prices(file, days=100)
+    rows = ["account,asset,instrument,quantity,entry_price", "poor,USDC,,10,", "poor,,BTC-PERP,99,99"]
+    for n in range(20):
+        rows += [f"a{n},USDC,,1000,", f"a{n},,BTC-PERP,{10_000 / 99:.3f},99"]
+    accounts.write_text("\n".join(rows))
+    given = ["backtest", "--prices", str(file), "--accounts", str(accounts), "--window", "60", "--json"]
+    done = CliRunner().invoke(app, [*given, "--out", str(tmp_path / "days.csv")])
+    assert done.exit_code == 0, done.output
+    notes = json.loads(done.stdout)["notes"]
+    assert notes[-1] == "accounts are valued, and begin every day, at the last prices of prices.csv: BTC 99"
+    assert "1 of 21 accounts left out of liquidations: they begin every day below maintenance" in notes
+    table = pd.read_csv(tmp_path / "days.csv")
+    assert table["loss_usd"].iloc[0] == pytest.approx(0.01 * (20 * 10_000 + 99 * 99), rel=0.01)
 
 
 def test_too_few_days_or_a_missing_asset_is_one_line(tmp_path: Path) -> None:

@@ -276,6 +276,24 @@ def test_what_cannot_be_fitted_is_one_line_and_exit_code_2(options: list[str], m
     assert done.stderr.count("\n") == 1
 
 
+def test_every_file_is_looked_at_before_anything_is_fitted(tmp_path: Path) -> None:
+    hour = pd.date_range("2024-01-01", periods=2_000, freq="5min", tz="UTC")
+    prices = pd.DataFrame({"ts": hour, "symbol": "BTCUSDT", "open": 1.0, "high": 1.0, "low": 1.0, "close": 1.0})
+    prices.to_csv(tmp_path / "prices.csv", index=False)
+    (tmp_path / "notes.toml").write_text("mine")
+    given = ["calibrate", "--prices", str(tmp_path / "prices.csv"), "--depth", "nowhere.csv"]
+    for more, message in (
+        (["--out", str(tmp_path / "there.toml")], "nowhere.csv: no such file"),
+        (["--out", str(tmp_path / "notes.toml")], "notes.toml: exists and was not written by `cascade calibrate`"),
+        (["--out", str(tmp_path / "no" / "x.toml")], "there is no folder"),
+    ):
+        done = CliRunner().invoke(app, [*given, *more])
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert message in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert (tmp_path / "notes.toml").read_text() == "mine"
+
+
 def test_without_the_extra_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from pydantic import Field, TypeAdapter
 
 from experiments import library
-from experiments.config import Override, load, parse_override, resolved_toml
+from experiments.config import Override, load, parse_override, resolved_toml, shadowed
 from experiments.fields import canonical_json, leaves, scenario_hash, schema, specs, to_dict
+from experiments.scenario import Scenario
 from experiments.toml_tree import Reset, parse
 from market.errors import InputError
 from market.parameters import Count, PositiveSeconds, Ratio, Share, parameters
@@ -384,3 +385,24 @@ def test_resolved_toml_reads_back_to_an_equal_object(
     assert again == world
     assert scenario_hash(again) == scenario_hash(world)
     assert TypeAdapter(World).validate_json(canonical_json(world)) == world
+
+
+def test_a_default_that_tables_of_books_keep_from_counting_is_named(tmp_path: Path) -> None:
+    key = "agents.background.default.limit_rate"
+    set_it = f"{key}=8"
+
+    def found(scenario: Path, *overrides: str) -> list[str]:
+        return shadowed(load(Scenario, scenario, overrides=overrides)[1])
+
+    calm = library.find("calm")
+    assert found(calm) == []
+    assert found(calm, set_it) == [
+        f"--set {key}: no effect on BTC-PERP, ETH-PERP, SOL-PERP, set one by one under agents.background.books "
+        "(agents.background.books.BTC-PERP.limit_rate)"
+    ]
+    own = [f"agents.background.books.{book}.limit_rate=8" for book in ("BTC-PERP", "ETH-PERP", "SOL-PERP")]
+    assert found(calm, set_it, *own) == []
+    assert found(library.find("flash-crash"), "agents.market_makers.default.levels=4") == []
+    file = tmp_path / "own.toml"
+    file.write_text('summary = "mine"\nextends = "calm"\n[agents.background.default]\nlimit_rate = 3\n')
+    assert [line.split(": no")[0] for line in found(file)] == [f"{file}:4: {key}"]

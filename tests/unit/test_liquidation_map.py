@@ -182,8 +182,11 @@ def test_rows_are_those_of_the_table() -> None:
 @pytest.mark.parametrize(
     ("depth", "words"),
     [
-        (102_000.0, "If BTC falls by 11%, 11 accounts of 100 would have to sell 110,000 USD into bids of 102,000 USD"),
-        (1e6, "If BTC falls by up to 50%, books hold more than would be liquidated"),
+        (
+            102_000.0,
+            "If BTC falls by 11%, 11 of 100 accounts would be liquidated, with 110,000 USD to sell and bids of only",
+        ),
+        (1e6, "Even if BTC falls by 50%, the books hold enough: 500,000 USD of 50 accounts to be closed, and bids"),
     ],
 )
 def test_the_headline_names_the_fall_that_is_too_much(depth: float, words: str) -> None:

@@ -233,11 +233,34 @@ def test_the_story_names_the_depth_of_the_largest_cascade_and_what_adl_took() ->
     assert told.paid[-1].startswith("Auto-deleveraging took positions of 5 million USD from 7 accounts")
 
 
+def test_the_story_says_why_there_are_more_accounts_than_traders() -> None:
+    words = "5 traders have 12 of the 14 accounts: a position with isolated margin is an account of its own"
+    many: dict[str, Any] = {"population": {"trader": 9, "wallet": 3, "keeper": 2}, "traders": 5}
+    for failed in ({"trader": 2}, {}):
+        assert words in " ".join(story(some_facts(**many, failed=failed)).failed)
+        assert "traders have" not in " ".join(story(some_facts(**(many | {"traders": 12}), failed=failed)).failed)
+
+
+def test_the_story_counts_those_whom_nobody_closed() -> None:
+    left = "Another 12 accounts fell below maintenance margin, and nobody closed them by force."
+    assert left in story(some_facts(failed={"trader": 2}, breached=14)).failed
+    assert "Another" not in " ".join(story(some_facts(failed={"trader": 2}, breached=2)).failed)
+
+
+def test_the_story_says_where_the_fund_had_it_from() -> None:
+    given: dict[str, Any] = {"bad_debt_usd": 3e6, "paid_usd": {"fund": 2.5e6, "adl": 0.5e6}, "fund_start_usd": 2e6}
+    told = story(some_facts(**given, fund_income_usd=6e5))
+    assert "The fund began with 2 million USD and took in 600,000 USD on the way, mostly" in " ".join(told.paid)
+    for income in (1e3, -5e5):
+        assert "The fund began" not in " ".join(story(some_facts(**given, fund_income_usd=income)).paid)
+
+
 def test_facts_count_what_the_tables_hold() -> None:
     result = synthetic_result()
     found = facts(result)
     closed = result.liquidations
     forced, adl = closed[closed["kind"] != "adl"], closed[closed["kind"] == "adl"]
+    assert found.traders == found.population["trader"]
     assert found.n_failed == closed["account"].nunique() > found.on_book == forced["account"].nunique()
     assert found.sold_usd + found.bought_usd == pytest.approx(forced["notional_usd"].sum())
     assert found.adl_usd == pytest.approx(adl["notional_usd"].sum())

@@ -19,7 +19,7 @@ from market.kernels.rules.liquidation_price import (
 )
 from market.kernels.rules.portion import portion_to_close
 from market.kernels.rules.rates import requirement
-from market.margin import bankruptcy_price, liquidation_price
+from market.margin.prices import bankruptcy_price, liquidation_price
 from tests.engine_worlds import PERP, changed, engine
 
 PERP_B = changed(PERP, tiers=(Tier(initial=0.1, maintenance=0.05),))
@@ -80,7 +80,7 @@ def test_the_engine_finds_the_price_that_the_formula_gives(lots: int) -> None:
     surplus = 1_000.0 + unrealised_profit(-0.09, 9_000.0, 10_000.0)
     held = surplus - requirement(900.0, 0.05, 0.0, 0.0) + tier_deductions(floors, rates)[1]
     for find, rate, left in ((liquidation_price, 0.08, held), (bankruptcy_price, 0.0, surplus)):
-        found = find(state.ledger, state.instruments, state.assets, state.tiers, account=account, book=0)
+        found = find(state.ledger, state.instruments, state.assets, state.margin, account=account, book=0)
         assert found == pytest.approx(linear_liquidation_price(left, lots / 1_000, 10_000.0, rate), abs=1e-6)
 
 

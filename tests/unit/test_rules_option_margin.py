@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from market.kernels.rules import contingencies, discounts, option_margin, portfolio_auction, risk_array, vol_shocks
+from market.kernels.rules import (
+    contingencies,
+    expiry_discounts,
+    option_margin,
+    portfolio_auction,
+    risk_array,
+    vol_shocks,
+)
 
 modest = settings(deadline=None, derandomize=True, max_examples=60)
 SHARES = st.floats(0.0, 1.0)
@@ -28,6 +35,17 @@ def test_short_put_initial_is_never_below_maintenance() -> None:
     assert option_margin.short_put_initial(1000.0, 4000.0, 3000.0, 0.15, 0.1, maintenance, 1.05) == pytest.approx(
         3386.25
     )
+
+
+def test_deribit_standard_by_hand_in_coin() -> None:
+    # In coin the spot is 1 and strikes are shares of it. Call 5 % out of the money, mark 0.01: 0.15 - 0.05 + 0.01.
+    assert option_margin.short_call_initial(1.0, 1.05, 0.01, 0.15, 0.1) == pytest.approx(0.11)
+    assert option_margin.short_call_initial(1.0, 1.30, 0.01, 0.15, 0.1) == pytest.approx(0.11)
+    assert option_margin.short_call_maintenance(1.0, 0.01, 0.075) == pytest.approx(0.085)
+    # Put at the money, mark 0.04: max(0.15 + 0.04, 0.075 + 0.04).
+    maintenance = option_margin.short_put_maintenance(1.0, 0.04, 0.075, 0.075)
+    assert maintenance == pytest.approx(0.115)
+    assert option_margin.short_put_initial(1.0, 1.0, 0.04, 0.15, 0.1, maintenance, 1.0) == pytest.approx(0.19)
 
 
 @modest
@@ -158,8 +176,8 @@ def test_skew_turns_about_the_forward_and_is_capped(moneyness: float, cap: float
 @modest
 @given(years=st.floats(0.0, 5.0), rate=st.floats(-0.1, 0.5))
 def test_discounts_hurt_the_holder(years: float, rate: float) -> None:
-    assert discounts.long_discount(0.95, years, rate, 1.0, 0.08) <= 0.95
-    short = discounts.short_discount(1.04, years, rate, 0.5, 0.08)
+    assert expiry_discounts.long_discount(0.95, years, rate, 1.0, 0.08) <= 0.95
+    short = expiry_discounts.short_discount(1.04, years, rate, 0.5, 0.08)
     assert 1.0 <= short <= math.exp(years * max(rate, 0.0)) * (1 + 1e-15)
-    assert discounts.settlement_share(900.0, 1800.0) == 0.5
-    assert discounts.settlement_share(-1.0, 1800.0) == 0.0
+    assert expiry_discounts.settlement_share(900.0, 1800.0) == 0.5
+    assert expiry_discounts.settlement_share(-1.0, 1800.0) == 0.0

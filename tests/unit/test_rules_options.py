@@ -73,6 +73,43 @@ def test_against_quantlib(is_call: bool, forward: float, ratio: float, vol: floa
     )
 
 
+@modest
+@given(
+    is_call=st.booleans(),
+    spot=PRICES,
+    ratio=RATIOS,
+    vol=VOLS,
+    days=st.integers(1, 1000),
+    rate=st.floats(0.0, 0.2),
+    dividend=st.floats(0.0, 0.1),
+)
+def test_black_scholes_is_black_on_the_forward(
+    is_call: bool, spot: float, ratio: float, vol: float, days: int, rate: float, dividend: float
+) -> None:
+    quantlib = pytest.importorskip("QuantLib", reason="QuantLib is absent; install the dev extra")
+    today, counter, years, strike = quantlib.Date(2, 1, 2026), quantlib.Actual365Fixed(), days / 365, spot * ratio
+    quantlib.Settings.instance().evaluationDate = today
+
+    def flat(level: float) -> object:
+        return quantlib.YieldTermStructureHandle(quantlib.FlatForward(today, level, counter))
+
+    process = quantlib.BlackScholesMertonProcess(
+        quantlib.QuoteHandle(quantlib.SimpleQuote(spot)),
+        flat(dividend),
+        flat(rate),
+        quantlib.BlackVolTermStructureHandle(quantlib.BlackConstantVol(today, quantlib.NullCalendar(), vol, counter)),
+    )
+    payoff = quantlib.PlainVanillaPayoff(quantlib.Option.Call if is_call else quantlib.Option.Put, strike)
+    other = quantlib.VanillaOption(payoff, quantlib.EuropeanExercise(today + days))
+    other.setPricingEngine(quantlib.AnalyticEuropeanEngine(process))
+    growth = math.exp((rate - dividend) * years)
+    price, delta, gamma, vega, _ = black_greeks(is_call, spot * growth, strike, vol, years, rate)
+    assert price == pytest.approx(other.NPV(), rel=1e-9, abs=1e-11 * spot)
+    assert delta * growth == pytest.approx(other.delta(), rel=1e-9, abs=1e-11)
+    assert gamma * growth**2 == pytest.approx(other.gamma(), rel=1e-9, abs=1e-11 / spot)
+    assert vega == pytest.approx(other.vega(), rel=1e-9, abs=1e-11 * spot)
+
+
 def _quantlib_theta(
     quantlib: object, is_call: bool, forward: float, strike: float, vol: float, years: float, rate: float
 ) -> float:

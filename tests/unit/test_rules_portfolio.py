@@ -17,10 +17,11 @@ from market.kernels.rules import risk_records as risk
 from market.kernels.rules.options import black_price
 from market.kernels.rules.scenario_units import expiry_groups, scenario_units
 from market.kernels.rules.tail_risk import scenario_quantile, scenario_shortfall
-from market.portfolio import (
+from market.margin.scenarios import (
     Shock,
     grid_scenarios,
     scenario_table,
+    scenario_terms,
     scratch,
     simulated_scenarios,
     span_scenarios,
@@ -38,24 +39,25 @@ class Table:
     def __init__(self, books: NDArray[np.void], rule: Any, shocks: list[Shock]) -> None:
         self.books, self.rule, self.shocks = books, rule, shocks
         self.scenarios, self.moves = scenario_table(shocks, n_underlyings=2)
+        self.terms = scenario_terms(self.scenarios)
         self.groups = np.zeros(3, risk.RISK_GROUP)
         expiry_groups(books, rule, self.groups)
         self.unit = unit_table(len(shocks), books.size)
         scenario_units(books, rule, self.scenarios, self.moves, self.unit)
-        self.held, self.work = scratch(n_books=books.size, n_groups=3, n_underlyings=2, n_strikes=N_STRIKES)
+        self.touched, self.work = scratch(n_scenarios=len(shocks), n_groups=3, n_underlyings=2, n_strikes=N_STRIKES)
 
     def loss(self, lots: list[int]) -> float:
-        terms = (np.array(lots), self.unit, self.books, self.groups, self.scenarios, self.rule)
-        return float(kernels.portfolio_loss(*terms, 2, self.held, self.work))
+        terms = (np.array(lots), self.unit, self.books, self.groups, self.terms, self.rule)
+        return float(kernels.portfolio_loss(*terms, self.touched, self.work))
 
     def requirement(self, lots: list[int]) -> float:
-        terms = (np.array(lots), self.unit, self.books, self.groups, self.scenarios, self.rule)
-        return float(kernels.portfolio_requirement(*terms, 2, N_STRIKES, self.held, self.work))
+        terms = (np.array(lots), self.unit, self.books, self.groups, self.terms, self.rule)
+        return float(kernels.portfolio_requirement(*terms, N_STRIKES, self.touched, self.work))
 
     def pnl(self, lots: list[int]) -> NDArray[np.float64]:
         out = np.zeros(len(self.shocks))
-        terms = (np.array(lots), self.unit, self.books, self.groups, self.scenarios)
-        kernels.portfolio_pnl(*terms, 2, self.held, self.work, out)
+        terms = (np.array(lots), self.unit, self.books, self.groups, self.terms)
+        kernels.portfolio_pnl(*terms, self.touched, self.work, out)
         return out
 
 
@@ -116,9 +118,8 @@ def test_the_kernel_equals_its_slow_twin(lots: list[int]) -> None:
     twin = [twin_pnl(now.books, now.rule, shock, lots) for shock in SHOCKS]
     size = 1e-12 * float(np.abs(now.unit).sum()) + 1e-9
     assert now.pnl(lots) == pytest.approx([sum(row.values()) for row in twin], abs=size)
-    basis = kernels.basis_contingency(
-        np.array(lots), now.unit, now.books, now.groups, len(SHOCKS), 2, now.held, now.work
-    )
+    terms = (np.array(lots), now.unit, now.books, now.groups, now.terms)
+    basis = kernels.basis_contingency(*terms, now.touched, now.work)
     assert basis >= 0.0
     # Every underlying at its own worst scenario loses at least what all lose in one; offset 1 counts the latter.
     together = max(basis, max(-sum(row.values()) for row in twin), 0.0)
@@ -156,8 +157,8 @@ def test_positions_give_what_their_lots_give() -> None:
     positions = np.zeros((4, 7), POSITION)
     positions["lots"] = np.random.Generator(np.random.Philox(3)).integers(-4, 5, (4, 7))
     out = np.zeros((4, 2))
-    terms = (positions, now.unit, now.books, now.groups, now.scenarios, now.rule)
-    kernels.portfolio_requirements(*terms, 2, N_STRIKES, now.held, now.work, out)
+    terms = (positions, now.unit, now.books, now.groups, now.terms, now.rule)
+    kernels.portfolio_requirements(*terms, N_STRIKES, now.touched, now.work, out)
     assert out[:, 0].tolist() == [now.requirement(row.tolist()) for row in positions["lots"]]
     assert out[:, 1] == pytest.approx(positions["lots"] @ now.unit[-1])
 
@@ -170,7 +171,8 @@ def test_simulated_scenarios_give_value_at_risk() -> None:
     scenario_units(now.books, now.rule, scenarios, moves, unit)
     pnl = np.zeros(400)
     lots = np.array([2, 0, -30, 0, 0, 0, 0])
-    kernels.portfolio_pnl(lots, unit, now.books, now.groups, scenarios, 2, now.held, now.work, pnl)
+    touched, work = scratch(n_scenarios=400, n_groups=3, n_underlyings=2, n_strikes=N_STRIKES)
+    kernels.portfolio_pnl(lots, unit, now.books, now.groups, scenario_terms(scenarios), touched, work, pnl)
     assert pnl == pytest.approx(np.expm1(draws) @ [2 * 1_000 * 60_000.0, -30 * 1_000 * 2_500.0], rel=1e-9, abs=1e-3)
     assert scenario_quantile(pnl.copy(), 0.99) == pytest.approx(-np.sort(pnl)[4])
     assert scenario_shortfall(pnl.copy(), 0.99) == pytest.approx(-np.sort(pnl)[:4].mean())

@@ -9,6 +9,7 @@ import numpy as np
 
 from experiments.venues.inputs import number, numbers, rows
 from experiments.venues.registry import adapter
+from market.kernels.records import NONE
 from market.kernels.rules.contingencies import (
     net_short,
     stacked_requirement,
@@ -40,7 +41,10 @@ def net_short_contingency(inputs: Inputs) -> dict[str, Any]:
     """Charge per net short option of a strike."""
     positions = rows(inputs, "positions")
     seen: dict[tuple[object, object], int] = {}
-    strikes = [seen.setdefault((row.get("expiry"), row.get("strike")), len(seen)) for row in positions]
+    strikes = [
+        seen.setdefault((row.get("expiry"), row["strike"]), len(seen)) if row.get("strike") is not None else NONE
+        for row in positions
+    ]
     sizes = np.array([number(row, "size") for row in positions], np.float64)
     short = net_short(np.array(strikes, np.int64), sizes, len(seen), np.zeros(len(seen)))
     return {"contingency": number(inputs, "per_unit") * short}

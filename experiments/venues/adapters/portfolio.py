@@ -12,11 +12,11 @@ from experiments.venues.inputs import number, rows
 from experiments.venues.registry import adapter
 from market.kernels.records import NONE
 from market.kernels.rules.contingencies import depeg_factor, doubt_charge
-from market.kernels.rules.time_discount import settlement_share
+from market.kernels.rules.expiry_discounts import settlement_share
 from market.kernels.rules.portfolio import portfolio_pnl, portfolio_requirement, portfolio_value
 from market.kernels.rules.risk_records import CALL, PUT, RISK_BOOK, RISK_GROUP, RISK_RULE
 from market.kernels.rules.scenario_units import expiry_groups, scenario_units
-from market.portfolio import Shock, scenario_table, scratch, unit_table
+from market.margin.scenarios import Shock, scenario_table, scenario_terms, scratch, unit_table
 
 Inputs = Mapping[str, Any]
 _RULE = {
@@ -67,13 +67,13 @@ def derive_pmrm2(inputs: Inputs) -> dict[str, Any]:
         unit = unit_table(len(shocks), books.size)
         scenario_units(books, rule, scenarios, moves, unit)
         n_strikes = int(books["strike_of"].max(initial=-1)) + 1
-        held, work = scratch(n_books=books.size, n_groups=n_groups, n_underlyings=1, n_strikes=n_strikes)
-        terms = (lots, unit, books, groups, scenarios)
-        required = portfolio_requirement(*terms, rule, 1, n_strikes, held, work)
+        touched, work = scratch(n_scenarios=len(shocks), n_groups=n_groups, n_underlyings=1, n_strikes=n_strikes)
+        terms = (lots, unit, books, groups, scenario_terms(scenarios))
+        required = portfolio_requirement(*terms, rule, n_strikes, touched, work)
         found["option_mtm"] = portfolio_value(lots, unit, len(shocks))
         found[name] = found["option_mtm"] + collateral + profit + cash - required
         found["scenario_pnl"] = np.zeros(len(shocks))
-        portfolio_pnl(*terms, 1, held, work, found["scenario_pnl"])
+        portfolio_pnl(*terms, touched, work, found["scenario_pnl"])
     return found
 
 

@@ -29,6 +29,7 @@ RISK_BOOK = np.dtype(
         ("seconds", f8),  # to expiry
         ("rate", f8),  # continuous interest rate to expiry
         ("per_lot", f8),  # USD quanta per lot and unit of price
+        ("gross_rate", f8),  # share of notional behind gross_charge, kept to follow prices
         ("gross_charge", f8),  # USD quanta per |lot|, whatever else is held; moves with the price
         ("short_charge", f8),  # USD quanta per lot net short of its strike; moves with the price
     ]
@@ -81,11 +82,14 @@ RISK_RULE = np.dtype(
         ("basis_down", f8),
         ("basis_add", f8),  # basis_factor = add + per_year x years
         ("basis_per_year", f8),
+        ("linear_multiple", f8),  # of the gross charges and
+        ("short_multiple", f8),  # short charges of the books: above 1 for initial margin
+        ("spot_offset", f8),  # 1: what is owned of an asset with a spot book stands in the scenarios like a position
+        ("concentration_start", f8),  # USD quanta of a position's value from which ...
+        ("concentration_rate", f8),  # ... this share of the rest is added
     ]
 )
 """A rule of portfolio margin, one row."""
 
 EXTRA_ROWS = 3
 """Rows of a unit table after its scenarios: basis up, basis down, and the value now."""
-WORK_ROWS = 7
-"""Rows of the scratch table of the portfolio kernels."""

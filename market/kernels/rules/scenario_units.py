@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from market.kernels.jit import kernel
-from market.kernels.rules.time_discount import long_discount, short_discount
+from market.kernels.rules.expiry_discounts import long_discount, short_discount
 from market.kernels.rules.options import SECONDS_PER_DAY, SECONDS_PER_YEAR, black_price
 from market.kernels.rules.risk_records import (
     CALL,

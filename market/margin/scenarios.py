@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.kernels.rules import risk_records as risk
-from market.kernels.rules.risk_records import EXTRA_ROWS, SCENARIO, WORK_ROWS
+from market.kernels.rules.risk_records import EXTRA_ROWS, SCENARIO
 
 VOL_RULES = {
     "none": risk.VOL_SAME,
@@ -91,14 +91,19 @@ def grid_scenarios(*, reach: float, points: int, vol: Sequence[str] = ("none",))
     return [Shock(spot=1.0 + move, vol=rule) for move in np.linspace(-reach, reach, points).tolist() for rule in vol]
 
 
+def scenario_terms(table: NDArray[np.void]) -> NDArray[np.float64]:
+    """float64[2, n_scenarios]: weight and adverse of SCENARIO records, as the portfolio kernels read them."""
+    return np.array([table["weight"], table["adverse"]], np.float64)
+
+
 def unit_table(n_scenarios: int, n_books: int) -> NDArray[np.float64]:
-    """Room for `scenario_units`: float64[n_scenarios + 3, n_books]."""
-    return np.zeros((n_scenarios + EXTRA_ROWS, n_books))
+    """Room for `scenario_units`: float64[n_scenarios + 3, n_books] in column-major order."""
+    return np.zeros((n_scenarios + EXTRA_ROWS, n_books), order="F")
 
 
 def scratch(
-    *, n_books: int, n_groups: int, n_underlyings: int, n_strikes: int
+    *, n_scenarios: int, n_groups: int, n_underlyings: int, n_strikes: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """(held, work) of the portfolio kernels."""
-    size = max(n_books, n_groups + n_underlyings, n_strikes, 1)
-    return np.zeros((2, max(n_books, 1)), np.int64), np.zeros((WORK_ROWS, size))
+    """(touched, work) of the portfolio kernels."""
+    slots = n_groups + n_underlyings
+    return np.zeros(slots, np.int64), np.zeros((slots + 1, max(n_scenarios + EXTRA_ROWS, n_strikes)))

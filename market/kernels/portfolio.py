@@ -1,0 +1,132 @@
+# ruff: noqa: ARG001, ARG005
+"""Portfolio margin inside the engine: requirement of one account, and what a further position would add to it.
+
+A world without portfolio accounts passes a `margin` tuple of two tables; the functions here are then compiled away.
+With them it has, after (modes, tiers): books RISK_BOOK[n_instruments], groups RISK_GROUP, terms float64[2, n], rules
+RISK_RULE[2] (maintenance, initial), unit float64[n + 3, n_instruments] of n scenarios, lots int64[n_instruments],
+touched and work (scratch of market/kernels/rules/portfolio.py), n_strikes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba.extending import overload
+
+from market.kernels.jit import kernel
+from market.kernels.records import MAINTENANCE, PPM, SPOT
+from market.kernels.rules.portfolio import gross_charges, portfolio_loss, short_charges
+from market.kernels.rules.risk_records import LINEAR
+
+PLAIN_TABLES = 2
+"""Length of the `margin` tuple of a world without portfolio accounts."""
+
+
+@kernel
+def _concentrated(lots, books, rule):
+    """USD quanta added for positions whose value is beyond what a market takes: rate x the part above the start."""
+    if rule.concentration_rate == 0.0:
+        return 0.0
+    total = 0.0
+    for book in range(lots.shape[0]):
+        value = abs(lots[book] * books[book].forward * books[book].per_lot)
+        total += max(0.0, value - rule.concentration_start) * rule.concentration_rate
+    return total
+
+
+@kernel
+def _needed(profile, books, groups, terms, rules, unit, lots, touched, work, n_strikes):
+    """USD quanta that the lots in `lots` need, rounded up."""
+    rule = rules[0 if profile == MAINTENANCE else 1]
+    needed = rule.factor * portfolio_loss(lots, unit, books, groups, terms, rule, touched, work)
+    needed += rule.linear_multiple * gross_charges(lots, books)
+    needed += rule.short_multiple * short_charges(lots, books, n_strikes, work)
+    return int(np.ceil(needed + _concentrated(lots, books, rule)))
+
+
+@kernel
+def _load(account, instruments, positions, cash, rules, lots):
+    """Write the account's lots into `lots`; a spot instrument's are those of its base asset, where they offset."""
+    for book in range(instruments.shape[0]):
+        lots[book] = positions[account, book].lots
+        if instruments[book].kind == SPOT and rules[0].spot_offset != 0.0:
+            lots[book] = cash[account, instruments[book].base] // instruments[book].lot_quanta
+
+
+def portfolio_needed(
+    account: Any, profile: Any, book: Any, extra: Any, instruments: Any, margin: Any, positions: Any, cash: Any
+) -> Any:
+    """USD quanta that a portfolio account needs with `extra` signed lots of `book` beside what it holds."""
+    raise NotImplementedError("compiled only")
+
+
+@overload(portfolio_needed)
+def _portfolio_needed(account, profile, book, extra, instruments, margin, positions, cash):  # type: ignore[no-untyped-def]
+    if len(margin.types) == PLAIN_TABLES:
+        return lambda account, profile, book, extra, instruments, margin, positions, cash: 0
+
+    def needed(account, profile, book, extra, instruments, margin, positions, cash):  # type: ignore[no-untyped-def]
+        _, _, books, groups, terms, rules, unit, lots, touched, work, n_strikes = margin
+        _load(account, instruments, positions, cash, rules, lots)
+        lots[book] += extra
+        return _needed(profile, books, groups, terms, rules, unit, lots, touched, work, n_strikes)
+
+    return needed
+
+
+def portfolio_exposure(account: Any, instruments: Any, assets: Any, margin: Any, positions: Any, cash: Any) -> Any:
+    """Bound on |change of equity - requirement| of a portfolio account per unit of relative price move, USD quanta.
+
+    Of positions only; that of the collateral's own value is added elsewhere. A linear position's gain in a scenario is
+    in proportion to its price, so a relative move r changes it by r x that gain at most, and the worst loss by no more
+    than the sum over positions of r x the largest gain or loss of each. Infinite with options: always assessed.
+    """
+    raise NotImplementedError("compiled only")
+
+
+@overload(portfolio_exposure)
+def _portfolio_exposure(account, instruments, assets, margin, positions, cash):  # type: ignore[no-untyped-def]
+    if len(margin.types) == PLAIN_TABLES:
+        return lambda account, instruments, assets, margin, positions, cash: 0.0
+
+    def exposure(account, instruments, assets, margin, positions, cash):  # type: ignore[no-untyped-def]
+        _, _, books, _, terms, rules, unit, lots, _, _, _ = margin
+        _load(account, instruments, positions, cash, rules, lots)
+        return _exposure(account, instruments, assets, terms.shape[1], books, rules[0], unit, lots, positions)
+
+    return exposure
+
+
+@kernel
+def _exposure(account, instruments, assets, n_scenarios, books, rule, unit, lots, positions):
+    total = 0.0
+    for book in range(lots.shape[0]):
+        if lots[book] == 0:
+            continue
+        if books[book].kind != LINEAR:
+            return np.inf
+        value = books[book].forward * books[book].per_lot
+        widest = 0.0
+        for scenario in range(n_scenarios):
+            widest = max(widest, abs(unit[scenario, book]))
+        needed = rule.factor * widest + (books[book].gross_rate + rule.concentration_rate) * value
+        quote = assets[instruments[book].quote]
+        # Equity moves with positions; with spot holdings it does elsewhere. Debts may weigh more than one for one.
+        own = value * max(1.0, quote.liability_weight / PPM) if positions[account, book].lots != 0 else 0.0
+        # Where the quote asset moves as well, by less than a tenth, value is the product of both.
+        total += abs(lots[book]) * (own + needed) * (1.0 if quote.fixed else 2.2)
+    return total
+
+
+@kernel
+def load_risk_books(books, instruments, assets):
+    """Take prices over into RISK_BOOK records of linear instruments: the mark, and USD quanta per lot and tick."""
+    for row in range(instruments.shape[0]):
+        instrument = instruments[row]
+        quote = assets[instrument.quote]
+        book = books[row]
+        if book.kind == LINEAR:
+            book.forward = instrument.mark
+            book.per_lot = instrument.tick_value * (quote.price * quote.multiplier / quote.divisor)
+            book.gross_charge = book.gross_rate * book.forward * book.per_lot
