@@ -94,8 +94,9 @@ def serve_round(world: World, keepers: Keepers, *, room: int, round_: int, clock
     scratch = world.scratch
     served: int = serve(
         world.claims, world.bids, n_bids, room, world.blocks, keepers.records, world.tick, round_, clock, after,
-        world.policy, world.events, scratch["rank"], scratch["key"], scratch["amounts"], scratch["book_marks"],
-        scratch["message"], scratch["handle"], world.forced_fills, *world.books.arrays,
-        world.ledger.cash, world.assets, world.margin, world.watch.touched, world.watch.touched_mark,
+        world.policy, scratch["limits"], world.windows, world.events, scratch["rank"], scratch["key"],
+        scratch["amounts"], scratch["book_marks"], scratch["message"], scratch["handle"], world.forced_fills,
+        *world.books.arrays, world.ledger.cash, world.assets, world.margin, world.watch.touched,
+        world.watch.touched_mark,
     )  # fmt: skip
     return served

@@ -51,23 +51,34 @@ from market.margin.requirement import LinearSize, RequirementRule, RootPremium, 
 from market.margin.rules import Margin
 from market.simulation import run
 from market.venue import (
+    BankruptcyPrice,
     BasisMark,
     CloseAll,
     CloseFactor,
+    DutchPrice,
+    FillablePrice,
+    FirstShare,
     FundingMark,
+    HealthPrice,
     IndexMark,
     LastMark,
     Liquidation,
+    MarkPrice,
     MedianMark,
     MidMark,
+    NoBackstop,
     NoFunding,
+    OraclePrice,
     OutsideMark,
+    Portion,
     PremiumFunding,
     SkewFunding,
     ToTarget,
     TwapMark,
+    VaultBackstop,
     Venue,
     Waterfall,
+    WindowCap,
 )
 from market.world import Inbox, World
 from tests.engine_worlds import Engine, changed, engine
@@ -168,8 +179,36 @@ venues = st.builds(
     ),
     liquidation=st.builds(
         Liquidation,
-        sizing=st.sampled_from([CloseAll(), CloseFactor(share=0.3), ToTarget(buffer=0.3)]),
-        ordering=st.sampled_from(["pro_rata", "largest_first", "most_liquid_first", "most_relief_first"]),
+        sizing=st.sampled_from(
+            [
+                CloseAll(),
+                CloseFactor(share=0.3),
+                CloseFactor(
+                    share=0.3, of="account", full_below_health=0.95, full_below_usd=500.0, least_left_usd=200.0
+                ),
+                ToTarget(buffer=0.3),
+                ToTarget(target_profile="target", debts="to_target"),
+                Portion(share=0.2, least_usd=300.0, most_usd=2_000.0),
+                FirstShare(share=0.2, above_usd=1_000.0, cooldown_seconds=3.0),
+                FirstShare(share=0.2, above_usd=1_000.0, cooldown_seconds=3.0, cooldown="full"),
+                WindowCap(window_seconds=2.0, scale_usd=1e6),
+            ]
+        ),
+        ordering=st.sampled_from(["pro_rata", "largest_first", "most_liquid_first", "most_relief_first", "drawn"]),
+        price=st.sampled_from(
+            [
+                MarkPrice(),
+                MarkPrice(),
+                OraclePrice(discount_bps=150.0),
+                OraclePrice(discount_bps=0.0, most_discount_bps=600.0, grace_seconds=1.0, growth_bps_per_second=100.0),
+                HealthPrice(),
+                DutchPrice(start=1.02, span_seconds=1.0, cut=0.98, longest_seconds=6.0),
+                DutchPrice(curve="two_speed", start=0.98, cut=0.8, span_seconds=4.0, slow_seconds=9.0),
+                FillablePrice(),
+                BankruptcyPrice(),
+                BankruptcyPrice(surplus="account"),
+            ]
+        ),
         slippage_limit_bps=st.sampled_from([30.0, 200.0, 3_000.0]),
         fee_bps=st.sampled_from([0.0, 100.0, 700.0]),
         fee_cap=st.sampled_from(["equity", "none"]),
@@ -182,6 +221,7 @@ venues = st.builds(
     waterfall=st.builds(
         Waterfall,
         insurance_fund_usd=st.sampled_from([0.0, 300.0, 1e6]),
+        backstop=st.sampled_from([NoBackstop(), NoBackstop(), VaultBackstop(below=0.8, capital_usd=2_000.0)]),
         adl=st.sampled_from(["queue", "pro_rata", "none"]),
         adl_severity=st.sampled_from([1.0, 0.37]),
         socialised_cap=st.sampled_from([1.0, 0.05, 0.0]),
