@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.recorded_accounts import RecordedAccounts
 from agents.strategy import Strategies, Strategy, StrategyCohort
 from experiments.accounts import read_accounts
 from experiments.prices import read_prices
@@ -26,6 +27,7 @@ from market.instruments import (
 )
 from market.kernels.marks import set_marks, set_references
 from market.kernels.records import (
+    CHOSEN_CROSS,
     CROWD_ACCOUNT,
     INSURANCE_FUND,
     LIQUIDATABLE,
@@ -34,7 +36,6 @@ from market.kernels.records import (
     REST_OF_MARKET,
 )
 from market.ledger import Ledger
-from market.margin.portfolio import ScenarioMargin
 from market.margin.tables import write_margin_rules
 from market.reference import ReferencePath, ReplayPrices
 from market.simulation import Cast, Rules
@@ -112,13 +113,49 @@ def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> 
     large_orders = tuple(agents.large_orders.values())
     everybody: tuple[Any, ...] = (*members, agents.keepers, agents.dealers, *large_orders, extra)
 
-    records, owned = instrument_records(assets, instruments, highest), asset_records(assets, instruments)
-    ledger = Ledger.with_room(
-        n_accounts=sum(member.accounts_needed(instruments=instruments) for member in everybody),
-        n_assets=len(assets),
-        n_instruments=len(instruments),
+    world = _world(scenario, everybody, path=path, highest=highest, streams=streams)
+    _start_prices(world)
+    fund = quanta(scenario.venue.waterfall.insurance_fund_usd, assets[settlement[0]])
+    world.ledger.deposit(INSURANCE_FUND, world.asset(settlement[0]), fund)
+    world.adopt(scenario.venue)
+    in_modes = isinstance(population, RecordedAccounts) and PORTFOLIO in population.modes
+    if scenario.venue.margin.mode == "portfolio" or in_modes:
+        world.use_portfolio_margin(scenario.venue.margin.portfolio)
+    cohorts = [member.join(world, assets=assets, instruments=instruments) for member in members]
+    keepers = agents.keepers.join(world, assets=assets, instruments=instruments)
+    oracles = agents.oracles.join(world, assets=assets, instruments=instruments)
+    if world.options is not None:
+        cohorts.append(agents.dealers.join(world, assets=assets, instruments=instruments))
+    # Last, so that the rows of all others are the same with and without them.
+    cohorts += [order.join(world, assets=assets, instruments=instruments) for order in large_orders]
+    own = extra.join(world, assets=assets, instruments=instruments)
+    if own.members:
+        cohorts.append(own)
+        notes.extend(extra.notes)
+    world.size_inboxes(total_messages(cohorts))
+    if scenario.venue.margin.mode == "portfolio":
+        _into_portfolio_mode(world)
+    world.link_owners()
+    _check_money(world)
+    if isinstance(scenario.population, AccountsFile):
+        notes.extend(_below_maintenance(world))
+    return Built(
+        world=world,
+        rules=Rules(venue=scenario.venue),
+        cast=Cast(oracles=(oracles,), cohorts=tuple(cohorts), keepers=(keepers,)),
+        strategies=own,
+        notes=tuple(notes),
     )
-    world = World(
+
+
+def _world(
+    scenario: Scenario, everybody: Sequence[Any], *, path: ReferencePath, highest: Mapping[str, float], streams: Streams
+) -> World:
+    """The world before anybody has joined."""
+    assets, instruments = scenario.assets, scenario.instruments
+    records, owned = instrument_records(assets, instruments, highest), asset_records(assets, instruments)
+    ledger = _ledger(scenario, everybody)
+    return World(
         tick_seconds=scenario.tick_seconds,
         asset_symbols=tuple(assets),
         instrument_symbols=tuple(instruments),
@@ -134,42 +171,22 @@ def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> 
         streams=streams,
         impact_per_quanta=_impact(scenario),
     )
-    _start_prices(world)
-    fund = quanta(scenario.venue.waterfall.insurance_fund_usd, assets[settlement[0]])
-    ledger.deposit(INSURANCE_FUND, world.asset(settlement[0]), fund)
-    world.adopt(scenario.venue)
-    cohorts = [member.join(world, assets=assets, instruments=instruments) for member in members]
-    keepers = agents.keepers.join(world, assets=assets, instruments=instruments)
-    oracles = agents.oracles.join(world, assets=assets, instruments=instruments)
-    if world.options is not None:
-        cohorts.append(agents.dealers.join(world, assets=assets, instruments=instruments))
-    # Last, so that the rows of all others are the same with and without them.
-    cohorts += [order.join(world, assets=assets, instruments=instruments) for order in large_orders]
-    own = extra.join(world, assets=assets, instruments=instruments)
-    if own.members:
-        cohorts.append(own)
-        notes.extend(extra.notes)
-    world.size_inboxes(total_messages(cohorts))
-    if scenario.venue.margin.mode == "portfolio":
-        _use_portfolio_margin(world, scenario.venue.margin.portfolio)
-    _check_money(world)
-    if isinstance(scenario.population, AccountsFile):
-        notes.extend(_below_maintenance(world))
-    return Built(
-        world=world,
-        rules=Rules(venue=scenario.venue),
-        cast=Cast(oracles=(oracles,), cohorts=tuple(cohorts), keepers=(keepers,)),
-        strategies=own,
-        notes=tuple(notes),
+
+
+def _ledger(scenario: Scenario, everybody: Sequence[Any]) -> Ledger:
+    needed = sum(member.accounts_needed(instruments=scenario.instruments) for member in everybody)
+    return Ledger.with_room(
+        n_accounts=needed + scenario.venue.waterfall.backstop.accounts,
+        n_assets=len(scenario.assets),
+        n_instruments=len(scenario.instruments),
     )
 
 
-def _use_portfolio_margin(world: World, rule: ScenarioMargin) -> None:
-    """Put every customer who is not confined to one instrument into portfolio mode."""
+def _into_portfolio_mode(world: World) -> None:
+    """Put every customer who has chosen no other mode and is not confined to one instrument into portfolio mode."""
     accounts = world.ledger.accounts
     customers = (accounts["flags"] & LIQUIDATABLE != 0) & (accounts["only_instrument"] == NONE)
-    accounts["mode"][customers] = PORTFOLIO
-    world.use_portfolio_margin(rule)
+    accounts["mode"][customers & (accounts["mode"] != CHOSEN_CROSS)] = PORTFOLIO
 
 
 def _below_maintenance(world: World) -> list[str]:

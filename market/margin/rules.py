@@ -9,6 +9,7 @@ from typing import Literal, TypeVar
 from market.margin.collateral import CollateralRule
 from market.margin.dynamics import HaircutDynamics, RateDynamics, StaticHaircuts, StaticRates
 from market.margin.options import OptionRequirement
+from market.margin.ownership import SubAccounts
 from market.margin.portfolio import ScenarioMargin
 from market.margin.requirement import RequirementRule
 from market.parameters import PositiveSeconds, Seconds, parameters
@@ -33,6 +34,8 @@ class Margin:
     """What options need by themselves, by instrument or base asset; "default" is for all others."""
     portfolio: ScenarioMargin = ScenarioMargin()
     """Scenarios and charges of accounts in portfolio mode."""
+    sub_accounts: SubAccounts = SubAccounts()
+    """What the accounts of one owner may do for one another."""
     haircuts: HaircutDynamics = StaticHaircuts()
     """Whether haircuts follow the market."""
     rates: RateDynamics = StaticRates()
