@@ -15,9 +15,12 @@ from pydantic import Field
 
 from agents.population import lot_usd, take_positions
 from market.greeks import unit_greeks
-from market.instruments import Asset, Instrument
+from market.instruments import USD_QUANTA, Asset, Instrument
+from market.kernels.margin import initial_excess
 from market.kernels.records import BUY, IOC, NONE, OPTION, OUTSIDE, REST_OF_MARKET, SELL, SPOT
 from market.kernels.rules.greeks import DELTA
+from market.margin.portfolio import ScenarioMargin
+from market.margin.risk import RiskTables
 from market.parameters import Bps, Count, PositiveSeconds, PositiveUsd, Ratio, Share, parameters
 from market.world import Inbox, World
 
@@ -48,6 +51,12 @@ class Dealers:
     """Hedges fill no further than this from the mark; the rest is tried again."""
     order_share: Annotated[float, Field(gt=0.0, le=1.0, json_schema_extra={"unit": "share"})] = 1.0
     """Part of what is to be hedged that one order asks for."""
+    risk_move: Share = 0.1
+    """Move of the price, either way and with volatility up or down, by whose worst loss they judge a book."""
+    price_of_risk: Ratio = 0.3
+    """What they want for taking a book over in an auction, per dollar that it adds to their worst loss ..."""
+    least_ask_bps: Bps = 10.0
+    """... but at least this of the value it stands for; both grow as their worst loss uses up their free margin."""
 
     def accounts_needed(self, *, instruments: Mapping[str, Instrument]) -> int:
         """One for each."""
@@ -98,6 +107,11 @@ class DealerCohort:
             [] if market is None else [(u, int(book)) for u, book in enumerate(market.leads) if book != NONE]
         )
         self._interval = max(1, world.ticks(parameters.hedge_seconds))
+        self._risk: RiskTables | None = None
+        if market is not None and len(accounts):
+            matrix = ScenarioMargin(price_range=parameters.risk_move, price_steps=2)
+            self._risk = RiskTables(matrix, world.instruments, market.books.copy())
+            market.bidders.append(self)
         self.most_messages = len(accounts) * len(self._leads)
 
     def deltas(self, world: World) -> tuple[Floats, Floats]:
@@ -108,15 +122,15 @@ class DealerCohort:
         market = world.options
         assert market is not None
         lots = world.ledger.positions["lots"][self.accounts].astype(np.float64)
-        unit = unit_greeks(market.books)[:, DELTA] / 1e6
+        unit = unit_greeks(market.books)[:, DELTA] / USD_QUANTA
         books, records = market.books, world.instruments
         option = records["kind"] == OPTION
         unit[(records["kind"] == SPOT) | (option & (records["expiry"] <= world.seconds))] = 0.0
-        stands_for = np.where(option, books["per_lot"] * (books["fixed"] + books["forward"]) / 1e6, 0.0)
+        stands_for = np.where(option, books["per_lot"] * (books["fixed"] + books["forward"]) / USD_QUANTA, 0.0)
         of = np.arange(len(market.underlyings))[:, None] == books["underlying"]
         net = (lots * unit) @ of.T
         assets = world.assets[market.underlyings]
-        value = assets["price"] * (assets["multiplier"] / assets["divisor"]) / 1e6
+        value = assets["price"] * (assets["multiplier"] / assets["divisor"]) / USD_QUANTA
         net += world.ledger.cash[self.accounts][:, market.underlyings] * value * (assets["is_settlement"] == 0)
         return np.asarray(net), np.asarray((np.abs(lots) * stands_for) @ of.T)
 
@@ -148,6 +162,34 @@ class DealerCohort:
             lots = self._wanted(world, book, self.parameters.order_share * net[:, underlying])
             for dealer in np.flatnonzero(beyond[:, underlying] & (lots != 0) & ~claimed).tolist():
                 self._send(world, inbox, int(self.accounts[dealer]), book, int(lots[dealer]))
+
+    def asks(self, world: World, lots: Integers) -> tuple[Integers, Floats]:
+        """What each wants to be paid for taking signed `lots` of every instrument at the marks, USD; inf: no bid.
+
+        (price of risk x what the lots add to the worst loss, at least the least ask) / (1 - worst loss with them / free
+        margin): the more of its free margin a dealer would use, the more it asks, and beyond it there is no bid.
+        """
+        assert self._risk is not None
+        assert world.options is not None
+        for name in ("forward", "fixed", "vol", "seconds", "per_lot"):
+            self._risk.books[name] = world.options.books[name]
+        self._risk.refresh(world.instruments, world.assets)
+        unit, n = self._risk.unit, len(self._risk.scenarios)
+        gain = (unit[:n] - unit[n + 2]) / USD_QUANTA
+        own = world.ledger.positions["lots"][self.accounts].astype(np.float64)
+        before = np.maximum(-(own @ gain.T), 0.0).max(axis=1)
+        after = np.maximum(-((own + lots) @ gain.T), 0.0).max(axis=1)
+        common = (world.instruments, world.assets, world.margin, world.ledger.positions, world.ledger.cash)
+        free = np.array([initial_excess(account, *common) for account in self.accounts.tolist()]) / USD_QUANTA
+        books = world.options.books
+        stands_for = float((np.abs(lots) * books["per_lot"] * (books["fixed"] + books["forward"])).sum()) / USD_QUANTA
+        wanted = np.maximum(
+            self.parameters.price_of_risk * (after - before), self.parameters.least_ask_bps * 1e-4 * stands_for
+        )
+        use = np.where(free > 0.0, after / np.maximum(free, 1e-9), np.inf)
+        claimed = world.ledger.accounts["claim"][self.accounts] != 0
+        able = (use < 1.0) & ~claimed
+        return self.accounts, np.where(able, wanted / np.maximum(1.0 - use, 1e-9), np.inf)
 
     def _send(self, world: World, inbox: Inbox, account: int, book: int, lots: int) -> None:
         record = world.instruments[book]

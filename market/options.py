@@ -20,6 +20,7 @@ from market.kernels.rules.risk_records import CALL, LINEAR, PUT, RISK_BOOK
 from market.kernels.rules.surface import SURFACE
 from market.margin.options import OptionRequirement
 from market.margin.rules import ANY
+from market.option_liquidation import OptionBidder
 from market.surface import ImpliedSurface
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class OptionMarket:
         self.leads = np.array([_lead(records, base) for base in self.underlyings])
         self.vega_bought = np.zeros(len(self.underlyings))
         """float64[n_underlyings]: USD per 1.00 of volatility that forced orders bought since surfaces last moved."""
+        self.bidders: list[OptionBidder] = []
+        """Who takes over the books of accounts that are liquidated."""
         self._rules = np.zeros(len(records), STANDARD)
         for book in np.flatnonzero(option):
             symbol, base = world.instrument_symbols[book], world.asset_symbols[records["base"][book]]

@@ -37,6 +37,7 @@ from market.marks import MidMark as MidMark
 from market.marks import OutsideMark as OutsideMark
 from market.marks import TwapMark as TwapMark
 from market.marks import basis_weight as basis_weight
+from market.option_liquidation import OptionBooks
 from market.parameters import Bps, PositiveCount, PositiveSeconds, PositiveUsd, Seconds, Share, Usd, parameters
 from market.sizing import CloseAll as CloseAll
 from market.sizing import CloseFactor as CloseFactor
@@ -144,6 +145,8 @@ class Liquidation:
     """Time from a mark to the forced trades it triggers."""
     calls_per_round: PositiveCount = 10
     """Liquidation calls that fit into the block space of one round; shared blocks have a capacity of their own."""
+    option_books: OptionBooks = OptionBooks()
+    """How accounts that hold options are closed."""
     conversion_loss_bps: Bps = 100.0
     """Lost when collateral is sold to the outside world instead of on a book."""
 

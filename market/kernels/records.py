@@ -353,8 +353,11 @@ POLICY = np.dtype(
     ]
 )
 
-FORCED_POSITION, FORCED_COLLATERAL, FORCED_ADL = range(3)
-"""What a liquidation event closed."""
+FORCED_POSITION, FORCED_COLLATERAL, FORCED_ADL, FORCED_AUCTION, FORCED_HEDGE = range(5)
+"""What a liquidation event did: positions or collateral sold on a book, deleveraged, sold to a dealer in an auction, or
+hedged on a book."""
+ON_BOOK = (FORCED_POSITION, FORCED_COLLATERAL, FORCED_HEDGE)
+"""Those that were orders on a book."""
 
 EVENT = np.dtype(
     [
@@ -368,7 +371,7 @@ EVENT = np.dtype(
         ("claim_tick", i4),
         ("lots", i8),
         ("value", i8),  # quote quanta
-        ("loss", i8),  # ADL: quote quanta the counterparty paid against the mark
+        ("loss", i8),  # quote quanta: ADL: what the counterparty paid against the mark; AUCTION: what the dealer got
         ("mark", i4),  # before the order
         ("touch_before", i4),  # best price on the side it took from
         ("touch_after", i4),
