@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from market.about import About as About
 from market.block_space import BlockSpace, OwnBlocks, SharedBlocks
 from market.breakers import Breakers
 from market.instruments import USD_QUANTA
@@ -186,6 +187,8 @@ class Waterfall:
 class Venue:
     """The rules of one venue."""
 
+    about: About = About()
+    """Whose rules they are, and what they leave out."""
     mark: MarkRule = MedianMark()
     """How the price that values positions is made."""
     funding: FundingRule = PremiumFunding()
