@@ -124,7 +124,7 @@ def hint(scenario: Scenario, *, run: Sequence[str], main: str) -> str | None:
 
 def _haircut(scenario: Scenario, symbol: str) -> tuple[str, float]:
     """The one key that sets an asset's haircut, and its value; 0 where the haircut is no single number."""
-    rule = scenario.venue.margin.collateral_of(symbol)
+    rule = scenario.venue.margin.collateral_of(symbol, settlement=scenario.assets[symbol].settlement)
     if rule is None:
         return f"assets.{symbol}.haircut", scenario.assets[symbol].haircut
     own = symbol if symbol in scenario.venue.margin.collateral else ANY

@@ -18,7 +18,7 @@ from market.breakers import Breakers
 from market.instruments import USD_QUANTA
 from market.kernels import records
 from market.kernels.records import POLICY, PPM
-from market.kernels.rules.funding import clamped_rate
+from market.kernels.rules.funding import clamped_rate, with_interest
 from market.margin.rules import Margin
 from market.marks import BasisMark as BasisMark
 from market.marks import FundingMark as FundingMark
@@ -72,6 +72,33 @@ class PremiumFunding:
 
 
 @parameters
+class InterestFunding:
+    """Premium of the impact price over the index, pulled towards a rate of interest (Binance, Bybit, Hyperliquid)."""
+
+    kind: Literal["interest"] = "interest"
+    """Name of the rule."""
+    interval_seconds: PositiveSeconds = 28_800.0
+    """How often the premium is sampled and paid."""
+    period_seconds: PositiveSeconds = 28_800.0
+    """Period over which a premium is paid in full."""
+    interest: Share = 0.0001
+    """Interest per period."""
+    band: Share = 0.0005
+    """A premium no further than this from the interest counts as the interest."""
+    clamp: Share = 0.0075
+    """Largest |rate| per period."""
+    impact_notional_usd: PositiveUsd = 10_000.0
+    """Size whose average execution price is the impact price."""
+    uses_premium, uses_skew = True, False
+
+    def rate(self, *, premium: float, skew: float) -> float:
+        """Rate per interval as a share of the mark; positive: longs pay."""
+        del skew
+        rate = float(clamped_rate(with_interest(premium, self.interest, self.band), self.clamp))
+        return rate * self.interval_seconds / self.period_seconds
+
+
+@parameters
 class SkewFunding:
     """Longs pay in proportion to how one-sided customers are (pool-backed perpetuals)."""
 
@@ -92,7 +119,7 @@ class SkewFunding:
         return self.rate_at_full_skew * skew * self.interval_seconds / self.period_seconds
 
 
-FundingRule = Annotated[NoFunding | PremiumFunding | SkewFunding, Field(discriminator="kind")]
+FundingRule = Annotated[NoFunding | PremiumFunding | InterestFunding | SkewFunding, Field(discriminator="kind")]
 
 
 @parameters
