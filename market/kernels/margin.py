@@ -383,7 +383,7 @@ def _position_exposure(book, lots, reach, instruments, assets, tiers):
     quote_reach = 0.0 if quote.fixed else reach
     highest = notional * (1.0 + reach) * (1.0 + quote_reach)
     rate = tiers[tier_of(instrument, int(highest) + 1, tiers)].maintenance
-    steepest = _rate(instrument, rate, abs(lots)) * (instrument.stress / PPM)
+    steepest = _rate(instrument, rate, instrument.maintenance_size_factor, abs(lots)) * (instrument.stress / PPM)
     # A debt created by the loss itself may weigh more than one for one.
     weight = max(PPM, quote.liability_weight) * (1.0 + quote_reach)
     if not quote.fixed:
