@@ -114,12 +114,7 @@ def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> 
     everybody: tuple[Any, ...] = (*members, agents.keepers, *large_orders, extra)
 
     records, owned = instrument_records(assets, instruments, highest), asset_records(assets, instruments)
-    ledger = Ledger.with_room(
-        n_accounts=sum(member.accounts_needed(instruments=instruments) for member in everybody)
-        + scenario.venue.waterfall.backstop.accounts,
-        n_assets=len(assets),
-        n_instruments=len(instruments),
-    )
+    ledger = _ledger(scenario, everybody)
     world = World(
         tick_seconds=scenario.tick_seconds,
         asset_symbols=tuple(assets),
@@ -165,6 +160,15 @@ def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> 
         cast=Cast(oracles=(oracles,), cohorts=tuple(cohorts), keepers=(keepers,)),
         strategies=own,
         notes=tuple(notes),
+    )
+
+
+def _ledger(scenario: Scenario, everybody: Sequence[Any]) -> Ledger:
+    needed = sum(member.accounts_needed(instruments=scenario.instruments) for member in everybody)
+    return Ledger.with_room(
+        n_accounts=needed + scenario.venue.waterfall.backstop.accounts,
+        n_assets=len(scenario.assets),
+        n_instruments=len(scenario.instruments),
     )
 
 
