@@ -77,8 +77,8 @@ class Recording:
     """Interval between samples of the margin-ratio distribution."""
 
 
-VENUE_TABLES = (("venue",), ("agents", "oracles"), ("agents", "keepers"))
-"""What the file of a venue may hold: its rules, the prices it reads, and who closes accounts for it."""
+VENUE_TABLES = (("venue",), ("agents", "oracles"))
+"""What the file of a venue may hold: its rules, and where its prices come from."""
 
 _OF_A_VENUE = (
     ("about",),

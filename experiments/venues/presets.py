@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from agents.keeper import Keepers
 from agents.oracle import Oracles
 from experiments import config, library
 from experiments.fields import plain
@@ -19,8 +18,6 @@ HEADER = ("venue", "as of", "margin", "rules", "leaves out")
 class VenueAgents:
     """Who works for a venue."""
 
-    keepers: Keepers = Keepers()
-    """Who closes accounts for it."""
     oracles: Oracles = Oracles()
     """Where its prices come from."""
 
