@@ -155,7 +155,7 @@ def test_who_would_have_failed_anyway(failed: int, dragged: int, said: str) -> N
 
 
 def test_what_moving_margin_rules_called_is_told_and_listed_with_its_unit() -> None:
-    moved = {"margin_called_by_rules_usd": 1_810_062.4, "broken_by_rules_account_count": 61}
+    moved: dict[str, Any] = {"margin_called_by_rules_usd": 1_810_062.4, "broken_by_rules_account_count": 61}
     printed = words(summary.text(synthetic_result(**moved), io.StringIO()))
     assert "called 1.81 million USD of margin by themselves" in printed
     assert "took 61 accounts below maintenance" in printed
