@@ -162,6 +162,13 @@ def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> 
     )
 
 
+def opening_prices(scenario: Scenario, *, seed: int) -> dict[str, float]:
+    """USD by asset: the reference prices that a scenario starts with. Raises InputError when there are none."""
+    path, _ = _reference(scenario, _streams(seed), [])
+    row = WholePath(path, scenario.assets).row(0)
+    return dict(zip(scenario.assets, map(float, row), strict=True))
+
+
 def _use_portfolio_margin(world: World, rule: ScenarioMargin) -> None:
     """Put every customer who is not confined to one instrument into portfolio mode."""
     accounts = world.ledger.accounts

@@ -18,7 +18,8 @@ from agents.oracle import Oracles
 from agents.trader import Traders
 from experiments import config, library
 from experiments.config import Override
-from experiments.toml_tree import Reset
+from experiments.toml_tree import Reset, parse
+from market.errors import InputError
 from market.instruments import Asset, Instrument
 from market.parameters import PositiveHours, PositiveSeconds, Share, parameters
 from market.reference import AnchoredPath, ModelPrices
@@ -118,10 +119,25 @@ class Scenario:
         return max(1, round(self.hours * 3600.0 / self.tick_seconds))
 
     @classmethod
-    def load(cls, name: str | Path, *, overrides: Sequence[str | Override] = ()) -> Scenario:
-        """Read an embedded scenario by name or a TOML file by path; `overrides` are "key.path=value" texts.
+    def load(
+        cls, name: str | Path, *, venue: str | Path | None = None, overrides: Sequence[str | Override] = ()
+    ) -> Scenario:
+        """Read an embedded scenario by name or a TOML file by path.
 
-        Raises InputError with one line for every problem.
+        `venue` names a TOML file whose [venue] table is laid over the scenario's; `overrides` are "key.path=value"
+        texts. Raises InputError with one line for every problem.
         """
-        scenario, _ = config.load(cls, library.find(name), overrides=overrides)
-        return scenario
+        return load(name, venue=venue, overrides=overrides)[0]
+
+
+def load(
+    name: str | Path, *, venue: str | Path | None = None, overrides: Sequence[str | Override] = ()
+) -> tuple[Scenario, dict[str, str]]:
+    """The same with the provenance of every value."""
+    layer: list[str | Override] = []
+    if venue is not None:
+        table = parse(library.find(venue).read_text(encoding="utf-8"), file=str(venue)).plain()
+        if set(table) != {"venue"}:
+            raise InputError(f"{venue}: expected one table, [venue]")
+        layer.append(Override(("venue",), table["venue"], f"--venue {venue}"))
+    return config.load(Scenario, library.find(name), overrides=[*layer, *overrides])
