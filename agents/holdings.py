@@ -43,6 +43,8 @@ class Holdings:
     held: NDArray[np.bool_]
     isolated: NDArray[np.bool_]
     """bool[n]: each position has an account and margin of its own, beside a wallet"""
+    sub_accounts: NDArray[np.bool_]
+    """bool[n]: whether those accounts may trade any instrument"""
     equity: Floats
     """float64[n]: USD, all accounts of the trader together"""
     margin: Floats
@@ -112,6 +114,7 @@ def draw_holdings(traders: Traders, world: World, instruments: Mapping[str, Inst
     return Holdings(
         held=held,
         isolated=isolated,
+        sub_accounts=_among(n, traders.sub_account_share),
         equity=equity,
         margin=margin,
         books=books,
@@ -134,9 +137,14 @@ def _backing(world: World, asset: Integers, worth: Floats) -> Floats:
     return np.minimum(counted, exact / USD_QUANTA)
 
 
+def _among(n: int, share: float) -> NDArray[np.bool_]:
+    """bool[n]: who belongs to a share of the population, spread evenly, the same for every seed."""
+    return np.asarray((0.5 + np.arange(1, n + 1) * _THIRD) % 1.0 < share)
+
+
 def _signs(traders: Traders, sign: Integers, m: int) -> Integers:
     """int64[n, m]: the side of every position; the hedged take the other side of every second instrument."""
-    hedged = (0.5 + np.arange(1, traders.count + 1) * _THIRD) % 1.0 < traders.hedged_share
+    hedged = _among(traders.count, traders.hedged_share)
     other = hedged[:, None] & (np.arange(m) % 2 == 1)
     return np.where(other, -sign[:, None], sign[:, None])
 

@@ -123,8 +123,9 @@ class KeeperCohort:
         self._stream = world.streams.stream("keepers", width=2 * count)
         self._own = (records, traits, outages, shortlist, profits, world.claims)
         self._market = (
-            world.bids, world.blocks, world.policy, world.instruments, world.assets, world.ledger.positions,
-            world.ledger.cash, world.books.levels, world.books.occupied,
+            world.bids, world.blocks, world.policy, world.scratch["limits"], world.windows, world.instruments,
+            world.assets, world.margin, world.ledger.positions, world.ledger.cash, world.books.levels,
+            world.books.occupied,
         )  # fmt: skip
         self._tick = -1
 

@@ -22,6 +22,8 @@ class RecordedAccounts:
     """Accounts by number, symbols already translated: what `experiments.accounts.read_accounts` returns."""
 
     names: tuple[str, ...]
+    modes: Integers
+    """int64[number of accounts]: CROSS where the file says nothing, else CHOSEN_CROSS or PORTFOLIO"""
     balance_accounts: Integers
     """int64[number of balances]: account, counted from 0"""
     balance_assets: Integers
@@ -51,8 +53,11 @@ class RecordedAccounts:
         """
         del assets, instruments
         first = len(world.ledger.names)
+        owners: dict[str, int] = {}
         for name in self.names:
-            world.ledger.open(name, role="trader")
+            owner = name.partition("/")[0]
+            owners.setdefault(owner, world.ledger.open(name, role="trader", owner=owners.get(owner)))
+        world.ledger.accounts["mode"][first : first + len(self.names)] = self.modes
         deposit(
             world,
             accounts=first + self.balance_accounts,

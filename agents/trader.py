@@ -89,6 +89,8 @@ class Traders:
     """Part of the population with isolated margin: each position has its own account, beside a wallet."""
     hedged_share: Share = 0.0
     """Part of the population that holds every second of its positions the other way round."""
+    sub_account_share: Share = 0.0
+    """Part of those whose accounts are sub-accounts instead: not confined to the instrument they start with."""
     wallet_share: Share = 0.3
     """Part of their equity that stays in the wallet, from which they can top up."""
     entry_spread: Ratio = 0.03
@@ -194,7 +196,7 @@ def _open_accounts(holdings: Holdings, world: World) -> Integers:
         wallet = ledger.open(f"{name}/wallet", role="wallet")
         for book in books[:held]:
             ledger.open(f"{name}/{symbols[book]}", role="trader", owner=wallet)
-    alone = holdings.held & holdings.isolated[:, None]
+    alone = holdings.held & (holdings.isolated & ~holdings.sub_accounts)[:, None]
     ledger.accounts["only_instrument"][accounts[:, 1:][alone]] = holdings.books[alone]
     return accounts
 
@@ -239,7 +241,8 @@ class _Cast:
         notional = np.abs(holdings.lots) * lot_usd(world)[holdings.books] * holdings.held
         traders = np.zeros(len(person), TRADER)
         traders["account"] = accounts[person, 1 + place]
-        traders["payer"] = np.where(isolated, accounts[person, 0], OUTSIDE)
+        from_wallet = isolated & (world.sub_accounts.transfers != "none")
+        traders["payer"] = np.where(from_wallet, accounts[person, 0], OUTSIDE)
         bounds = np.cumsum([parameters.target_leverage_share, parameters.trend_share, parameters.stop_loss_share])
         kinds = np.array([TARGET_LEVERAGE, TREND, STOP_LOSS, HOLD])
         traders["behaviour"] = kinds[np.searchsorted(bounds, self.uniforms[person, 0], side="right")]

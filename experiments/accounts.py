@@ -1,8 +1,9 @@
-"""Reading a recorded book of accounts: CSV or Parquet with `account, asset|instrument, quantity[, entry_price]`.
+"""Reading a recorded book of accounts: CSV or Parquet with `account, asset|instrument, quantity[, entry_price, mode]`.
 
 A row is a balance when its symbol is an asset and a position when it is a perpetual. Quantities are in units of the
-asset or the instrument's base; a position is signed, and so is a settlement balance (a debt). What is finer than a lot
-or a quantum is cut off toward zero and reported. Anything that cannot be used is an `InputError` that names the first
+asset or the instrument's base; a position is signed, and so is a settlement balance (a debt). Accounts named
+`owner/name` are sub-accounts of one owner; `mode` is cross or portfolio. What is finer than a lot or a quantum is cut
+off toward zero and reported. Anything that cannot be used is an `InputError` that names the first
 offending row, counted as in the file: lines for CSV, from 1 for Parquet.
 """
 
@@ -21,11 +22,12 @@ from agents.recorded_accounts import RecordedAccounts
 from experiments.toml_tree import suggest
 from market.errors import InputError
 from market.instruments import LARGEST_MONEY, Asset, Instrument
-from market.kernels.records import SYSTEM_NAMES
+from market.kernels.records import CHOSEN_CROSS, PORTFOLIO, SYSTEM_NAMES
 
 SYMBOL_COLUMNS = ("asset", "instrument")
-COLUMNS = ("account", *SYMBOL_COLUMNS, "quantity", "entry_price")
-_VALID_COLUMNS = "columns account, asset or instrument, quantity and, if known, entry_price"
+COLUMNS = ("account", *SYMBOL_COLUMNS, "quantity", "entry_price", "mode")
+_VALID_COLUMNS = "columns account, asset or instrument, quantity and, if known, entry_price and mode"
+_MODES = {"cross": CHOSEN_CROSS, "portfolio": PORTFOLIO}
 _AGENTS = r"keeper-\d+|large_order-\d+|(?:arbitrageur|market_maker)-.+-\d+"
 """Names that the simulator gives to agents."""
 _ROUNDING = 1e-9
@@ -48,6 +50,7 @@ def read_accounts(
     lots, cut_lots = _whole(positions, path, {symbol: item.lot_size for symbol, item in instruments.items()})
     return RecordedAccounts(
         names=tuple(str(name) for name in names),
+        modes=_modes(table, path, len(names)),
         balance_accounts=_integers(balances["number"]),
         balance_assets=_rows(balances, list(assets)),
         balance_quanta=quanta,
@@ -57,6 +60,26 @@ def read_accounts(
         entry_prices=_floats(positions["entry_price"]),
         notes=_notes(path, n_accounts=len(names), n_positions=len(lots), cut=(cut_quanta, cut_lots), ignored=ignored),
     )
+
+
+def _modes(table: pd.DataFrame, path: Path, count: int) -> Integers:
+    """Margin mode of every account: what its rows say, and they must not disagree; CROSS where none says anything."""
+    modes = np.zeros(count, np.int64)
+    if "mode" not in table.columns:
+        return modes
+    said = table[table["mode"].notna()]
+    words = said["mode"].astype(str).str.strip()
+    unknown = ~words.isin(list(_MODES))
+    if unknown.any():
+        what = f"is {words[unknown].iloc[0]!r}"
+        raise _row_error(said[unknown], path, column="mode", what=what, valid=f"{' or '.join(_MODES)}, or nothing")
+    codes = _integers(words.map(_MODES))
+    numbers = _integers(said["number"])
+    modes[numbers] = codes
+    if (modes[numbers] != codes).any():
+        other = said[modes[numbers] != codes]
+        raise _row_error(other, path, column="mode", what="differs from another row of the account", valid="one mode")
+    return modes
 
 
 def _notes(

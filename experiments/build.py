@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.recorded_accounts import RecordedAccounts
 from agents.strategy import Strategies, Strategy, StrategyCohort
 from experiments.accounts import read_accounts
 from experiments.prices import read_prices
@@ -26,6 +27,7 @@ from market.instruments import (
 )
 from market.kernels.marks import set_marks, set_references
 from market.kernels.records import (
+    CHOSEN_CROSS,
     CROWD_ACCOUNT,
     INSURANCE_FUND,
     LIQUIDATABLE,
@@ -34,7 +36,6 @@ from market.kernels.records import (
     REST_OF_MARKET,
 )
 from market.ledger import Ledger
-from market.margin.portfolio import ScenarioMargin
 from market.margin.tables import write_margin_rules
 from market.reference import ReferencePath, ReplayPrices
 from market.simulation import Cast, Rules
@@ -114,7 +115,8 @@ def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> 
 
     records, owned = instrument_records(assets, instruments, highest), asset_records(assets, instruments)
     ledger = Ledger.with_room(
-        n_accounts=sum(member.accounts_needed(instruments=instruments) for member in everybody),
+        n_accounts=sum(member.accounts_needed(instruments=instruments) for member in everybody)
+        + scenario.venue.waterfall.backstop.accounts,
         n_assets=len(assets),
         n_instruments=len(instruments),
     )
@@ -138,6 +140,9 @@ def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> 
     fund = quanta(scenario.venue.waterfall.insurance_fund_usd, assets[settlement[0]])
     ledger.deposit(INSURANCE_FUND, world.asset(settlement[0]), fund)
     world.adopt(scenario.venue)
+    in_modes = isinstance(population, RecordedAccounts) and PORTFOLIO in population.modes
+    if scenario.venue.margin.mode == "portfolio" or in_modes:
+        world.use_portfolio_margin(scenario.venue.margin.portfolio)
     cohorts = [member.join(world, assets=assets, instruments=instruments) for member in members]
     keepers = agents.keepers.join(world, assets=assets, instruments=instruments)
     oracles = agents.oracles.join(world, assets=assets, instruments=instruments)
@@ -149,7 +154,8 @@ def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> 
         notes.extend(extra.notes)
     world.size_inboxes(total_messages(cohorts))
     if scenario.venue.margin.mode == "portfolio":
-        _use_portfolio_margin(world, scenario.venue.margin.portfolio)
+        _into_portfolio_mode(world)
+    world.link_owners()
     _check_money(world)
     if isinstance(scenario.population, AccountsFile):
         notes.extend(_below_maintenance(world))
@@ -169,12 +175,11 @@ def opening_prices(scenario: Scenario, *, seed: int) -> dict[str, float]:
     return dict(zip(scenario.assets, map(float, row), strict=True))
 
 
-def _use_portfolio_margin(world: World, rule: ScenarioMargin) -> None:
-    """Put every customer who is not confined to one instrument into portfolio mode."""
+def _into_portfolio_mode(world: World) -> None:
+    """Put every customer who has chosen no other mode and is not confined to one instrument into portfolio mode."""
     accounts = world.ledger.accounts
     customers = (accounts["flags"] & LIQUIDATABLE != 0) & (accounts["only_instrument"] == NONE)
-    accounts["mode"][customers] = PORTFOLIO
-    world.use_portfolio_margin(rule)
+    accounts["mode"][customers & (accounts["mode"] != CHOSEN_CROSS)] = PORTFOLIO
 
 
 def _below_maintenance(world: World) -> list[str]:

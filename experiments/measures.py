@@ -15,7 +15,7 @@ from experiments.latency import latency_kpis
 from experiments.liquidity import profit_usd, recovery_seconds
 from experiments.recorder import DEPTH_BPS
 from market.instruments import USD_QUANTA
-from market.kernels.records import FORCED_ADL, INSURANCE_FUND, SYSTEM_ACCOUNTS
+from market.kernels.records import FORCED_ADL, INSURANCE_FUND, NONE, SYSTEM_ACCOUNTS
 from market.world import World
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def _losses(trace: Trace) -> Kpis:
     equity = world.ledger.assess(world.instruments, world.assets, world.margin)[SYSTEM_ACCOUNTS:, 1]
     still_open = -int(equity[equity < 0].sum())
     events = world.events[: world.n_events]
-    adl = events["kind"] == FORCED_ADL
+    adl = (events["kind"] == FORCED_ADL) & (events["keeper"] != world.backstop)
     usd = quote_usd(world)[events["book"]]
     return {
         "bad_debt_usd": (int(losses["bad_debt"].sum()) + still_open) / USD_QUANTA,
@@ -155,6 +155,23 @@ def _losses(trace: Trace) -> Kpis:
         "adl_notional_usd": float((events["value"] * usd)[adl].sum()),
         "adl_account_count": len(np.unique(events["keeper"][adl])),
         "socialised_loss_usd": parts["socialised"] / USD_QUANTA,
+        **_backstop(trace),
+    }
+
+
+def _backstop(trace: Trace) -> Kpis:
+    """What a backstop took over, at the marks, and the change of its net equity; nothing where there is none."""
+    world = trace.built.world
+    vault = world.backstop
+    if vault == NONE:
+        return {}
+    events = world.events[: world.n_events]
+    taken = events[(events["kind"] == FORCED_ADL) & (events["keeper"] == vault)]
+    equity = world.ledger.assess(world.instruments, world.assets, world.margin)[vault, 1]
+    return {
+        "backstop_notional_usd": float((taken["value"] * quote_usd(world)[taken["book"]]).sum()),
+        "backstop_account_count": len(np.unique(taken["account"])),
+        "backstop_profit_usd": (int(equity) - int(trace.opening.assessment[vault, 1])) / USD_QUANTA,
     }
 
 

@@ -47,7 +47,10 @@ def liquidate(world: World, venue: Venue, keepers: Sequence[Keepers]) -> None:
 def close_claims(world: World, venue: Venue, keepers: Sequence[Keepers], *, clock: int, rounds: range) -> int:
     """One round: open claims, and let keepers close what they win and breakers allow; return the calls that did."""
     round_ = clock - rounds.start
-    if open_claims(world, round_=round_, clock=clock) == 0 or not venue.liquidation.enabled:
+    claims = open_claims(world, round_=round_, clock=clock)
+    if claims and world.ownership is not None and world.ownership.rule.transfers == "automatic":
+        claims = world.ownership.cure(world)
+    if claims == 0 or not venue.liquidation.enabled:
         return 0
     if world.breakers is not None and world.breakers.hold(world) == world.n_claims:
         return 0
@@ -91,8 +94,9 @@ def serve_round(world: World, keepers: Keepers, *, room: int, round_: int, clock
     scratch = world.scratch
     served: int = serve(
         world.claims, world.bids, n_bids, room, world.blocks, keepers.records, world.tick, round_, clock, after,
-        world.policy, world.events, scratch["rank"], scratch["key"], scratch["amounts"], scratch["book_marks"],
-        scratch["message"], scratch["handle"], world.forced_fills, *world.books.arrays,
-        world.ledger.cash, world.assets, world.margin, world.watch.touched, world.watch.touched_mark,
+        world.policy, scratch["limits"], world.windows, world.events, scratch["rank"], scratch["key"],
+        scratch["amounts"], scratch["book_marks"], scratch["message"], scratch["handle"], world.forced_fills,
+        *world.books.arrays, world.ledger.cash, world.assets, world.margin, world.watch.touched,
+        world.watch.touched_mark,
     )  # fmt: skip
     return served

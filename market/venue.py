@@ -14,6 +14,13 @@ from pydantic import Field
 
 from market.block_space import BlockSpace, OwnBlocks, SharedBlocks
 from market.breakers import Breakers
+from market.forced_prices import BankruptcyPrice as BankruptcyPrice
+from market.forced_prices import DutchPrice as DutchPrice
+from market.forced_prices import FillablePrice as FillablePrice
+from market.forced_prices import ForcedPrice as ForcedPrice
+from market.forced_prices import HealthPrice as HealthPrice
+from market.forced_prices import MarkPrice as MarkPrice
+from market.forced_prices import OraclePrice as OraclePrice
 from market.instruments import USD_QUANTA
 from market.kernels import records
 from market.kernels.records import POLICY, PPM
@@ -30,6 +37,13 @@ from market.marks import OutsideMark as OutsideMark
 from market.marks import TwapMark as TwapMark
 from market.marks import basis_weight as basis_weight
 from market.parameters import Bps, PositiveCount, PositiveSeconds, PositiveUsd, Share, Usd, parameters
+from market.sizing import CloseAll as CloseAll
+from market.sizing import CloseFactor as CloseFactor
+from market.sizing import FirstShare as FirstShare
+from market.sizing import Portion as Portion
+from market.sizing import Sizing as Sizing
+from market.sizing import ToTarget as ToTarget
+from market.sizing import WindowCap as WindowCap
 
 
 @parameters
@@ -94,44 +108,7 @@ class SkewFunding:
 FundingRule = Annotated[NoFunding | PremiumFunding | SkewFunding, Field(discriminator="kind")]
 
 
-@parameters
-class CloseAll:
-    """Close the whole account in one call."""
-
-    kind: Literal["full"] = "full"
-    """Name of the rule."""
-    code = records.CLOSE_ALL
-    share = 1.0
-    buffer = 0.0
-
-
-@parameters
-class CloseFactor:
-    """Close at most a share of the account's notional per call."""
-
-    kind: Literal["close_factor"] = "close_factor"
-    """Name of the rule."""
-    share: Share = 0.5
-    """Largest share of the notional, or without positions of each debt, closed per call."""
-    code = records.CLOSE_FACTOR
-    buffer = 0.0
-
-
-@parameters
-class ToTarget:
-    """Close just enough to bring margin excess back to a target; debts without positions are repaid in full."""
-
-    kind: Literal["to_target"] = "to_target"
-    """Name of the rule."""
-    buffer: Share = 0.2
-    """Target excess as a share of the maintenance margin that is left."""
-    code = records.TO_TARGET
-    share = 1.0
-
-
-Sizing = Annotated[CloseAll | CloseFactor | ToTarget, Field(discriminator="kind")]
-
-_ORDERINGS = ("pro_rata", "largest_first", "most_liquid_first", "most_relief_first")
+_ORDERINGS = ("pro_rata", "largest_first", "most_liquid_first", "most_relief_first", "drawn")
 _FEE_CAPS = ("equity", "none")
 _ADL_RANKS = ("profit", "price")
 
@@ -144,10 +121,13 @@ class Liquidation:
     """Off: claims open but nobody is closed; the twin that amplification compares with."""
     sizing: Sizing = CloseAll()
     """How much one call closes."""
-    ordering: Literal["pro_rata", "largest_first", "most_liquid_first", "most_relief_first"] = "pro_rata"
-    """Which positions go first."""
+    ordering: Literal["pro_rata", "largest_first", "most_liquid_first", "most_relief_first", "drawn"] = "pro_rata"
+    """Which positions go first; "drawn": at random, afresh for every call (dYdX v4)."""
+    price: ForcedPrice = MarkPrice()
+    """What limits the price of forced orders, and who gets what the book gives beyond it."""
     slippage_limit_bps: Bps = 200.0
-    """Forced orders fill no further than this from the mark; the rest is retried next tick."""
+    """Forced orders fill no further than this from the mark, unless the price rule says otherwise; the rest is retried
+    next tick."""
     fee_bps: Bps = 100.0
     """Liquidation fee: of the value of a closed position, or of the debt that a sale of collateral repays."""
     fee_cap: Literal["equity", "none"] = "equity"
@@ -167,11 +147,38 @@ class Liquidation:
 
 
 @parameters
+class NoBackstop:
+    """Nobody takes accounts over."""
+
+    kind: Literal["none"] = "none"
+    """Name of the rule."""
+    below, capital_usd, accounts = 0.0, 0.0, 0
+
+
+@parameters
+class VaultBackstop:
+    """A vault takes over, whole, accounts deep under water that are still worth something (Hyperliquid).
+
+    It gets their positions, at the mark, and balances, and is an account like others; it holds what it took.
+    """
+
+    kind: Literal["vault"] = "vault"
+    """Name of the rule."""
+    below: Share = 2 / 3
+    """It takes over at the end of a tick where margin equity is below this share of maintenance margin."""
+    capital_usd: PositiveUsd = 10_000_000.0
+    """What the vault has at the start, in the first settlement asset; it takes no more than this carries as margin."""
+    accounts = 1
+
+
+@parameters
 class Waterfall:
     """Who pays for accounts worth less than nothing, in this order: fund, ADL, socialised loss, uncovered."""
 
     insurance_fund_usd: Usd = 1_000_000.0
     """The fund at the start, in the first settlement asset."""
+    backstop: Annotated[NoBackstop | VaultBackstop, Field(discriminator="kind")] = NoBackstop()
+    """Who takes accounts over before they are worth less than nothing."""
     adl: Literal["queue", "pro_rata", "none"] = "queue"
     """How winners are deleveraged when the fund is too small: by rank, pro rata, or not at all."""
     adl_rank: Literal["profit", "price"] = "profit"
@@ -211,7 +218,11 @@ def policy_record(venue: Venue) -> NDArray[np.void]:
     """POLICY[1]: the liquidation and waterfall rules as integers."""
     rules = venue.liquidation
     policy = np.zeros(1, POLICY)
-    policy["sizing"] = rules.sizing.code
+    policy["close_factor"], policy["most"] = PPM, (1 << 62) - 1
+    chosen = {**rules.sizing.policy(round_seconds=venue.round_seconds), **rules.price.policy()}
+    for name, value in chosen.items():
+        policy[name] = value
+    policy["round_seconds"] = venue.round_seconds
     policy["ordering"] = _ORDERINGS.index(rules.ordering)
     policy["capacity"] = rules.calls_per_round
     if isinstance(venue.block_space, SharedBlocks):
@@ -220,8 +231,6 @@ def policy_record(venue: Venue) -> NDArray[np.void]:
     policy["fee_cap"] = _FEE_CAPS.index(rules.fee_cap)
     policy["adl_allocation"] = records.ADL_PRO_RATA if venue.waterfall.adl == "pro_rata" else records.ADL_QUEUE
     policy["adl_rank"] = _ADL_RANKS.index(venue.waterfall.adl_rank)
-    policy["close_factor"] = round(rules.sizing.share * PPM)
-    policy["target"] = round(rules.sizing.buffer * PPM)
     policy["slippage"] = round(rules.slippage_limit_bps * 100)
     policy["fee"] = round(rules.fee_bps * 100)
     policy["keeper_share"] = round(rules.keeper_share * PPM)

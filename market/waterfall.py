@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from market.kernels.backstop import take_over
+from market.kernels.records import NONE, PPM
 from market.kernels.waterfall import deleverage, score_queue, settle_losses
 from market.venue import Venue
 from market.world import World
@@ -15,6 +17,10 @@ def absorb_losses(world: World, venue: Venue) -> None:
     n_claims = world.n_claims
     if n_claims == 0 or not venue.liquidation.enabled:
         return
+    if world.ownership is not None and world.ownership.rule.recourse > 0.0:
+        world.ownership.take_recourse(world)
+    if world.backstop != NONE:
+        _take_over(world, venue)
     before = world.n_losses
     world.make_room(messages=0, events=0, losses=n_claims * (1 + len(world.assets)))
     common = (world.instruments, world.assets, world.ledger.positions, world.ledger.cash, world.ledger.accounts)
@@ -26,6 +32,15 @@ def absorb_losses(world: World, venue: Venue) -> None:
         _deleverage_bankrupt(world, np.flatnonzero(verdicts[:n_claims] == 2))
     if world.losses["socialised"][before : world.n_losses].any():
         world.watch.invalidate()
+
+
+def _take_over(world: World, venue: Venue) -> None:
+    world.make_room(messages=0, events=world.n_claims * len(world.instruments), losses=0)
+    below = round(venue.waterfall.backstop.below * PPM)
+    take_over(
+        world.claims, world.backstop, below, world.tick, world.events, *world.books.arrays, world.ledger.cash,
+        world.assets, world.margin, world.watch.touched, world.watch.touched_mark,
+    )  # fmt: skip
 
 
 def adl_queue(world: World, book: int) -> NDArray[np.int64]:

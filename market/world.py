@@ -14,6 +14,7 @@ from market.circuit import CircuitBreakers, circuit_breakers
 from market.congestion import Congestion, congestion
 from market.instruments import USD_QUANTA
 from market.kernels.blocks import BLOCK
+from market.kernels.margin import amount_of
 from market.kernels.records import (
     BID,
     BREACH,
@@ -28,13 +29,16 @@ from market.kernels.records import (
     LOSS,
     LOSS_COUNT,
     MESSAGE,
+    NONE,
 )
 from market.kernels.watch import RINGS
 from market.ledger import Ledger, MarginTables
+from market.margin.ownership import SubAccounts
 from market.margin.portfolio import ScenarioMargin
 from market.margin.risk import RiskTables
 from market.margin.schedule import MarginSchedule, margin_schedule
 from market.marks import Carry, Twap, mark_state
+from market.ownership import Ownership
 from market.streams import Stream, Streams
 from market.venue import Venue
 
@@ -115,8 +119,14 @@ class World:
     """The venue's circuit breakers; None when all are off."""
     congestion: Congestion | None = None
     """Block space that everybody shares; None when liquidation calls have blocks of their own."""
+    sub_accounts: SubAccounts = field(default_factory=SubAccounts)
+    """The venue's rule for accounts of one owner."""
+    ownership: Ownership | None = None
+    """Links between accounts of one owner; None while nothing may move between them by itself."""
     margin_schedule: MarginSchedule | None = None
     """What moves haircuts, rates and weights; None when nothing does."""
+    backstop: int = NONE
+    """Ledger row of the vault that takes accounts over; NONE when there is none."""
     mark_state: Twap | Carry | None = None
     """What the mark rule has to remember beside the basis."""
     risk: RiskTables | None = field(init=False)
@@ -139,6 +149,8 @@ class World:
     breaches: NDArray[np.void] = field(init=False)
     breach_lots: NDArray[np.int64] = field(init=False)
     breach_cash: NDArray[np.int64] = field(init=False)
+    windows: NDArray[np.int64] = field(init=False)
+    """int64[n_instruments, 2]: number of the liquidation window, USD quanta closed in it."""
     watch: Watch = field(init=False)
     scratch: dict[str, NDArray[Any]] = field(init=False)
     arrival_salt: Stream = field(init=False)
@@ -157,6 +169,8 @@ class World:
         self.claims = np.zeros(n_accounts, CLAIM)
         self.bids = np.zeros(MOST_BIDS, BID)
         self.blocks = np.zeros(1, BLOCK)
+        self.windows = np.full((n_instruments, 2), NONE, np.int64)
+        self.policy["salt"] = self.streams.generator("liquidation order").integers(1 << 62)
         self.events = np.zeros(4096, EVENT)
         self.losses = np.zeros(1024, LOSS)
         self.breaches = np.zeros(2 * n_accounts, BREACH)
@@ -168,6 +182,7 @@ class World:
             "key": np.zeros(n_instruments),
             "amounts": np.zeros(n_instruments, np.int64),
             "book_marks": np.zeros(n_instruments, np.int64),
+            "limits": np.zeros((n_instruments, 2), np.int64),
             "message": np.zeros(1, MESSAGE),
             "handle": np.zeros(1, np.int64),
             "verdicts": np.zeros(n_accounts, np.int32),
@@ -180,11 +195,22 @@ class World:
         """Set up what the venue's rules remember; called once, when the fund is paid in and before oracles join."""
         self.breakers = circuit_breakers(venue.breakers, self)
         self.congestion = congestion(venue.block_space, self)
+        self.sub_accounts = venue.margin.sub_accounts
         self.margin_schedule = margin_schedule(venue.margin, self)
+        if venue.waterfall.backstop.accounts:
+            self.backstop = self.ledger.open("backstop", role="backstop")
+            settlement = int(np.flatnonzero(self.assets["is_settlement"])[0])
+            capital = round(venue.waterfall.backstop.capital_usd * USD_QUANTA)
+            self.ledger.deposit(self.backstop, settlement, int(amount_of(self.assets[settlement], capital)))
         self.mark_state = mark_state(venue.mark, venue.funding.interval_seconds, self)
 
+    def link_owners(self) -> None:
+        """Let the venue's rule for sub-accounts work; called once, when every account is open."""
+        if self.sub_accounts.transfers == "automatic" or self.sub_accounts.recourse > 0.0:
+            self.ownership = Ownership(self.sub_accounts, self)
+
     def use_portfolio_margin(self, rule: ScenarioMargin) -> None:
-        """Give accounts in portfolio mode their tables; called once, before the kernels first run."""
+        """Give accounts in portfolio mode their tables; called once, before anybody joins and keeps `margin`."""
         self.risk = RiskTables(rule, self.instruments)
         self.margin = (self.ledger.accounts["mode"], self.tiers, *self.risk.tables)
         self.revalue()

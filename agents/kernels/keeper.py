@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from market.kernels.arithmetic import part, part_up
+from market.kernels.forced import slippage_of
 from market.kernels.jit import kernel
-from market.kernels.liquidation import slippage_of
+from market.kernels.limits import write_limits
 from market.kernels.margin import notional_of, value_of
-from market.kernels.records import CLOSE_FACTOR, INSURANCE_FUND, PPM
+from market.kernels.records import CLOSE_FACTOR, INSURANCE_FUND, NONE, PPM, SPOT, TO_KEEPER
+from market.kernels.sizing import most_lots
 
 TRAITS = np.dtype(
     [
@@ -80,35 +82,68 @@ def _see(claims, first, n_claims, newest, clock, shortlist, listed):
 
 
 @kernel
-def expected_profit(claim, policy, instruments, assets, positions, cash, levels, occupied):
-    """USD quanta a call would earn before its cost: the keeper's share of the fee, at least the floor.
+def _lots_of_call(claim, book, left, clock, policy, limits, windows, instruments, assets, positions, cash):
+    """Lots that a call would close of a position or, without any, sell of collateral; `left` USD quanta being left of
+    what it may close. What a target needs is not reckoned."""
+    instrument = instruments[book]
+    lots = positions[claim.account, book].lots
+    if lots != 0:
+        if policy.sizing == CLOSE_FACTOR:
+            return part_up(abs(lots), policy.close_factor)
+        return most_lots(book, lots, left, claim, clock, policy, windows, instruments, assets)
+    held = cash[claim.account, instrument.base]
+    if instrument.kind != SPOT or limits[book, 1] == 0 or held <= 0 or left <= 0:
+        return 0
+    each = value_of(assets[instrument.quote], limits[book, 1] * instrument.tick_value)
+    return min(held // instrument.lot_quanta, left // max(each, 1) + 1)
+
+
+@kernel
+def expected_profit(
+    claim, clock, policy, limits, windows, instruments, assets, margin, positions, cash, levels, occupied
+):
+    """USD quanta a call would earn before its cost: the keeper's share of the fee, at least the floor, and what the
+    book gives beyond the price at which it takes over.
 
     0 when the book would fill nothing. The fee is charged on what the book would take, and only while the account is
     worth something after the slippage.
     """
     account = claim.account
-    closed, slippage = 0, 0
-    quote = -1
+    closed, slippage, gained = 0, 0, 0
+    quote = NONE
     for book in range(instruments.shape[0]):
-        lots = abs(positions[account, book].lots)
+        if positions[account, book].lots != 0:
+            quote = instruments[book].quote
+    if quote == NONE and policy.surplus != TO_KEEPER:
+        return claim.reward
+    left = policy.most
+    if quote == NONE:
+        left = claim.notional if policy.sizing != CLOSE_FACTOR else part_up(claim.notional, policy.close_factor)
+    write_limits(claim, clock, policy, instruments, assets, margin, positions, limits)
+    for book in range(instruments.shape[0]):
+        if instruments[book].halted or (quote != NONE and positions[account, book].lots == 0):
+            continue
+        lots = _lots_of_call(claim, book, left, clock, policy, limits, windows, instruments, assets, positions, cash)
         if lots == 0:
             continue
-        quote = instruments[book].quote
-        if instruments[book].halted:
-            continue
-        if policy.sizing == CLOSE_FACTOR:
-            lots = part_up(lots, policy.close_factor)
-        filled, lost = slippage_of(account, book, lots, policy, instruments, levels, occupied, positions, assets)
-        closed += notional_of(book, filled, instruments, assets)
+        filled, lost, beyond = slippage_of(
+            account, book, lots, limits, instruments, levels, occupied, positions, assets
+        )
+        value = notional_of(book, filled, instruments, assets)
+        closed += value
+        left -= value
         slippage += lost
-    if quote < 0:
-        return claim.reward
+        gained += beyond
+    if policy.surplus != TO_KEEPER:
+        gained = 0
+    if quote == NONE:
+        return claim.reward + gained
     if closed == 0:
         return 0
     fee = min(part_up(closed, policy.fee), max(claim.net_equity - slippage, 0))
     fund = value_of(assets[quote], max(cash[INSURANCE_FUND, quote], 0))
     share = part(fee, policy.keeper_share)
-    return max(share, min(policy.keeper_floor, share + fund))
+    return max(share, min(policy.keeper_floor, share + fund)) + gained
 
 
 @kernel
@@ -149,7 +184,7 @@ def _offer(k, claims, shortlist, listed, profits, bids, n_bids, call_fee, keeper
 @kernel
 def bid(
     tick, clock, new_tick, row, keepers, traits, outages, shortlist, profits, claims, n_claims, bids, blocks, policies,
-    instruments, assets, positions, cash, levels, occupied,
+    limits, windows, instruments, assets, margin, positions, cash, levels, occupied,
 ):  # fmt: skip
     """Write every keeper's offers for the open claims into `bids`; return how many.
 
@@ -172,8 +207,9 @@ def bid(
             at = shortlist[place]
             if profits[at] < 0:
                 profits[at] = expected_profit(
-                    claims[at], policy, instruments, assets, positions, cash, levels, occupied
-                )
+                    claims[at], clock, policy, limits, windows, instruments, assets, margin, positions, cash, levels,
+                    occupied,
+                )  # fmt: skip
         n_bids = _offer(
             k, claims, shortlist, listed, profits, bids, n_bids, blocks[0].call_fee, keepers, traits, assets, cash
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -66,10 +67,9 @@ def read_account(path: Path, scenario: Scenario) -> Account:
     except InputError as error:
         problems += str(error).splitlines()
     if path.is_file():
-        try:
+        # What cannot be read at all has been said.
+        with suppress(InputError, UnicodeDecodeError):
             problems += _problems(parse(path.read_text(encoding="utf-8"), file=label), scenario)
-        except (InputError, UnicodeDecodeError):
-            pass  # said already
     if problems or given is None:
         raise InputError("\n".join(sorted(dict.fromkeys(problems), key=_line)))
     return _exact(given, scenario, label)

@@ -20,7 +20,7 @@ from experiments.run import without_liquidations
 from experiments.scenario import Scenario
 from market.kernels.explain import requirements
 from market.kernels.ledger import transfer
-from market.kernels.records import INITIAL, PORTFOLIO
+from market.kernels.records import CROSS, INITIAL, PORTFOLIO
 from market.reference import AnchoredAsset, AnchoredPath
 from market.world import World
 
@@ -102,8 +102,6 @@ def put(account: Account, scenario: Scenario, prices: dict[str, float]) -> Setti
     }
     ledger = built.world.ledger
     ledger.accounts["only_instrument"][list(alone.values())] = [built.world.instrument(symbol) for symbol in alone]
-    ledger.accounts["mode"][names["portfolio"]] = PORTFOLIO
-    built.world.use_portfolio_margin(scenario.venue.margin.portfolio)
     _split(built.world, rows["isolated"], names["cross"])
     return Setting(built=built, rows=rows)
 
@@ -150,6 +148,7 @@ def _recorded(account: Account, scenario: Scenario) -> RecordedAccounts:
         position_accounts=np.array([place for place, _, _ in places], np.int64),
         position_books=np.array([books[name] for _, name, _ in places], np.int64),
         position_lots=np.array([lots for _, _, lots in places], np.int64),
+        modes=np.array([CROSS, PORTFOLIO, *([CROSS] * (n + 1))], np.int64),
         entry_prices=np.array([np.nan if entry is None else entry for entry in entries], np.float64),
     )
 

@@ -84,6 +84,9 @@ GROUPS: dict[str, dict[str, Entry]] = {
             "closed by ADL", "positions of bankrupt accounts, taken off winners at bankruptcy prices"
         ),
         "adl_account_count": Entry("accounts deleveraged", "winners on the other side of ADL", "accounts"),
+        "backstop_notional_usd": Entry("taken over by the backstop", "positions, at the mark"),
+        "backstop_account_count": Entry("accounts taken over", "by the backstop, whole", "accounts"),
+        "backstop_profit_usd": Entry("backstop's profit", "change of its net equity, open profit included"),
     },
     "Liquidity of {main}, and leverage": {
         "bid_depth_10bps_before_usd": Entry("bids within 10 bps, start", "of the mark"),

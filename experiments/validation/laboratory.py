@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 
 from market.book import Books
 from market.breakers import Breakers
-from market.instruments import Asset, Instrument, Tier, asset_records, instrument_records, quanta, tier_records
+from market.instruments import Asset, Instrument, Tier, asset_records, instrument_records, quanta
 from market.kernels.marks import set_marks, set_references
-from market.kernels.records import BUY, INSURANCE_FUND, KEEPER, LIMIT, MESSAGE, OUTSIDE, SELL
+from market.kernels.records import BUY, INSURANCE_FUND, KEEPER, LIMIT, MESSAGE, OUTSIDE, PORTFOLIO, SELL
 from market.ledger import Ledger
+from market.margin.rules import Margin
+from market.margin.tables import write_margin_rules
 from market.simulation import Cast, Rules, run
 from market.streams import Streams
 from market.venue import IndexMark, Liquidation, MarkRule, NoFunding, Venue, Waterfall, policy_record
@@ -57,6 +59,7 @@ def plain_venue(
     waterfall: Waterfall | None = None,
     funding: Any = None,
     breakers: Breakers | None = None,
+    margin: Margin | None = None,
     **liquidation: Any,
 ) -> Venue:
     """No liquidation fee, no keeper's floor, no dust, one call a second, index marks; `liquidation` overrides."""
@@ -75,6 +78,7 @@ def plain_venue(
         liquidation=Liquidation(**(rules | liquidation)),
         waterfall=waterfall or Waterfall(insurance_fund_usd=0.0),
         breakers=breakers or Breakers(),
+        margin=margin or Margin(),
     )
 
 
@@ -216,6 +220,7 @@ class Engine:
 def engine(
     *,
     deposits: Sequence[float] = (),
+    owners: Sequence[int] = (),
     venue: Venue | None = None,
     assets: Mapping[str, Asset] = ASSETS,
     instruments: Mapping[str, Instrument] = INSTRUMENTS,
@@ -232,6 +237,7 @@ def engine(
 ) -> Engine:
     """A world with one customer for each deposit of the first asset (USD), and one keeper with 1,000,000.
 
+    `owners` gives, for each customer, the number of its owner's first account; everybody is alone without it.
     `extra_accounts` leaves room for agents that `add` brings in.
     `prices(tick)` gives the reference prices of all assets in USD, by default their `price_usd` for ever; `script` the
     messages of each tick, as fields of MESSAGE.
@@ -240,15 +246,16 @@ def engine(
     start = {symbol: asset.price_usd or 1.0 for symbol, asset in assets.items()}
     prices = prices or (lambda _tick: tuple(start.values()))
     records = instrument_records(assets, instruments, start if highest_usd is None else highest_usd)
-    n_accounts = len(deposits) + 1 + extra_accounts
+    owned = asset_records(assets, instruments)
+    n_accounts = len(deposits) + 1 + extra_accounts + venue.waterfall.backstop.accounts
     ledger = Ledger.with_room(n_accounts=n_accounts, n_assets=len(assets), n_instruments=len(instruments))
     world = World(
         tick_seconds=tick_seconds,
         asset_symbols=tuple(assets),
         instrument_symbols=tuple(instruments),
-        assets=asset_records(assets, instruments),
+        assets=owned,
         instruments=records,
-        tiers=tier_records(instruments),
+        tiers=write_margin_rules(venue.margin, assets, instruments, asset_records=owned, instrument_records=records),
         policy=policy_record(venue),
         ledger=ledger,
         books=Books(instruments=records, positions=ledger.positions, accounts=ledger.accounts),
@@ -262,7 +269,14 @@ def engine(
     settlement = next(iter(assets.values()))
     ledger.deposit(INSURANCE_FUND, 0, quanta(venue.waterfall.insurance_fund_usd, settlement))
     world.adopt(venue)
-    rows = [ledger.open(f"customer-{number}", role="trader") for number in range(len(deposits))]
+    if venue.margin.mode == "portfolio":
+        world.use_portfolio_margin(venue.margin.portfolio)
+    rows: list[int] = []
+    for number in range(len(deposits)):
+        owner = rows[owners[number]] if owners and owners[number] < number else None
+        rows.append(ledger.open(f"customer-{number}", role="trader", owner=owner))
+    if venue.margin.mode == "portfolio":
+        ledger.accounts["mode"][rows] = PORTFOLIO
     for row, amount in zip(rows, deposits, strict=True):
         ledger.deposit(row, 0, quanta(amount, settlement))
     keeper = ledger.open("keeper", role="keeper", flags=0)
@@ -272,6 +286,7 @@ def engine(
     bidder = AnyClaim(keeper, amount=round(bid_usd * USD), cost=round(cost_usd * USD))
     cast = Cast(oracles=(TrueOracle(),), cohorts=tuple(cohorts), keepers=(bidder,))
     world.size_inboxes(total_messages(cohorts))
+    world.link_owners()
     return Engine(
         world=world, rules=Rules(venue=venue), cast=cast, rows=rows, keeper=keeper, assets=assets,
         instruments=instruments,

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from market.kernels.arithmetic import multiply_divide, part, part_up
+from market.kernels.arithmetic import multiply_divide, part
 from market.kernels.book import lots_to_raise
-from market.kernels.forced import charge_fee, forced_order, limit_price
+from market.kernels.forced import charge_fee, forced_order
 from market.kernels.jit import kernel
 from market.kernels.ledger import transfer
 from market.kernels.margin import amount_of, value_of
-from market.kernels.records import CLOSE_FACTOR, FORCED_COLLATERAL, NONE, OUTSIDE, PPM, SELL
+from market.kernels.records import FORCED_COLLATERAL, NONE, OUTSIDE, PPM, SELL
+from market.kernels.sizing import LARGEST, debt_to_repay
 from market.kernels.trading import touch
-
-LARGEST = (1 << 62) - 1
 
 
 @kernel
@@ -50,17 +49,6 @@ def _largest_collateral(account, quote, below, assets, cash):
 
 
 @kernel
-def debt_to_repay(account, quote, policy, assets, cash):
-    """Quanta of a negative balance that one call repays: all of it, or the close factor's share."""
-    owed = max(0, -cash[account, quote])
-    if policy.sizing == CLOSE_FACTOR:
-        share = part_up(owed, policy.close_factor)
-        if value_of(assets[quote], owed - share) >= policy.dust:
-            return share
-    return owed
-
-
-@kernel
 def sale_fee(value, policy):
     """Liquidation fee in a sale of collateral for `value`: the debt it repays is value / (1 + fee); the rest is fee."""
     return value - multiply_divide(value, PPM, PPM + policy.fee)
@@ -75,22 +63,49 @@ def _sale_for(owed, taker_fee, policy):
 
 
 @kernel
+def _lots_to_sell(book, owed, most, limits, policy, levels, occupied, instruments):
+    """Lots, `most` at most, whose sale repays `owed` quote quanta: at the book's prices, or at the price settled."""
+    instrument = instruments[book]
+    if limits[book, 1] > 0:
+        each = limits[book, 1] * instrument.tick_value
+        return min(most, -(-_sale_for(owed, 0, policy) // each))
+    needed = _sale_for(owed, instrument.taker_fee, policy)
+    return lots_to_raise(book, needed, most, limits[book, 0], levels, occupied, instruments)
+
+
+@kernel
+def _paid_per_debt(asset, quote, limits, policy, instruments, assets):
+    """Value, at the venue's prices, of the collateral that repaying a debt of 1 takes: its fee, and its discount."""
+    paid = 1.0 + policy.fee / PPM
+    if asset == NONE:
+        return paid
+    book = assets[asset].spot_book
+    if book != NONE and instruments[book].quote == quote and limits[book, 1] > 0:
+        return paid * instruments[book].index / limits[book, 1]
+    return paid
+
+
+@kernel
 def sell_collateral(
-    account, keeper, tick, round_, claim_tick, policy, events, book_marks,
+    claim, keeper, tick, round_, limits, policy, events, book_marks,
     message, handle, fills, orders, free, levels, occupied, instruments, counters, positions, accounts,
-    cash, assets, touched, touched_mark,
+    cash, assets, margin, touched, touched_mark,
 ):  # fmt: skip
     """Sell collateral, most valuable first, until the debts to repay in this call are paid or the books give no more.
 
     The account has no positions. What no book takes, and less than a lot, goes outside, rounded against the account.
     Returns (settlement asset of the sales or NONE, keeper's reward in USD quanta).
     """
+    account = claim.account
     paid_in = NONE
     reward = 0
     for quote in range(assets.shape[0]):
         if not assets[quote].is_settlement:
             continue
-        goal = cash[account, quote] + debt_to_repay(account, quote, policy, assets, cash)
+        first = _largest_collateral(account, quote, LARGEST, assets, cash)
+        paid = _paid_per_debt(first, quote, limits, policy, instruments, assets)
+        owed = debt_to_repay(claim, quote, first, paid, policy, assets, margin, cash)
+        goal = cash[account, quote] + owed
         below = LARGEST
         while cash[account, quote] < goal:
             asset = _largest_collateral(account, quote, below, assets, cash)
@@ -100,13 +115,13 @@ def sell_collateral(
             book = assets[asset].spot_book
             on_book = book != NONE and instruments[book].quote == quote and held >= instruments[book].lot_quanta
             if on_book:
-                needed = _sale_for(goal - cash[account, quote], instruments[book].taker_fee, policy)
-                limit = limit_price(book, SELL, policy, instruments)
-                most = held // instruments[book].lot_quanta
-                wanted = lots_to_raise(book, needed, most, limit, levels, occupied, instruments)
+                wanted = _lots_to_sell(
+                    book, goal - cash[account, quote], held // instruments[book].lot_quanta, limits, policy, levels,
+                    occupied, instruments,
+                )  # fmt: skip
                 value = forced_order(
-                    account, keeper, book, SELL, wanted, FORCED_COLLATERAL, tick, round_, claim_tick, policy, events,
-                    book_marks, message, handle, fills, orders, free, levels, occupied, instruments, counters,
+                    account, keeper, book, SELL, wanted, limits, FORCED_COLLATERAL, tick, round_, claim.tick, policy,
+                    events, book_marks, message, handle, fills, orders, free, levels, occupied, instruments, counters,
                     positions, accounts, cash, assets, touched, touched_mark,
                 )  # fmt: skip
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from market.kernels.jit import kernel
+from market.kernels.liquidation import appraise, plan_call
 from market.kernels.margin import (
     equities,
     initial_excess,
@@ -14,7 +15,7 @@ from market.kernels.margin import (
     value_of,
     weighted_value,
 )
-from market.kernels.records import INITIAL, MAINTENANCE, TARGET
+from market.kernels.records import INITIAL, MAINTENANCE, NONE, TARGET
 
 
 @kernel
@@ -53,3 +54,22 @@ def requirements(account, profile, instruments, assets, margin, positions, out):
     for book in range(instruments.shape[0]):
         lots = positions[account, book].lots
         out[book] = requirement_of(book, lots, profile, instruments, assets, margin[1]) if lots != 0 else 0
+
+
+@kernel
+def first_call(
+    account, claims, policies, limits, windows, rank, key, amounts, instruments, assets, margin, levels, occupied,
+    positions, cash,
+):  # fmt: skip
+    """What a liquidation of `account` would begin with at the prices of now: as `plan_call`, of a claim just opened.
+
+    `claims` CLAIM[1] is filled with the account's figures.
+    """
+    claim = claims[0]
+    claim.account = account
+    claim.partial = NONE
+    appraise(claim, instruments, assets, margin, positions, cash, policies[0])
+    return plan_call(
+        claim, 0, policies[0], limits, windows, rank, key, amounts, instruments, assets, margin, levels, occupied,
+        positions, cash,
+    )  # fmt: skip

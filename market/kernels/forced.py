@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from market.kernels.arithmetic import part
+from market.kernels.arithmetic import part, part_up
 from market.kernels.book import submit, sweep
 from market.kernels.jit import kernel
 from market.kernels.ledger import settle_fill, transfer
@@ -18,19 +18,9 @@ from market.kernels.records import (
     SELL,
     THROTTLE_ROOM,
     THROTTLED,
+    TO_KEEPER,
 )
 from market.kernels.trading import touch
-
-
-@kernel
-def limit_price(book, side, policy, instruments):
-    """Worst price a forced order may take: the mark less or plus the slippage limit, inside the price band."""
-    instrument = instruments[book]
-    room = part(instrument.mark, policy.slippage)
-    price = instrument.mark + room if side == BUY else instrument.mark - room
-    if instrument.band_high > 0:
-        price = min(price, instrument.band_high) if side == BUY else max(price, instrument.band_low)
-    return min(max(price, 1), instrument.n_levels - 2)
 
 
 @kernel
@@ -48,14 +38,23 @@ def _use_throttle(value, cut, quote, assets, counters):
 
 
 @kernel
-def slippage_of(account, book, lots, policy, instruments, levels, occupied, positions, assets):
-    """(fillable lots, USD quanta lost against the mark) of closing `lots` of a position on the book as it stands."""
+def slippage_of(account, book, lots, limits, instruments, levels, occupied, positions, assets):
+    """(fillable lots, USD quanta lost against the mark, USD quanta gained by who takes them over) of closing `lots` of
+    a position, or of selling collateral, on the book as it stands, under `limits` (market/kernels/limits.py)."""
     instrument = instruments[book]
-    side = SELL if positions[account, book].lots > 0 else BUY
-    limit = limit_price(book, side, policy, instruments)
-    filled, paid, _ = sweep(book, side, lots, limit, levels, occupied, instruments)
-    gap = (filled * instrument.mark - paid) * (1 - 2 * (side == BUY))
-    return filled, value_of(assets[instrument.quote], max(gap, 0) * instrument.tick_value)
+    side = BUY if positions[account, book].lots < 0 else SELL
+    sign = 1 - 2 * (side == BUY)
+    filled, paid, _ = sweep(book, side, lots, limits[book, 0], levels, occupied, instruments)
+    beyond = 0
+    if limits[book, 1] > 0:
+        beyond = max((paid - filled * limits[book, 1]) * sign, 0)
+    gap = (filled * instrument.mark - paid) * sign + beyond
+    quote = assets[instrument.quote]
+    return (
+        filled,
+        value_of(quote, max(gap, 0) * instrument.tick_value),
+        value_of(quote, beyond * instrument.tick_value),
+    )
 
 
 @kernel
@@ -68,19 +67,37 @@ def _touch_price(book, side, instruments):
 
 
 @kernel
+def _hand_over(account, keeper, book, side, lots, value, fees, settled, surplus, instruments, cash):
+    """Settle an order with the account at the price `settled`; return the quote quanta that it got or paid.
+
+    What the book gave beyond that, trading fees taken off, goes to keeper or fund. A keeper sold on what it had taken
+    over, so it bears the quanta that rounding may leave missing; the fund is only given what is there.
+    """
+    own = lots * settled * instruments[book].tick_value
+    beyond = value - own - fees if side == SELL else own - value - fees
+    if surplus == TO_KEEPER:
+        transfer(cash, instruments[book].quote, account, keeper, beyond)
+        return own
+    if beyond < 0:
+        return value
+    transfer(cash, instruments[book].quote, account, INSURANCE_FUND, beyond)
+    return own
+
+
+@kernel
 def forced_order(
-    account, keeper, book, side, lots, kind, tick, round_, claim_tick, policy, events, book_marks,
+    account, keeper, book, side, lots, limits, kind, tick, round_, claim_tick, policy, events, book_marks,
     message, handle, fills, orders, free, levels, occupied, instruments, counters, positions, accounts,
     cash, assets, touched, touched_mark,
 ):  # fmt: skip
-    """Send one immediate-or-cancel order inside the slippage limit, settle it, write its event; return quote quanta.
+    """Send one immediate-or-cancel order inside the account's limit, settle it, write its event; return quote quanta.
 
-    Nothing trades on a halted book, and no more than a throttle has left.
+    They are what the account gets or pays. Nothing trades on a halted book, and no more than a throttle has left.
 
     `book_marks[n_instruments]` holds the mark that the rule gave for each book before this round's next forced order;
     the order's own move is the change since, so the moves of a round add up to that of the mark.
     """
-    limit = limit_price(book, side, policy, instruments)
+    limit = limits[book, 0]
     if instruments[book].halted:
         return 0
     wanted = lots
@@ -105,12 +122,15 @@ def forced_order(
     )
     filled = 0
     value = 0
+    fees = 0
     for at in range(n_fills):
         fill = fills[at]
         settle_fill(fill, instruments, positions, cash)
         touch(fill.maker, touched, touched_mark, counters)
         filled += fill.lots
-        value += fill.lots * fill.price * instruments[book].tick_value
+        worth = fill.lots * fill.price * instruments[book].tick_value
+        value += worth
+        fees += part_up(worth, instruments[book].taker_fee)
     if filled == 0:
         return 0
     if counters[THROTTLED]:
@@ -137,6 +157,10 @@ def forced_order(
     mark = mark_of(instruments[book], policy.mark_rule)
     event.mark_move = mark - book_marks[book]
     book_marks[book] = mark
+    if limits[book, 1] > 0:
+        return _hand_over(
+            account, keeper, book, side, filled, value, fees, limits[book, 1], policy.surplus, instruments, cash
+        )
     return value
 
 

@@ -11,6 +11,7 @@ from market.kernels.collateral import sell_collateral
 from market.kernels.forced import charge_fee, forced_order, slippage_of
 from market.kernels.jit import kernel
 from market.kernels.ledger import transfer
+from market.kernels.limits import start_over, write_limits
 from market.kernels.margin import (
     amount_of,
     equities,
@@ -18,17 +19,24 @@ from market.kernels.margin import (
     maintenance_of,
     notional_of,
     relief_of,
+    requirement_of,
+    settlement_profit,
+    target_excess,
     value_of,
+    weighted_value,
 )
 from market.kernels.marks import mark_of, remark
 from market.kernels.records import (
     BREACH_COUNT,
     BUY,
+    BY_HEALTH,
     CLAIM_COUNT,
     CLAIMED,
     CLOSE_ALL,
     CLOSE_FACTOR,
+    DRAWN,
     FEE_WITHIN_EQUITY,
+    FIRST_SHARE,
     FORCED_POSITION,
     INSURANCE_FUND,
     LARGEST_FIRST,
@@ -37,17 +45,39 @@ from market.kernels.records import (
     MOST_LIQUID_FIRST,
     NONE,
     OUTSIDE,
+    PORTFOLIO,
+    PORTION,
     PPM,
     PRO_RATA,
     SELL,
+    TARGET,
+    WINDOW,
 )
 from market.kernels.rules.solve import amount_to_target
-from market.kernels.trading import touch
+from market.kernels.sizing import close_share, most_lots, next_try
+from market.kernels.trading import mix, touch
 
 
 @kernel
-def _appraise(claim, instruments, assets, margin, positions, cash, policy):
-    """Refresh a claim's figures at the prices of now; return its margin excess in USD quanta."""
+def _weighted_debt(account, instruments, assets, margin, positions, cash):
+    """USD quanta, positive, that negative balances, unrealised losses included, take off margin equity."""
+    total = 0
+    for asset in range(assets.shape[0]):
+        balance = cash[account, asset]
+        if assets[asset].is_settlement:
+            balance += settlement_profit(account, asset, instruments, positions)
+        if balance < 0:
+            total -= weighted_value(assets[asset], MAINTENANCE, balance, margin[1])
+    return total
+
+
+@kernel
+def appraise(claim, instruments, assets, margin, positions, cash, policy):
+    """Refresh a claim's figures at the prices of now; return what it misses until it is cured, USD quanta.
+
+    That is its margin excess turned round, or, where liquidation goes on until the target profile is met, that under
+    the target profile.
+    """
     account = claim.account
     margin_equity, net_equity = equities(account, MAINTENANCE, instruments, assets, margin, positions, cash)
     claim.maintenance = maintenance_of(account, instruments, assets, margin, positions, cash)
@@ -66,7 +96,12 @@ def _appraise(claim, instruments, assets, margin, positions, cash, policy):
     if policy.fee_cap == FEE_WITHIN_EQUITY:
         fee = min(fee, max(net_equity, 0))
     claim.reward = max(part(fee, policy.keeper_share), policy.keeper_floor)
-    return claim.excess
+    if policy.price_rule == BY_HEALTH or policy.full_below > 0.0:
+        claim.owed = claim.maintenance + _weighted_debt(account, instruments, assets, margin, positions, cash)
+    claim.missing = -claim.excess
+    if policy.target_profile == TARGET:
+        claim.missing = -target_excess(account, instruments, assets, margin, positions, cash)
+    return claim.missing
 
 
 @kernel
@@ -84,7 +119,8 @@ def find_claims(
     kept = 0 if round_ == 0 else counters[CLAIM_COUNT]
     for at in range(counters[CLAIM_COUNT] if round_ == 0 else 0):
         claim = claims[at]
-        if _appraise(claim, instruments, assets, margin, positions, cash, policy) < 0:
+        if appraise(claim, instruments, assets, margin, positions, cash, policy) > 0:
+            start_over(claim, clock, policy)
             if kept != at:
                 claims[kept] = claims[at]
             kept += 1
@@ -108,7 +144,9 @@ def find_claims(
         claim.tick = tick
         claim.round = round_
         claim.next_try = clock
-        _appraise(claim, instruments, assets, margin, positions, cash, policy)
+        claim.opened = clock
+        claim.partial = NONE
+        appraise(claim, instruments, assets, margin, positions, cash, policy)
         kept += 1
     for at in range(first_new, kept):
         _note_breach(claims[at], breaches, breach_lots, breach_cash, counters, positions, cash)
@@ -135,7 +173,17 @@ def _note_breach(claim, breaches, breach_lots, breach_cash, counters, positions,
 
 
 @kernel
-def _rank_positions(account, policy, rank, key, instruments, assets, margin, levels, occupied, positions, cash):
+def _drawn(salt, clock, account, book):
+    """Place of a position in an order drawn afresh for every account and round, float64 in [0, 1)."""
+    key = mix(np.uint64(salt) ^ np.uint64(clock) * np.uint64(0x9E3779B97F4A7C15))
+    key = mix(key ^ np.uint64(account * 4096 + book + 1))
+    return np.int64(key >> np.uint64(11)) * 1.1102230246251565e-16
+
+
+@kernel
+def _rank_positions(
+    account, clock, policy, limits, rank, key, instruments, assets, margin, levels, occupied, positions, cash
+):
     """Write the books the account holds and that trade now into `rank` in closing order; return how many."""
     n = 0
     for book in range(instruments.shape[0]):
@@ -146,9 +194,11 @@ def _rank_positions(account, policy, rank, key, instruments, assets, margin, lev
         score = 0.0
         if policy.ordering == LARGEST_FIRST:
             score = -float(notional)
+        elif policy.ordering == DRAWN:
+            score = _drawn(policy.salt, clock, account, book)
         elif policy.ordering != PRO_RATA:
-            filled, loss = slippage_of(
-                account, book, abs(lots), policy, instruments, levels, occupied, positions, assets
+            filled, loss, _ = slippage_of(
+                account, book, abs(lots), limits, instruments, levels, occupied, positions, assets
             )
             share = filled / abs(lots)
             cost = (loss + 1.0) / (notional * share + 1.0)
@@ -170,15 +220,20 @@ def _rank_positions(account, policy, rank, key, instruments, assets, margin, lev
 
 
 @kernel
-def _relief(account, book, lots, policy, instruments, assets, margin, levels, occupied, positions, cash):
+def _relief(account, book, lots, policy, limits, instruments, assets, margin, levels, occupied, positions, cash):
     """USD quanta by which excess less its target rises when the whole position is closed.
 
     The requirement and the target that goes with it, less liquidation fee, trading fee and slippage.
     """
     notional = notional_of(book, lots, instruments, assets)
-    requirement = max(0, relief_of(account, book, lots, instruments, assets, margin, positions, cash))
-    _, loss = slippage_of(account, book, abs(lots), policy, instruments, levels, occupied, positions, assets)
-    fees = part_up(notional, policy.fee + max(instruments[book].taker_fee, 0))
+    if policy.target_profile == TARGET and margin[0][account] != PORTFOLIO:
+        requirement = requirement_of(book, lots, TARGET, instruments, assets, margin[1])
+    else:
+        requirement = max(0, relief_of(account, book, lots, instruments, assets, margin, positions, cash))
+    _, loss, _ = slippage_of(account, book, abs(lots), limits, instruments, levels, occupied, positions, assets)
+    # Who takes a position over at a price pays for the trade itself.
+    trading_fee = 0 if limits[book, 1] > 0 else max(instruments[book].taker_fee, 0)
+    fees = part_up(notional, policy.fee + trading_fee)
     return part(requirement, PPM + policy.target) - fees - loss
 
 
@@ -189,17 +244,39 @@ def share_to_close(needed, available):
 
 
 @kernel
-def _plan(account, claim, policy, rank, amounts, n, instruments, assets, margin, levels, occupied, positions, cash):
+def _plan_singly(claim, clock, policy, rank, amounts, n, windows, instruments, assets, positions):
+    """Write the lots to close per ranked position under a rule that looks at one position at a time."""
+    left = policy.most
+    for at in range(n):
+        book = rank[at]
+        lots = positions[claim.account, book].lots
+        amounts[at] = most_lots(book, lots, left, claim, clock, policy, windows, instruments, assets)
+        left -= notional_of(book, amounts[at], instruments, assets)
+
+
+@kernel
+def _plan(
+    claim, clock, policy, limits, windows, rank, amounts, n, instruments, assets, margin, levels, occupied, positions,
+    cash,
+):  # fmt: skip
     """Write the lots to close per ranked position into `amounts` under the sizing rule."""
-    target = part(maintenance_of(account, instruments, assets, margin, positions, cash), policy.target)
+    if policy.sizing >= PORTION:
+        _plan_singly(claim, clock, policy, rank, amounts, n, windows, instruments, assets, positions)
+        return
+    account = claim.account
     total = 0.0
     needed = 0.0
     if policy.sizing == CLOSE_FACTOR:
-        needed = float(part_up(claim.notional, policy.close_factor))
+        notional = claim.notional
+        share = close_share(claim, notional, np.inf, notional, policy)
+        needed = float(part_up(notional, share))
     elif policy.sizing != CLOSE_ALL:
-        needed = float(target - claim.excess)
+        target = part(maintenance_of(account, instruments, assets, margin, positions, cash), policy.target)
+        needed = float(target + claim.missing)
     for at in range(n):
-        total += _yield(account, rank[at], policy, instruments, assets, margin, levels, occupied, positions, cash)
+        total += _yield(
+            account, rank[at], policy, limits, instruments, assets, margin, levels, occupied, positions, cash
+        )
     for at in range(n):
         book = rank[at]
         lots = abs(positions[account, book].lots)
@@ -207,7 +284,7 @@ def _plan(account, claim, policy, rank, amounts, n, instruments, assets, margin,
         if policy.sizing != CLOSE_ALL and policy.ordering == PRO_RATA:
             share = share_to_close(needed, total)
         elif policy.sizing != CLOSE_ALL:
-            own = _yield(account, book, policy, instruments, assets, margin, levels, occupied, positions, cash)
+            own = _yield(account, book, policy, limits, instruments, assets, margin, levels, occupied, positions, cash)
             share = share_to_close(needed, own) if needed > 0.0 else 0.0
             needed -= share * max(own, 0.0)
         amount = min(lots, int(np.ceil(lots * share)))
@@ -217,14 +294,16 @@ def _plan(account, claim, policy, rank, amounts, n, instruments, assets, margin,
 
 
 @kernel
-def _yield(account, book, policy, instruments, assets, margin, levels, occupied, positions, cash):
+def _yield(account, book, policy, limits, instruments, assets, margin, levels, occupied, positions, cash):
     """What closing the whole position contributes, in the unit of the sizing rule: notional or margin relief."""
     lots = positions[account, book].lots
     if policy.sizing == CLOSE_FACTOR:
         return float(notional_of(book, lots, instruments, assets))
     if policy.sizing == CLOSE_ALL:
         return 0.0
-    return float(_relief(account, book, lots, policy, instruments, assets, margin, levels, occupied, positions, cash))
+    return float(
+        _relief(account, book, lots, policy, limits, instruments, assets, margin, levels, occupied, positions, cash)
+    )
 
 
 @kernel
@@ -237,8 +316,36 @@ def has_positions(account, positions):
 
 
 @kernel
+def _note_call(claim, book, held, wanted, clock, policy, windows, instruments, assets, positions):
+    """Remember what later calls depend on: that a first share was closed, and how much in this window."""
+    if policy.sizing == FIRST_SHARE and wanted < abs(held):
+        claim.partial = clock
+    elif policy.sizing == WINDOW:
+        closed = abs(held - positions[claim.account, book].lots)
+        windows[book, 1] += notional_of(book, closed, instruments, assets)
+
+
+@kernel
+def plan_call(
+    claim, clock, policy, limits, windows, rank, key, amounts, instruments, assets, margin, levels, occupied, positions,
+    cash,
+):  # fmt: skip
+    """Write what one call would close: books in their order into `rank`, lots of each into `amounts`, and limit prices
+    by book into `limits`; return how many books."""
+    write_limits(claim, clock, policy, instruments, assets, margin, positions, limits)
+    n = _rank_positions(
+        claim.account, clock, policy, limits, rank, key, instruments, assets, margin, levels, occupied, positions, cash
+    )
+    _plan(
+        claim, clock, policy, limits, windows, rank, amounts, n, instruments, assets, margin, levels, occupied,
+        positions, cash,
+    )  # fmt: skip
+    return n
+
+
+@kernel
 def close_out(
-    claim, keeper, tick, round_, policy, events, rank, key, amounts, book_marks,
+    claim, keeper, tick, round_, clock, policy, limits, windows, events, rank, key, amounts, book_marks,
     message, handle, fills, orders, free, levels, occupied, instruments, counters, positions, accounts,
     cash, assets, margin, touched, touched_mark,
 ):  # fmt: skip
@@ -249,31 +356,36 @@ def close_out(
     """
     account = claim.account
     cancel_account(account, orders, free, levels, occupied, instruments, counters, positions, accounts)
-    n = _rank_positions(account, policy, rank, key, instruments, assets, margin, levels, occupied, positions, cash)
-    _plan(account, claim, policy, rank, amounts, n, instruments, assets, margin, levels, occupied, positions, cash)
+    n = plan_call(
+        claim, clock, policy, limits, windows, rank, key, amounts, instruments, assets, margin, levels, occupied,
+        positions, cash,
+    )  # fmt: skip
     reward = 0
     paid_in = NONE
     for at in range(n):
         if amounts[at] == 0:
             continue
         book = rank[at]
-        side = SELL if positions[account, book].lots > 0 else BUY
+        held = positions[account, book].lots
+        side = SELL if held > 0 else BUY
         value = forced_order(
-            account, keeper, book, side, amounts[at], FORCED_POSITION, tick, round_, claim.tick, policy, events,
+            account, keeper, book, side, amounts[at], limits, FORCED_POSITION, tick, round_, claim.tick, policy, events,
             book_marks, message, handle, fills, orders, free, levels, occupied, instruments, counters, positions,
             accounts, cash, assets, touched, touched_mark,
         )  # fmt: skip
         if value > 0:
+            _note_call(claim, book, held, amounts[at], clock, policy, windows, instruments, assets, positions)
             paid_in = instruments[book].quote
             reward += charge_fee(
                 account, keeper, paid_in, part_up(value, policy.fee), policy, instruments, assets, positions, cash,
                 touched, touched_mark, counters,
             )  # fmt: skip
-    if not has_positions(account, positions):
+    # What misses to the target is known again, without the positions just closed, in the next call.
+    if not has_positions(account, positions) and not (n > 0 and policy.target_debts):
         sold_for, earned = sell_collateral(
-            account, keeper, tick, round_, claim.tick, policy, events, book_marks,
+            claim, keeper, tick, round_, limits, policy, events, book_marks,
             message, handle, fills, orders, free, levels, occupied, instruments, counters, positions, accounts,
-            cash, assets, touched, touched_mark,
+            cash, assets, margin, touched, touched_mark,
         )  # fmt: skip
         reward += earned
         if sold_for != NONE:
@@ -305,9 +417,9 @@ def _best_bid(bids, n_bids, claims, keepers, clock):
 
 @kernel
 def serve(
-    claims, bids, n_bids, capacity, blocks, keepers, tick, round_, clock, next_tick_clock, policies, events, rank, key,
-    amounts, book_marks, message, handle, fills, orders, free, levels, occupied, instruments, counters, positions,
-    accounts, cash, assets, margin, touched, touched_mark,
+    claims, bids, n_bids, capacity, blocks, keepers, tick, round_, clock, next_tick_clock, policies, limits, windows,
+    events, rank, key, amounts, book_marks, message, handle, fills, orders, free, levels, occupied, instruments,
+    counters, positions, accounts, cash, assets, margin, touched, touched_mark,
 ):  # fmt: skip
     """One round's block: the `capacity` highest bids are served, each bid is paid, then the marks follow the books.
 
@@ -335,10 +447,10 @@ def serve(
         keeper.carried += bid.notional
         bid.keeper = NONE
         claim.next_try = next_tick_clock
-        if _appraise(claim, instruments, assets, margin, positions, cash, policy) >= 0:
+        if appraise(claim, instruments, assets, margin, positions, cash, policy) <= 0:
             continue
         paid_in = close_out(
-            claim, keeper.account, tick, round_, policy, events, rank, key, amounts, book_marks,
+            claim, keeper.account, tick, round_, clock, policy, limits, windows, events, rank, key, amounts, book_marks,
             message, handle, fills, orders, free, levels, occupied, instruments, counters, positions, accounts,
             cash, assets, margin, touched, touched_mark,
         )  # fmt: skip
@@ -346,8 +458,8 @@ def serve(
             served += 1
             if block.limit > 0:
                 take_call(block, bid.amount)
-            if _appraise(claim, instruments, assets, margin, positions, cash, policy) < 0:
-                claim.next_try = clock + 1
+            if appraise(claim, instruments, assets, margin, positions, cash, policy) > 0:
+                claim.next_try = next_try(claim, clock, policy)
             cost = -amount_of(assets[paid_in], -(bid.amount + keeper.cost + block.call_fee))
             transfer(cash, paid_in, keeper.account, OUTSIDE, cost)
             touch(keeper.account, touched, touched_mark, counters)

@@ -225,8 +225,9 @@ ACCOUNT = np.dtype(
 
 CLAIMED, CLAIM_HELD = 1, 2
 
-CROSS, PORTFOLIO = 0, 1
-"""Margin modes. Isolated margin is cross margin in an account of its own that may trade one instrument."""
+CROSS, PORTFOLIO, CHOSEN_CROSS = 0, 1, 2
+"""Margin modes; CHOSEN_CROSS stays cross where the venue's mode is portfolio. Isolated margin is cross margin in an
+account of its own that may trade one instrument."""
 
 LINEAR_IN_SIZE, ROOT_OF_SIZE, ROOT_PREMIUM = 1, 2, 3
 """How a margin rate rises with the size of the position (market/kernels/rules/rates.py, weights.py)."""
@@ -241,10 +242,14 @@ CLAIM = np.dtype(
         ("round", i4),
         ("next_try", i4),  # not offered before this round, counted from the start of the run
         ("excess", i8),  # margin excess now, USD quanta, < 0
+        ("missing", i8),  # USD quanta to the end of the liquidation: -excess, or what the target profile asks for
         ("maintenance", i8),  # USD quanta
+        ("owed", i8),  # what counts against the account, weighted debts and maintenance, where a rule asks; USD quanta
         ("net_equity", i8),  # USD quanta
         ("notional", i8),  # of all positions, or of all debts when there is none, USD quanta
         ("reward", i8),  # what a keeper could earn before slippage, USD quanta
+        ("opened", i8),  # round, counted from the start of the run, from which a price that falls with time falls
+        ("partial", i8),  # round of the last call that closed the first share of a position; NONE
     ]
 )
 
@@ -266,10 +271,16 @@ KEEPER = np.dtype(
     ]
 )
 
-CLOSE_ALL, CLOSE_FACTOR, TO_TARGET = range(3)
+CLOSE_ALL, CLOSE_FACTOR, TO_TARGET, PORTION, FIRST_SHARE, WINDOW = range(6)
 """Sizing of a liquidation call."""
-PRO_RATA, LARGEST_FIRST, MOST_LIQUID_FIRST, MOST_RELIEF_FIRST = range(4)
+PRO_RATA, LARGEST_FIRST, MOST_LIQUID_FIRST, MOST_RELIEF_FIRST, DRAWN = range(5)
 """Ordering of positions within a liquidation call."""
+AT_MARK, AT_ORACLE, BY_HEALTH, BY_AUCTION, FILLABLE, AT_BANKRUPTCY = range(6)
+"""What limits the price of a forced order (market/kernels/limits.py)."""
+TO_ACCOUNT, TO_KEEPER, TO_FUND = range(3)
+"""Who gets what the book gives beyond that price."""
+LINEAR, STAIR_STEP, EXPONENTIAL, TWO_SPEED = range(4)
+"""Price curve of an auction; the first three as in market/kernels/rules/dutch_auction.py."""
 FEE_WITHIN_EQUITY, FEE_UNCAPPED = range(2)
 """Whether the liquidation fee stops at what the account is still worth."""
 ADL_QUEUE, ADL_PRO_RATA = range(2)
@@ -285,8 +296,15 @@ POLICY = np.dtype(
         ("fee_cap", i4),  # FEE_WITHIN_EQUITY, FEE_UNCAPPED
         ("adl_allocation", i4),  # ADL_QUEUE, ADL_PRO_RATA
         ("adl_rank", i4),  # RANK_BY_PROFIT, RANK_BY_PRICE
+        ("target_profile", i4),  # TO_TARGET: MAINTENANCE with a buffer, or TARGET, which a claim must then reach
+        ("target_debts", i4),  # TO_TARGET: 1 when debts too are repaid no further than the target
+        ("per_debt", i4),  # CLOSE_FACTOR: 1 when its share is that of each debt, 0 of all debts together
+        ("waits", i4),  # FIRST_SHARE: 1 when nothing is closed in the cool-down, 0 when all is
+        ("price_rule", i4),  # AT_MARK, AT_ORACLE ...
+        ("surplus", i4),  # TO_ACCOUNT, TO_KEEPER, TO_FUND
+        ("curve", i4),  # LINEAR, STAIR_STEP ...
         ("unused", i4),
-        ("close_factor", i8),  # ppm of total notional, or of a debt without positions
+        ("close_factor", i8),  # ppm of total notional, or of a debt without positions; of a position
         ("target", i8),  # ppm of maintenance margin: excess aimed at
         ("slippage", i8),  # ppm from the mark: limit price of a forced order
         ("fee", i8),  # ppm of a closed position's value, or of the debt that a collateral sale repays
@@ -296,6 +314,29 @@ POLICY = np.dtype(
         ("conversion", i8),  # ppm lost when collateral without a book is sold outside
         ("adl_severity", i8),  # ppm of what the fund does not pay that counterparties are made to bear
         ("socialised_cap", i8),  # ppm of a balance that may be taken for socialised losses
+        # sizing, USD quanta and rounds
+        ("smallest", i8),  # CLOSE_FACTOR: a debt or a collateral worth less is closed whole
+        ("least_left", i8),  # CLOSE_FACTOR: of a debt and a collateral nothing is left or so much of both
+        ("least", i8),  # PORTION: so much of a position may always be closed
+        ("most", i8),  # PORTION: notional closed per call; WINDOW: per instrument and window
+        ("above", i8),  # FIRST_SHARE: positions worth more are closed in two steps
+        ("rounds", i8),  # FIRST_SHARE: of a cool-down; WINDOW: of a window
+        ("full_below", f8),  # CLOSE_FACTOR: health factor at or below which everything is closed
+        # price; shares of the oracle price, seconds
+        ("discount", f8),  # AT_ORACLE
+        ("most_discount", f8),  # AT_ORACLE, BY_HEALTH
+        ("grace", f8),  # AT_ORACLE: before it the discount does not grow
+        ("growth", f8),  # AT_ORACLE: per second
+        ("top", f8),  # BY_AUCTION: price at the start
+        ("span", f8),  # BY_AUCTION: of a line, a step, or the first of two speeds
+        ("cut", f8),  # BY_AUCTION: factor per step or second; price where the second speed begins
+        ("slow", f8),  # BY_AUCTION: of the second speed
+        ("longest", f8),  # BY_AUCTION: it starts over after so long
+        ("lowest", f8),  # BY_AUCTION: or below this share of its start
+        ("adjustment", f8),  # FILLABLE
+        ("spread", f8),  # FILLABLE
+        ("round_seconds", f8),
+        ("salt", i8),  # DRAWN: of this run
     ]
 )
 

@@ -38,7 +38,7 @@ LARGEST_ORDER = 2.0**60
 
 
 @kernel
-def _mix(value):
+def mix(value):
     """SplitMix64 finaliser: a 64-bit hash that spreads every input bit."""
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -62,7 +62,7 @@ def arrange(messages, n, salt, keys, arrival):
             at += 1
         else:
             sender = np.uint64(message.account) * np.uint64(4096) + np.uint64(message.book + 1)
-            keys[row] = _mix(seed ^ (sender * np.uint64(0x9E3779B97F4A7C15)))
+            keys[row] = mix(seed ^ (sender * np.uint64(0x9E3779B97F4A7C15)))
             starts[np.int64(keys[row] >> np.uint64(56)) + 1] += 1
     starts[0] = at
     for bucket in range(_BUCKETS):

@@ -8,6 +8,7 @@ from typing import Literal, TypeVar
 
 from market.margin.collateral import CollateralRule
 from market.margin.dynamics import HaircutDynamics, RateDynamics, StaticHaircuts, StaticRates
+from market.margin.ownership import SubAccounts
 from market.margin.portfolio import ScenarioMargin
 from market.margin.requirement import RequirementRule
 from market.parameters import PositiveSeconds, Seconds, parameters
@@ -30,6 +31,8 @@ class Margin:
     """Margin rates by instrument or by its base asset; "default" is for all others. They replace instruments' tiers."""
     portfolio: ScenarioMargin = ScenarioMargin()
     """Scenarios and charges of accounts in portfolio mode."""
+    sub_accounts: SubAccounts = SubAccounts()
+    """What the accounts of one owner may do for one another."""
     haircuts: HaircutDynamics = StaticHaircuts()
     """Whether haircuts follow the market."""
     rates: RateDynamics = StaticRates()

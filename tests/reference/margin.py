@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil, floor
+from math import ceil, floor, sqrt
 from typing import Any
 
 import numpy as np
@@ -61,11 +61,55 @@ def _value(state: State, asset: int, amount: int) -> int:
     return floor(Fraction(amount * record["price"] * record["multiplier"], record["divisor"]))
 
 
-def _weighted(state: State, asset: int, amount: int) -> int:
-    value = _value(state, asset, amount)
+MAINTENANCE, INITIAL = "maintenance", "initial"
+
+
+def _tier(tiers: list[dict[str, Any]], size: int) -> dict[str, Any]:
+    return [tier for tier in tiers if tier["floor"] <= size][-1]
+
+
+def _rows(state: State, record: dict[str, Any]) -> list[dict[str, Any]]:
+    return state.tiers[record["first_tier"] : record["first_tier"] + record["n_tiers"]]
+
+
+def _weighted(state: State, asset: int, amount: int, profile: str) -> int:
+    """What a balance counts for: the worse price, haircuts by size, square-root weights, the venue-wide scale."""
     record = state.assets[asset]
-    weight = PPM - record["haircut"] if value >= 0 else record["liability_weight"]
-    return floor(Fraction(value * weight, PPM))
+    price = record["price"]
+    if profile == INITIAL and record["slow_price"]:
+        price = min(price, record["slow_price"]) if amount > 0 else max(price, record["slow_price"])
+
+    def worth(quanta: int, at: int = price) -> int:
+        return floor(Fraction(quanta * at * record["multiplier"], record["divisor"]))
+
+    value = worth(amount)
+    prefix = "" if profile == MAINTENANCE else "initial_"
+    size = abs(amount) * record["quantum"]
+    if amount < 0:
+        weight = record[f"{prefix}liability_weight"]
+        if record["size_factor"]:
+            premium = _to_step(0.8 * (weight / PPM) + record["size_factor"] * sqrt(size))
+            weight = ceil(max(weight / PPM, premium) * PPM - 1e-6)
+        if profile == INITIAL:
+            weight = ceil(Fraction(weight * record["borrow_scale"], PPM))
+        return floor(Fraction(value * weight, PPM))
+    if record["n_tiers"]:
+        measure = amount if record["tiers_by_amount"] else value
+        tier = _tier(_rows(state, record), measure)
+        counted = measure - (ceil(Fraction(measure * tier[profile], PPM)) - int(tier[f"{profile}_deduction"]))
+        if record["tiers_by_amount"]:
+            counted = worth(counted, record["price"])
+    else:
+        counted = floor(Fraction(value * (PPM - record[f"{prefix}haircut"]), PPM))
+    if record["size_factor"]:
+        discount = min(1.0, _to_step(1.1 / (1.0 + record["size_factor"] * sqrt(size))))
+        counted = min(counted, floor(Fraction(value * int(discount * PPM + 0.5), PPM)))
+    return floor(Fraction(counted * record["deposit_scale"], PPM)) if profile == INITIAL else counted
+
+
+def _to_step(value: float) -> float:
+    """Drift's rounding of weights, down to a ten-thousandth."""
+    return floor(value / 1e-4 + 1e-9) * 1e-4
 
 
 def _requirement(state: State, book: int, lots: int, kind: str) -> int:
@@ -75,10 +119,22 @@ def _requirement(state: State, book: int, lots: int, kind: str) -> int:
     """
     instrument = state.instruments[book]
     notional = _value(state, instrument["quote"], abs(lots) * instrument["mark"] * instrument["tick_value"])
-    first = instrument["first_tier"]
-    tiers = state.tiers[first : first + instrument["n_tiers"]]
-    held = [tier for tier in tiers if tier["floor"] <= notional][-1]
-    return ceil(Fraction(notional * held[kind], PPM)) - int(held[f"{kind}_deduction"])
+    held = _tier(_rows(state, instrument), notional)
+    size, factor = abs(lots) * instrument["lot_size"], instrument["size_factor"]
+    rate = held[kind] / PPM
+    by_size = {
+        0: rate,
+        1: rate + factor * size,
+        2: max(rate, factor * sqrt(size)),
+        3: max(rate, _to_step(0.8 * rate + factor * sqrt(size))),
+    }[instrument["size_law"]]
+    ppm = min(max(ceil(by_size * PPM - 1e-6), held[kind]), PPM) if instrument["size_law"] else held[kind]
+    needed = ceil(Fraction(notional * ppm, PPM)) - int(held[f"{kind}_deduction"])
+    if kind == INITIAL and instrument["crowding"]:
+        needed = max(needed, ceil(Fraction(notional * instrument["crowding"], PPM)))
+    if instrument["stress"] != PPM:
+        needed = min(ceil(Fraction(needed * instrument["stress"], PPM)), max(notional, needed))
+    return max(needed, int(instrument["minimum"]))
 
 
 def marginal_requirement(state: State, book: int, lots: int, kind: str) -> Fraction:
@@ -100,8 +156,12 @@ def _perpetuals(state: State) -> Iterable[int]:
 
 
 def assess(state: State, account: int) -> Figures:
-    """All four figures of one account."""
+    """All four figures of one account in cross margin.
+
+    The initial figure has in it what margin equity counts less under the initial profile.
+    """
     balances = list(state.cash[account])
+    counted = list(balances)
     maintenance = initial = 0
     for book in _perpetuals(state):
         instrument, position = state.instruments[book], state.positions[account][book]
@@ -110,18 +170,68 @@ def assess(state: State, account: int) -> Figures:
             funding = lots * (instrument["funding_index"] - position["funding_index"])
             profit = lots * instrument["mark"] * instrument["tick_value"] - position["cost"] - funding
             balances[instrument["quote"]] += profit
-            maintenance += _requirement(state, book, lots, "maintenance")
+            most = min(floor(Fraction(profit * instrument["profit_weight"], PPM)), instrument["profit_cap"])
+            counted[instrument["quote"]] += min(profit, most) if profit > 0 else profit
+            maintenance += _requirement(state, book, lots, MAINTENANCE)
         worst = max(abs(lots + position["open_bid"]), abs(lots - position["open_ask"]))
         if worst:
-            initial += _requirement(state, book, worst, "initial")
+            initial += _requirement(state, book, worst, INITIAL)
     for book, instrument in enumerate(state.instruments):
         bid = state.positions[account][book]["open_bid"]
         if instrument["kind"] == 0 and bid:
             paid = _value(state, instrument["quote"], bid * instrument["best_bid"] * instrument["tick_value"])
-            initial += max(0, paid - _weighted(state, instrument["base"], bid * instrument["lot_quanta"]))
+            bought = _weighted(state, instrument["base"], bid * instrument["lot_quanta"], INITIAL)
+            initial += max(0, paid - bought)
+    margin_equity = sum(_weighted(state, asset, amount, MAINTENANCE) for asset, amount in enumerate(balances))
+    under_initial = sum(_weighted(state, asset, amount, INITIAL) for asset, amount in enumerate(counted))
     return Figures(
-        margin_equity=sum(_weighted(state, asset, amount) for asset, amount in enumerate(balances)),
+        margin_equity=margin_equity,
         net_equity=sum(_value(state, asset, amount) for asset, amount in enumerate(balances)),
         maintenance=maintenance,
-        initial=initial,
+        initial=initial + margin_equity - under_initial,
     )
+
+
+def assess_portfolio(state: State, risk: Any, account: int) -> Figures:
+    """The same in portfolio mode without resting orders: the worst scenario over linear positions, plus charges.
+
+    Float sums in another order than the engine's: right to a quantum or two.
+    """
+    plain = assess(state, account)
+    needed = []
+    for rule in risk.rules:
+        losses: dict[int, list[float]] = {}
+        charges = 0.0
+        for book, instrument in enumerate(state.instruments):
+            lots = state.positions[account][book]["lots"]
+            if instrument["kind"] == 0 and rule["spot_offset"]:
+                lots = state.cash[account][instrument["base"]] // instrument["lot_quanta"]
+            if lots == 0:
+                continue
+            quote = state.assets[instrument["quote"]]
+            value = instrument["mark"] * instrument["tick_value"] * quote["price"] * quote["multiplier"]
+            value = value / quote["divisor"]
+            underlying = int(risk.books["underlying"][book])
+            row = losses.setdefault(underlying, [0.0] * len(risk.scenarios))
+            for number, shock in enumerate(risk.scenarios):
+                gain = lots * value * (float(risk.moves[number, underlying]) - 1.0) * float(shock["weight"])
+                row[number] -= gain
+            charges += abs(lots) * value * float(risk.books["gross_rate"][book]) * float(rule["linear_multiple"])
+            charges += max(0.0, abs(lots) * value - rule["concentration_start"]) * float(rule["concentration_rate"])
+        apart = sum(max(0.0, *row) for row in losses.values())
+        together = max([0.0, *(sum(column) for column in zip(*losses.values(), strict=True))])
+        loss = float(rule["offset"]) * together + (1.0 - float(rule["offset"])) * apart
+        needed.append(ceil(float(rule["factor"]) * loss + charges))
+    under_initial = plain.margin_equity - plain.initial + _cross_initial(state, account)
+    return Figures(
+        margin_equity=plain.margin_equity,
+        net_equity=plain.net_equity,
+        maintenance=needed[0],
+        initial=needed[1] + plain.margin_equity - under_initial,
+    )
+
+
+def _cross_initial(state: State, account: int) -> int:
+    """Initial margin of the positions alone, taken one by one."""
+    held = ((book, state.positions[account][book]["lots"]) for book in _perpetuals(state))
+    return sum(_requirement(state, book, lots, INITIAL) for book, lots in held if lots)

@@ -86,7 +86,7 @@ def test_what_is_finer_than_a_lot_is_cut_toward_zero_and_reported(tmp_path: Path
 
 
 HEAD = "account,asset,quantity\n"
-COLUMNS = "columns account, asset or instrument, quantity and, if known, entry_price"
+COLUMNS = "columns account, asset or instrument, quantity and, if known, entry_price and mode"
 
 
 @pytest.mark.parametrize(

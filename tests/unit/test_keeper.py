@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from agents.keeper import KeeperCohort, KeeperOutage, Keepers
 from agents.kernels.keeper import expected_profit
 from market.kernels.records import BUY, CLAIM, CLAIM_COUNT, INSURANCE_FUND
-from market.venue import CloseFactor, Liquidation, Venue
+from market.venue import CloseFactor, Liquidation, OraclePrice, Portion, Venue
 from market.world import World
 from tests.population_worlds import ASSETS, INSTRUMENTS, make_world, quote
 
@@ -45,8 +45,9 @@ def offers(world: World, keepers: KeeperCohort, *, clock: int = 0) -> list[tuple
 def profit(world: World, claim: int = 0) -> int:
     return int(
         expected_profit(
-            world.claims[claim], world.policy[0], world.instruments, world.assets, world.ledger.positions,
-            world.ledger.cash, world.books.levels, world.books.occupied,
+            world.claims[claim], 0, world.policy[0], world.scratch["limits"], world.windows, world.instruments,
+            world.assets, world.margin, world.ledger.positions, world.ledger.cash, world.books.levels,
+            world.books.occupied,
         )
     )  # fmt: skip
 
@@ -87,6 +88,41 @@ def test_fee_is_limited_to_what_is_left_after_slippage_and_the_fund_pays_the_flo
 
 def test_close_factor_reckons_with_the_part_that_is_closed() -> None:
     rules = Liquidation(sizing=CloseFactor(share=0.25), fee_bps=100.0, keeper_share=0.4, slippage_limit_bps=500.0)
+    world, _ = cast(Keepers(count=0), venue=Venue(liquidation=rules))
+    row = long_btc(world, 10_000)
+    quote(world, "BTC-PERP", side=BUY, price=40_000, lots=10_000)
+    open_claim(world, row, net_equity=3_000 * USD)
+    assert profit(world) == 40 * USD
+
+
+def test_who_takes_over_reckons_with_what_the_book_gives_beyond_the_price() -> None:
+    """3 % below 40,000 is 38,800: half a BTC at 39,000 gains 100; collateral likewise, as much as the debt takes."""
+    rules = Liquidation(price=OraclePrice(discount_bps=300.0), fee_bps=0.0, keeper_floor_usd=0.0)
+    world, _ = cast(Keepers(count=0), venue=Venue(liquidation=rules))
+    world.instruments["taker_fee"] = 0
+    row = long_btc(world, 10_000)
+    open_claim(world, row, net_equity=3_000 * USD)
+    quote(world, "BTC-PERP", side=BUY, price=39_000, lots=5_000)
+    assert profit(world) == 100 * USD
+    quote(world, "BTC-PERP", side=BUY, price=38_799, lots=5_000)
+    assert profit(world) == 100 * USD
+
+
+def test_collateral_taken_over_for_a_debt_gains_as_much_as_the_debt_takes() -> None:
+    """3 % below 40,000 is 38,800: a debt of 10,000 takes 0.2577 of half a BTC, and each gains 200 at 39,000."""
+    rules = Liquidation(price=OraclePrice(discount_bps=300.0), fee_bps=0.0, keeper_floor_usd=0.0)
+    world, _ = cast(Keepers(count=0), venue=Venue(liquidation=rules))
+    world.instruments["taker_fee"] = 0
+    row = world.ledger.open("borrower", role="trader")
+    world.ledger.deposit(row, world.asset("BTC"), 50_000_000)
+    open_claim(world, row, reward=0, notional=10_000 * USD)
+    assert profit(world) == 0
+    quote(world, "BTC-USDC", side=BUY, price=39_000, lots=100_000)
+    assert profit(world) == pytest.approx(10_000 / 38_800 * 200 * USD, rel=0.001)
+
+
+def test_portion_is_reckoned_with() -> None:
+    rules = Liquidation(sizing=Portion(share=0.25, most_usd=1e6), fee_bps=100.0, keeper_share=0.4)
     world, _ = cast(Keepers(count=0), venue=Venue(liquidation=rules))
     row = long_btc(world, 10_000)
     quote(world, "BTC-PERP", side=BUY, price=40_000, lots=10_000)

@@ -1,0 +1,130 @@
+"""How much one liquidation call may close: of positions in lots, of debts in quanta."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from market.kernels.arithmetic import part_up
+from market.kernels.jit import kernel
+from market.kernels.margin import notional_of, value_of, weighted_value
+from market.kernels.records import CLOSE_FACTOR, FIRST_SHARE, NONE, PORTION, PPM, TO_TARGET, WINDOW
+from market.kernels.rules.close_factor import leaves_dust, repayable_debt
+from market.kernels.rules.health import health_factor
+from market.kernels.rules.keeper import window_room
+from market.kernels.rules.portion import portion_to_close
+from market.kernels.rules.sizing import exchange_gain
+from market.kernels.rules.solve import amount_to_target
+
+LARGEST = (1 << 62) - 1
+
+
+@kernel
+def close_share(claim, debt, collateral, total_debt, policy):
+    """ppm of a debt, or of the notional of positions, that a close factor lets one call close; USD quanta."""
+    # A claim is open, so the health factor is below 1; how far below matters to rules with a threshold only.
+    health = 0.5
+    if policy.full_below > 0.0:
+        health = min(health_factor(float(claim.excess + claim.owed), float(claim.owed)), 1.0 - 1e-12)
+    debt = max(float(debt), 1.0)
+    repaid = repayable_debt(
+        health, collateral, debt, max(float(total_debt), debt), policy.close_factor / PPM, policy.full_below,
+        float(policy.smallest), policy.per_debt == 1,
+    )  # fmt: skip
+    return min(PPM, int(np.ceil(repaid / debt * PPM - 1e-6)))
+
+
+@kernel
+def first_share_due(claim, clock, policy):
+    """FIRST_SHARE: whether the next call closes the first share of a large position rather than all of it.
+
+    That is so once, before a cool-down in which nothing is closed; or, where all is closed in it, whenever none runs.
+    """
+    return claim.partial == NONE or (not policy.waits and clock - claim.partial >= policy.rounds)
+
+
+@kernel
+def next_try(claim, clock, policy):
+    """Round in which a claim that is still open after a call is offered again."""
+    if policy.sizing == FIRST_SHARE and policy.waits and claim.partial == clock:
+        return clock + policy.rounds
+    return clock + 1
+
+
+@kernel
+def open_window(book, clock, policy, windows):
+    """Turn to the window of now; `windows` int64[n_instruments, 2]: its number, USD quanta closed in it."""
+    if windows[book, 0] != clock // policy.rounds:
+        windows[book, 0] = clock // policy.rounds
+        windows[book, 1] = 0
+
+
+@kernel
+def most_lots(book, lots, most, claim, clock, policy, windows, instruments, assets):
+    """Lots of a position that one call may close, and that all together may not be worth more than `most` USD quanta.
+
+    For rules that look at one position at a time: PORTION, FIRST_SHARE, WINDOW; all lots for others.
+    """
+    held = abs(lots)
+    notional = notional_of(book, lots, instruments, assets)
+    each = notional / held
+    if policy.sizing == PORTION:
+        if most <= 0:
+            return 0
+        delta = portion_to_close(
+            float(held), each, policy.close_factor / PPM, float(policy.least), float(most), 1.0, 0.0
+        )
+        return int(abs(delta) + 0.5)
+    if policy.sizing == FIRST_SHARE and notional > policy.above and first_share_due(claim, clock, policy):
+        return part_up(held, policy.close_factor)
+    if policy.sizing == WINDOW:
+        open_window(book, clock, policy, windows)
+        return min(held, int(window_room(float(policy.most), float(windows[book, 1])) / max(each, 1e-9)))
+    return held
+
+
+@kernel
+def _total_debt(account, assets, cash):
+    total = 0
+    for asset in range(assets.shape[0]):
+        if cash[account, asset] < 0:
+            total -= value_of(assets[asset], cash[account, asset])
+    return total
+
+
+@kernel
+def _debt_to_target(claim, quote, owed, collateral, paid, policy, assets, margin, cash):
+    """Quanta of a debt whose repayment with `collateral`, `paid` per unit of value, brings an account to its target."""
+    profile = policy.target_profile
+    held = cash[claim.account, collateral]
+    debt_weight = weighted_value(assets[quote], profile, -owed, margin[1]) / min(value_of(assets[quote], -owed), -1)
+    kept_weight = weighted_value(assets[collateral], profile, held, margin[1])
+    kept_weight /= max(value_of(assets[collateral], held), 1)
+    gain = exchange_gain(1.0, debt_weight, kept_weight, paid, 1.0, 0.0)
+    share = amount_to_target(float(claim.missing), gain, LARGEST * 1.0) / max(value_of(assets[quote], owed), 1)
+    return owed if share >= 1.0 else part_up(owed, int(np.ceil(share * PPM - 1e-6)))
+
+
+@kernel
+def debt_to_repay(claim, quote, collateral, paid, policy, assets, margin, cash):
+    """Quanta of a negative balance that one call repays: all of it, a close factor's share, or as much as is needed.
+
+    `collateral` is what is sold first (NONE: nothing is owned), `paid` the value of it that one unit of value repaid
+    takes: fee and discount.
+    """
+    owed = max(0, -cash[claim.account, quote])
+    if owed == 0 or collateral == NONE:
+        return owed
+    if policy.sizing == TO_TARGET and policy.target_debts:
+        return _debt_to_target(claim, quote, owed, collateral, paid, policy, assets, margin, cash)
+    if policy.sizing != CLOSE_FACTOR:
+        return owed
+    debt = float(value_of(assets[quote], owed))
+    held = float(value_of(assets[collateral], cash[claim.account, collateral]))
+    total = _total_debt(claim.account, assets, cash)
+    ppm = close_share(claim, debt, held, total, policy)
+    share = part_up(owed, ppm)
+    left = value_of(assets[quote], owed - share)
+    repaid = debt - left
+    if left < policy.dust or leaves_dust(debt, held, repaid, repaid * paid, float(policy.least_left)):
+        return owed
+    return share

@@ -1,0 +1,176 @@
+"""How much one liquidation call closes: the whole account, a share, as much as is needed, or a part per position."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from market.instruments import USD_QUANTA
+from market.kernels import records
+from market.kernels.records import PPM
+from market.kernels.rules.keeper import window_capacity
+from market.parameters import Bps, PositiveSeconds, PositiveUsd, Ratio, Seconds, Share, Usd, parameters
+
+Fields = dict[str, float]
+"""Names of POLICY fields and their values."""
+
+_PROFILES = {"maintenance": records.MAINTENANCE, "target": records.TARGET}
+
+
+def _usd(amount: float) -> int:
+    return round(amount * USD_QUANTA)
+
+
+@parameters
+class CloseAll:
+    """Close the whole account in one call."""
+
+    kind: Literal["full"] = "full"
+    """Name of the rule."""
+
+    def policy(self, *, round_seconds: float) -> Fields:
+        """POLICY fields that differ from their defaults."""
+        del round_seconds
+        return {"sizing": records.CLOSE_ALL}
+
+
+@parameters
+class CloseFactor:
+    """Close at most a share of the account's notional, or without positions of its debts, per call (Aave)."""
+
+    kind: Literal["close_factor"] = "close_factor"
+    """Name of the rule."""
+    share: Share = 0.5
+    """Largest share closed per call."""
+    of: Literal["debt", "account"] = "debt"
+    """Whether the share is one of each debt or of all debts together (Aave since v3.3)."""
+    full_below_health: Share = 0.0
+    """Health factor at or below which one call may close everything (Aave: 0.95); 0: never."""
+    full_below_usd: Usd = 0.0
+    """A debt is repaid in full when it or the collateral is worth less, notional closed in full likewise (Aave: 2,000);
+    holds for `of = "account"`."""
+    least_left_usd: Usd = 0.0
+    """A repayment leaves nothing, or at least so much, of debt and collateral (Aave: 1,000)."""
+
+    def policy(self, *, round_seconds: float) -> Fields:
+        """POLICY fields that differ from their defaults."""
+        del round_seconds
+        return {
+            "sizing": records.CLOSE_FACTOR,
+            "close_factor": round(self.share * PPM),
+            "per_debt": self.of == "debt",
+            "full_below": self.full_below_health,
+            "smallest": _usd(self.full_below_usd),
+            "least_left": _usd(self.least_left_usd),
+        }
+
+
+@parameters
+class ToTarget:
+    """Close just enough to bring an account back to a target."""
+
+    kind: Literal["to_target"] = "to_target"
+    """Name of the rule."""
+    buffer: Share = 0.2
+    """Target excess as a share of the maintenance margin that is left; `target_profile = "maintenance"` only."""
+    target_profile: Literal["maintenance", "target"] = "maintenance"
+    """Whether the excess is that over maintenance, with the buffer, or that under the target profile, which claims must
+    then reach before they are dropped (Mango v4: LiquidationEnd)."""
+    debts: Literal["full", "to_target"] = "full"
+    """Whether debts without positions are repaid in full or no further than the target (Mango v4, Drift v2)."""
+
+    def policy(self, *, round_seconds: float) -> Fields:
+        """POLICY fields that differ from their defaults."""
+        del round_seconds
+        return {
+            "sizing": records.TO_TARGET,
+            "target": round(self.buffer * PPM) if self.target_profile == "maintenance" else 0,
+            "target_profile": _PROFILES[self.target_profile],
+            "target_debts": self.debts == "to_target",
+        }
+
+
+@parameters
+class Portion:
+    """Close a portion of each position per call, with a least notional and a cap for the whole call (dYdX v4)."""
+
+    kind: Literal["portion"] = "portion"
+    """Name of the rule."""
+    share: Share = 0.1
+    """Portion of a position's notional."""
+    least_usd: Usd = 1_000.0
+    """So much of a position may always be closed."""
+    most_usd: PositiveUsd = 100_000.0
+    """Most notional closed per call, positions taken in their order; a call is one per account and round."""
+
+    def policy(self, *, round_seconds: float) -> Fields:
+        """POLICY fields that differ from their defaults."""
+        del round_seconds
+        return {
+            "sizing": records.PORTION,
+            "close_factor": round(self.share * PPM),
+            "least": _usd(self.least_usd),
+            "most": _usd(self.most_usd),
+        }
+
+
+@parameters
+class FirstShare:
+    """Close large positions in two steps: a first share, a cool-down, then the rest; others whole (Hyperliquid)."""
+
+    kind: Literal["first_share"] = "first_share"
+    """Name of the rule."""
+    share: Share = 0.2
+    """First share of a large position."""
+    above_usd: Usd = 100_000.0
+    """Notional above which a position is large."""
+    cooldown_seconds: Seconds = 30.0
+    """Length of the cool-down; it ends with the claim."""
+    cooldown: Literal["wait", "full"] = "wait"
+    """What happens in it: nothing, and afterwards everything is closed; or calls close everything, and after it a first
+    share again."""
+
+    def policy(self, *, round_seconds: float) -> Fields:
+        """POLICY fields that differ from their defaults."""
+        return {
+            "sizing": records.FIRST_SHARE,
+            "close_factor": round(self.share * PPM),
+            "above": _usd(self.above_usd),
+            "rounds": max(1, round(self.cooldown_seconds / round_seconds)),
+            "waits": self.cooldown == "wait",
+        }
+
+
+@parameters
+class WindowCap:
+    """Close whole positions, but no more than a capacity per instrument and window of time (Synthetix v3).
+
+    The capacity is (maker fee + taker fee) x scale x multiplier x seconds, in notional.
+    """
+
+    kind: Literal["window"] = "window"
+    """Name of the rule."""
+    window_seconds: PositiveSeconds = 30.0
+    """Length of a window."""
+    maker_fee_bps: Bps = 2.0
+    """Maker fee that the capacity is reckoned with."""
+    taker_fee_bps: Bps = 6.0
+    """Taker fee that the capacity is reckoned with."""
+    scale_usd: PositiveUsd = 1e9
+    """Skew scale of an instrument, in notional."""
+    multiplier: Ratio = 1.0
+    """Accumulated share per second."""
+
+    def policy(self, *, round_seconds: float) -> Fields:
+        """POLICY fields that differ from their defaults."""
+        fees = (self.maker_fee_bps / 10_000, self.taker_fee_bps / 10_000)
+        capacity = float(window_capacity(*fees, self.scale_usd, self.multiplier, self.window_seconds))
+        return {
+            "sizing": records.WINDOW,
+            "most": min(_usd(capacity), (1 << 62) - 1),
+            "rounds": max(1, round(self.window_seconds / round_seconds)),
+        }
+
+
+Sizing = Annotated[CloseAll | CloseFactor | ToTarget | Portion | FirstShare | WindowCap, Field(discriminator="kind")]
