@@ -36,6 +36,10 @@ app = typer.Typer(
 C = TypeVar("C", bound=Callable[..., None])
 
 ScenarioName = Annotated[str, typer.Argument(help="An embedded scenario (see `cascade scenarios`) or a TOML file.")]
+Venue = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Rules of a venue (see `cascade venues`) or TOML file instead of its own."),
+]
 Sets = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change one value; may be repeated.")]
 Accounts = Annotated[
     Path | None, typer.Option(metavar="FILE", help="A real book of accounts (CSV or Parquet) instead of a made one.")
@@ -247,6 +251,32 @@ def map(
         show.print_table(table.rows, header=table.columns, right=table.right)
     if out is not None:
         print(f"\npicture: {out}")
+
+
+@command
+def margin(
+    account: Annotated[Path, typer.Argument(metavar="ACCOUNT.toml", help="Balances, positions, prices.")],
+    *,
+    venue: Venue = None,
+    scenario: Annotated[
+        str, typer.Option(metavar="NAME", help="Where assets and instruments are from.")
+    ] = DEFAULT_SCENARIO,
+    sets: Sets = [],  # noqa: B006
+    as_json: Json = False,
+) -> None:
+    """Explain one account line by line, under isolated, cross and portfolio margin side by side."""
+    from experiments import show
+    from experiments.margin import command
+    from experiments.scenario import load
+
+    world, provenance = load(scenario, venue=venue, overrides=sets)
+    _say_shadowed(provenance)
+    with _located(provenance):
+        found = command.answer(account, world)
+    if as_json:
+        show.print_json(command.as_json(found))
+    else:
+        command.print_answer(found)
 
 
 @command

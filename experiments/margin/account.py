@@ -19,6 +19,9 @@ from market.errors import InputError
 from market.instruments import FEWEST_TICKS, LARGEST_MONEY, quanta
 from market.parameters import Number, Positive, parameters
 
+Problem = tuple[str, str]
+"""Where it is written, and what is wrong with it."""
+
 
 @parameters
 class Held:
@@ -91,8 +94,8 @@ def _problems(tree: Node, scenario: Scenario) -> Iterator[str]:
         if name == "balances" and not table.value:
             yield f"{table.source}: balances: is empty; expected at least one balance"
         for symbol, node in table.value.items():
-            for what in check(symbol, node, scenario):
-                yield f"{node.source}: {join((name, symbol))}{what}"
+            for source, what in check(symbol, node, scenario):
+                yield f"{source}: {join((name, symbol))}{what}"
 
 
 def _number(node: Node) -> float | None:
@@ -101,50 +104,50 @@ def _number(node: Node) -> float | None:
     return float(value) if good else None
 
 
-def _balance(symbol: str, node: Node, scenario: Scenario) -> Iterator[str]:
+def _balance(symbol: str, node: Node, scenario: Scenario) -> Iterator[Problem]:
     asset = scenario.assets.get(symbol)
     if asset is None:
         other = "; it is an instrument: see positions" if symbol in scenario.instruments else ""
-        yield f": unknown asset{other or suggest(symbol, list(scenario.assets))}"
+        yield node.source, f": unknown asset{other or suggest(symbol, list(scenario.assets))}"
         return
     amount = _number(node)
     if amount is not None and abs(amount) / asset.quantum > LARGEST_MONEY:
-        yield f": {amount:g} does not fit; at most {LARGEST_MONEY * asset.quantum:.3g}"
+        yield node.source, f": {amount:g} does not fit; at most {LARGEST_MONEY * asset.quantum:.3g}"
 
 
-def _position(symbol: str, node: Node, scenario: Scenario) -> Iterator[str]:
+def _position(symbol: str, node: Node, scenario: Scenario) -> Iterator[Problem]:
     instrument = scenario.instruments.get(symbol)
     if instrument is None:
         other = "; it is an asset: see balances" if symbol in scenario.assets else ""
         traded = [name for name, item in scenario.instruments.items() if item.kind != "spot"]
-        yield f": unknown instrument{other or suggest(symbol, traded)}"
+        yield node.source, f": unknown instrument{other or suggest(symbol, traded)}"
         return
     if instrument.kind == "spot":
-        yield f": nobody holds a position in a spot market; expected a balance of {instrument.base}"
+        yield node.source, f": nobody holds a position in a spot market; expected a balance of {instrument.base}"
         return
     quantity = node.value.get("quantity") if isinstance(node.value, dict) else None
     amount = None if quantity is None else _number(quantity)
-    if amount is None:
+    if quantity is None or amount is None:
         return
     lots = abs(amount) / instrument.lot_size
     if lots < 1.0 - 1e-9:
-        yield f".quantity: {amount:g} is less than a lot; at least {instrument.lot_size:g}"
+        yield quantity.source, f".quantity: {amount:g} is less than a lot; at least {instrument.lot_size:g}"
     elif lots > LARGEST_MONEY / 1e8:
-        yield f".quantity: {amount:g} does not fit"
+        yield quantity.source, f".quantity: {amount:g} does not fit"
 
 
-def _price(symbol: str, node: Node, scenario: Scenario) -> Iterator[str]:
+def _price(symbol: str, node: Node, scenario: Scenario) -> Iterator[Problem]:
     asset, instrument = scenario.assets.get(symbol), scenario.instruments.get(symbol)
     if asset is None and instrument is None:
-        yield f": unknown asset or instrument{suggest(symbol, [*scenario.assets, *scenario.instruments])}"
+        yield node.source, f": unknown asset or instrument{suggest(symbol, [*scenario.assets, *scenario.instruments])}"
         return
     price = _number(node)
     if asset is not None and asset.valuation == "one":
-        yield f": the venue values {symbol} at one dollar; leave its price out"
+        yield node.source, f": the venue values {symbol} at one dollar; leave its price out"
     elif price is not None and price > 0.0:
         tick = instrument.tick_size if instrument is not None else asset.price_tick_usd if asset else 0.0
         if price < FEWEST_TICKS * tick:
-            yield f": {price:g} is less than {FEWEST_TICKS} ticks of {tick:g}"
+            yield node.source, f": {price:g} is less than {FEWEST_TICKS} ticks of {tick:g}"
 
 
 def _exact(given: AccountFile, scenario: Scenario, label: str) -> Account:

@@ -178,7 +178,7 @@ def explain(account: Account, scenario: Scenario, prices: dict[str, float]) -> t
     falls, rises = (setting.breaking_moves(falling=falling) for falling in (True, False))
     pots = {
         mode: tuple(
-            _pot(world, name, row, mode=mode, fall=falls[row], rise=rises[row])
+            take_apart(world, name, row, mode=mode, fall=falls[row], rise=rises[row])
             for name, row in setting.rows[mode].items()
         )
         for mode in MODES
@@ -217,7 +217,8 @@ def world_moves(scenario: Scenario) -> bool:
     )
 
 
-def _pot(world: World, name: str, row: int, *, mode: str, fall: float, rise: float) -> Pot:
+def take_apart(world: World, name: str, row: int, *, mode: str, fall: float, rise: float) -> Pot:
+    """One ledger row of a world as it stands; `fall` and `rise` from `Setting.breaking_moves`."""
     ledger = world.ledger
     out = np.zeros((3, 3), np.int64)
     account_totals(row, world.instruments, world.assets, world.margin, ledger.positions, ledger.cash, out)
