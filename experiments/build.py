@@ -114,12 +114,7 @@ def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> 
     everybody: tuple[Any, ...] = (*members, agents.keepers, *large_orders, extra)
 
     records, owned = instrument_records(assets, instruments, highest), asset_records(assets, instruments)
-    ledger = Ledger.with_room(
-        n_accounts=sum(member.accounts_needed(instruments=instruments) for member in everybody)
-        + scenario.venue.waterfall.backstop.accounts,
-        n_assets=len(assets),
-        n_instruments=len(instruments),
-    )
+    ledger = _ledger(scenario, everybody)
     world = World(
         tick_seconds=scenario.tick_seconds,
         asset_symbols=tuple(assets),
@@ -173,6 +168,15 @@ def opening_prices(scenario: Scenario, *, seed: int) -> dict[str, float]:
     path, _ = _reference(scenario, _streams(seed), [])
     row = WholePath(path, scenario.assets).row(0)
     return dict(zip(scenario.assets, map(float, row), strict=True))
+
+
+def _ledger(scenario: Scenario, everybody: Sequence[Any]) -> Ledger:
+    needed = sum(member.accounts_needed(instruments=scenario.instruments) for member in everybody)
+    return Ledger.with_room(
+        n_accounts=needed + scenario.venue.waterfall.backstop.accounts,
+        n_assets=len(scenario.assets),
+        n_instruments=len(scenario.instruments),
+    )
 
 
 def _into_portfolio_mode(world: World) -> None:

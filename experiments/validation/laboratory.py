@@ -217,6 +217,14 @@ class Engine:
             raise AssertionError(f"the books do not balance: {errors}")
 
 
+def _customers(ledger: Ledger, count: int, owners: Sequence[int]) -> list[int]:
+    rows: list[int] = []
+    for number in range(count):
+        owner = rows[owners[number]] if owners and owners[number] < number else None
+        rows.append(ledger.open(f"customer-{number}", role="trader", owner=owner))
+    return rows
+
+
 def engine(
     *,
     deposits: Sequence[float] = (),
@@ -271,18 +279,14 @@ def engine(
     world.adopt(venue)
     if venue.margin.mode == "portfolio":
         world.use_portfolio_margin(venue.margin.portfolio)
-    rows: list[int] = []
-    for number in range(len(deposits)):
-        owner = rows[owners[number]] if owners and owners[number] < number else None
-        rows.append(ledger.open(f"customer-{number}", role="trader", owner=owner))
+    rows = _customers(ledger, len(deposits), owners)
     if venue.margin.mode == "portfolio":
         ledger.accounts["mode"][rows] = PORTFOLIO
     for row, amount in zip(rows, deposits, strict=True):
         ledger.deposit(row, 0, quanta(amount, settlement))
     keeper = ledger.open("keeper", role="keeper", flags=0)
     ledger.deposit(keeper, 0, quanta(1_000_000.0, settlement))
-    if script:
-        cohorts = (*cohorts, Scripted(script))
+    cohorts = (*cohorts, Scripted(script)) if script else cohorts
     bidder = AnyClaim(keeper, amount=round(bid_usd * USD), cost=round(cost_usd * USD))
     cast = Cast(oracles=(TrueOracle(),), cohorts=tuple(cohorts), keepers=(bidder,))
     world.size_inboxes(total_messages(cohorts))
