@@ -18,7 +18,7 @@ from agents.market_maker import MarketMakers
 from agents.oracle import Oracles
 from agents.trader import Traders
 from experiments import config, library
-from experiments.config import Override
+from experiments.config import Layer, Override
 from experiments.toml_tree import Reset
 from market.instruments import Asset, Instrument
 from market.parameters import PositiveHours, PositiveSeconds, Share, parameters
@@ -80,6 +80,19 @@ class Recording:
     """Interval between samples of the margin-ratio distribution."""
 
 
+VENUE_TABLES = (("venue",), ("agents", "oracles"))
+"""What the file of a venue may hold: its rules, and where its prices come from."""
+
+_OF_A_VENUE = (
+    ("about",),
+    ("margin",),
+    ("mark",),
+    ("funding",),
+    ("liquidation", "sizing"),
+    ("liquidation", "price"),
+)
+
+
 @parameters
 class Scenario:
     """A world to simulate."""
@@ -88,10 +101,13 @@ class Scenario:
     # another reference does not count on top of them. Whoever wants it says so in the same layer or a later one.
     resets = (
         Reset(
-            rule=("reference",),
-            kinds=("anchors", "replay"),
+            choice=("reference", "kind"),
             path=("assets", "*", "permanent_impact_bps_per_million_usd"),
+            kinds=("anchors", "replay"),
         ),
+        # Another venue brings margin, marks, funding and liquidation of its own: what is left of those below would mix
+        # two venues. Sizes that belong to the world, such as the insurance fund, stay.
+        *(Reset(choice=("venue", "about", "name"), path=("venue", *path)) for path in _OF_A_VENUE),
     )
 
     summary: str
@@ -121,10 +137,21 @@ class Scenario:
         return max(1, round(self.hours * 3600.0 / self.tick_seconds))
 
     @classmethod
-    def load(cls, name: str | Path, *, overrides: Sequence[str | Override] = ()) -> Scenario:
-        """Read an embedded scenario by name or a TOML file by path; `overrides` are "key.path=value" texts.
+    def load(
+        cls, name: str | Path, *, venue: str | Path | None = None, overrides: Sequence[str | Override] = ()
+    ) -> Scenario:
+        """Read an embedded scenario by name or a TOML file by path.
 
-        Raises InputError with one line for every problem.
+        `venue` names an embedded venue or a TOML file, whose rules are laid over the scenario's; `overrides` are
+        "key.path=value" texts. Raises InputError with one line for every problem.
         """
-        scenario, _ = config.load(cls, library.find(name), overrides=overrides)
+        scenario, _ = load(name, venue=venue, overrides=overrides)
         return scenario
+
+
+def load(
+    name: str | Path, *, venue: str | Path | None = None, overrides: Sequence[str | Override] = ()
+) -> tuple[Scenario, dict[str, str]]:
+    """A scenario as `Scenario.load` reads it, and where each of its values was written."""
+    layers = () if venue is None else (Layer(file=library.find_venue(venue), holds=VENUE_TABLES),)
+    return config.load(Scenario, library.find(name), layers=layers, overrides=overrides)

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from experiments.measures import largest_fall, largest_swing
+from market.venue import About
 
 if TYPE_CHECKING:
     from experiments.result import Result
@@ -46,6 +47,8 @@ class Move:
 class Facts:
     """Counts, USD, shares and seconds; None where there is nothing to measure or to compare with."""
 
+    about: About
+    """Whose rules were simulated."""
     hours: float
     population: dict[str, int]
     """Accounts of customers, by role: everybody but the venue and the outside world."""
@@ -96,6 +99,10 @@ class Facts:
     depth_before_usd: float | None
     """Bids within 50 bps of the mark on the main instrument."""
     depth_trough_usd: float | None
+    called_by_rules_usd: float | None
+    """Margin that moving haircuts and rates called by themselves; None where nothing moves."""
+    broken_by_rules: int
+    """Accounts that such updates took below maintenance."""
 
     @property
     def n_failed(self) -> int:
@@ -119,6 +126,7 @@ def facts(result: Result) -> Facts:
     before, after = failed["net_equity_before_usd"], failed["net_equity_after_usd"]
     traded = fills.groupby(["side", "instrument"], observed=True)["notional_usd"].sum()
     return Facts(
+        about=result.scenario.venue.about,
         hours=result.scenario.ticks * result.scenario.tick_seconds / 3600.0,
         population=_by_role(accounts[accounts["customer"]]),
         traders=int(accounts.loc[accounts["role"].isin(("trader", "wallet")), "owner"].nunique()),
@@ -148,6 +156,8 @@ def facts(result: Result) -> Facts:
         fund_income_usd=sum(number(kpis.get(f"insurance_fund_{name}_usd")) or 0.0 for name in ("change", "used")),
         depth_before_usd=number(kpis.get("bid_depth_50bps_before_usd")),
         depth_trough_usd=number(kpis.get("bid_depth_50bps_trough_usd")),
+        called_by_rules_usd=number(kpis.get("margin_called_by_rules_usd")),
+        broken_by_rules=int(number(kpis.get("broken_by_rules_account_count")) or 0),
     )
 
 

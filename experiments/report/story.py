@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from experiments.report.facts import MOST_OF_IT, Facts
 from experiments.report.words import count, listed, money, percent, sentence, span
+from market.venue import About
 
 PAYERS = {
     "fund": ("the insurance fund", "the insurance fund"),
@@ -25,6 +26,8 @@ class Story:
     """Sentences, each complete."""
 
     headline: str
+    rules: list[str]
+    """Whose rules were simulated and what they leave out; empty when they are the scenario's own."""
     failed: list[str]
     why: list[str]
     paid: list[str]
@@ -32,9 +35,22 @@ class Story:
 
 def story(facts: Facts) -> Story:
     """Tell what was measured."""
+    rules, paid = _rules(facts.about), _paid(facts)
     if facts.n_failed == 0:
-        return Story(headline=_quiet(facts), failed=_nobody(facts), why=[_market(facts)], paid=_paid(facts))
-    return Story(headline=_headline(facts), failed=_failed(facts), why=_why(facts), paid=_paid(facts))
+        why = [_market(facts), *_procyclical(facts)]
+        return Story(headline=_quiet(facts), rules=rules, failed=_nobody(facts), why=why, paid=paid)
+    return Story(headline=_headline(facts), rules=rules, failed=_failed(facts), why=_why(facts), paid=paid)
+
+
+def _rules(about: About) -> list[str]:
+    if not about.name:
+        return []
+    of_when = f", as of {about.as_of}" if about.as_of else ""
+    what = f": {about.summary.rstrip('.')}" if about.summary else ""
+    said = [f"Rules of {about.name}{of_when}{what}."]
+    if about.leaves_out:
+        said.append(f"Left out: {'; '.join(text.rstrip('.') for text in about.leaves_out)}.")
+    return said
 
 
 def _quiet(facts: Facts) -> str:
@@ -157,7 +173,21 @@ def _why(facts: Facts) -> list[str]:
             f"Bids within 50 bps of the {facts.main} mark went from {money(before)} at the start to {left} at the "
             "trough."
         )
-    return said
+    return said + _procyclical(facts)
+
+
+def _procyclical(facts: Facts) -> list[str]:
+    """What margin rules that follow the market did by themselves."""
+    if facts.called_by_rules_usd is None:
+        return []
+    if facts.called_by_rules_usd <= 0.0:
+        return ["The rules that follow the market called no margin."]
+    broken = facts.broken_by_rules
+    took = f"and took {count(broken, 'account')} below maintenance" if broken else "and took nobody below maintenance"
+    return [
+        f"The rules that follow the market called {money(facts.called_by_rules_usd)} of margin by themselves, prices "
+        f"and positions as they stood, {took}."
+    ]
 
 
 def anyway(failed: int, dragged: int) -> str:

@@ -72,6 +72,18 @@ class MarginSchedule:
         if _every(world, self.margin.update_seconds):
             self._weigh(world)
 
+    def costs(self) -> dict[str, float | int]:
+        """What haircuts and rates that move have called so far, by name; every name ends in its unit. Empty without."""
+        if isinstance(self.margin.haircuts, StaticHaircuts) and isinstance(self.margin.rates, StaticRates):
+            return {}
+        called = [call.called_usd for call in self.calls]
+        return {
+            "margin_called_by_rules_usd": sum(called),
+            "margin_called_by_rules_at_once_usd": max(called, default=0.0),
+            "margin_released_by_rules_usd": sum(call.released_usd for call in self.calls),
+            "broken_by_rules_account_count": sum(call.broken for call in self.calls),
+        }
+
     def _observe(self, world: World) -> None:
         """Add the squared log return of this tick to each rule's exponentially weighted realised variance."""
         price = world.assets["price"] * world.assets["price_tick"]
@@ -154,10 +166,10 @@ class MarginSchedule:
                 record["crowding"] = round(rate * PPM)
         customers = (world.ledger.accounts["flags"] & LIQUIDATABLE) != 0
         for asset, symbol in enumerate(world.asset_symbols):
-            counted = self.margin.collateral_of(symbol)
+            record = world.assets[asset]
+            counted = self.margin.collateral_of(symbol, settlement=bool(record["is_settlement"]))
             if counted is None or not (counted.deposits_start_usd or counted.borrows_start_usd):
                 continue
-            record = world.assets[asset]
             cash = world.ledger.cash[customers, asset] * float(record["quantum"])
             price = float(record["price"] * record["price_tick"])
             held, owed = cash[cash > 0].sum() * price, -cash[cash < 0].sum() * price

@@ -555,7 +555,8 @@ def test_random_worlds_are_not_dull() -> None:
     made = random_world(2, Venue(waterfall=Waterfall(insurance_fund_usd=1e6)), dated=True)
     made.run(TICKS)
     seen["auctions"] = int((made.events["kind"] == FORCED_AUCTION).sum())
-    seen["settlements"] = sum(found.lots for found in made.world.expiries.settlements)  # type: ignore[union-attr]
+    assert made.world.expiries is not None
+    seen["settlements"] = int(sum(found.lots for found in made.world.expiries.settlements))
     assert all(count > 0 for count in seen.values()), seen
     assert (SELL, BUY) == (1, 0)
 
