@@ -23,15 +23,18 @@ MARKER = "run.json"
 FILES = frozenset(
     {
         MARKER,
+        "account_greeks.parquet",
         "accounts.parquet",
         "contagion.graphml",
         "depth.parquet",
+        "greeks.parquet",
         "kpis.json",
         "liquidations.parquet",
         "losses.parquet",
         "picture.svg",
         "prices.parquet",
         "report.html",
+        "settlements.parquet",
     }
 )
 """What a run writes; a folder with anything else in it is somebody's work and is never replaced."""

@@ -257,7 +257,7 @@ def _liquidity(trace: Trace) -> Kpis:
     made["arbitrageur_profit_usd"] = profit_usd(trace, "arbitrageur")
     per_lot = world.instruments["tick_value"] * usd
     for name, row in (("before", 0), ("after", recorder.n_samples - 1)):
-        lots = recorder.open_interest[row]
+        lots = np.where(world.instruments["kind"] == OPTION, 0, recorder.open_interest[row])
         made[f"open_interest_{name}_usd"] = float((lots * recorder.ticks["mark"][at[row]] * per_lot).sum())
     made["time_under_water_account_seconds"] = float(recorder.open_claims[: recorder.n].sum() * world.tick_seconds)
     return made
@@ -269,7 +269,7 @@ def _capital(trace: Trace) -> Kpis:
     world = trace.built.world
     before = trace.opening.assessment[SYSTEM_ACCOUNTS:]
     initial, equity, net = before[:, 3].sum(), before[:, 0].sum(), before[:, 1].sum()
-    lots = trace.opening.lots[SYSTEM_ACCOUNTS:]
+    lots = np.where(world.instruments["kind"] == OPTION, 0, trace.opening.lots[SYSTEM_ACCOUNTS:])
     notional = float((np.abs(lots).sum(axis=0) * trace.opening.marks * world.instruments["tick_value"]).sum())
     made: Kpis = {"capital_efficiency_ratio": None, "capital_used_ratio": None}
     if initial > 0 and net > 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.greeks import GreeksRecorder
 from market.kernels.record import margin_ratio_counts, record_depth, record_tick
 from market.kernels.records import INSURANCE_FUND, TICK
 from market.world import World
@@ -34,6 +35,7 @@ class Recorder:
         self.fund = np.zeros((samples, len(world.assets)), np.int64)
         self.margins_at = np.zeros(margins, np.int64)
         self.margin_counts = np.zeros((margins, len(MARGIN_RATIO_EDGES) + 2), np.int64)
+        self.greeks = GreeksRecorder()
         self._distances = np.array(DEPTH_BPS)
 
     def __call__(self, world: World) -> None:
@@ -65,6 +67,8 @@ class Recorder:
             ledger.accounts, world.instruments, world.assets, world.margin, ledger.positions, ledger.cash,
             MARGIN_RATIO_EDGES, self.margin_counts[row],
         )  # fmt: skip
+        if world.options is not None:
+            self.greeks.sample(world, at)
         self.n_margins += 1
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 import pandas as pd
 
-from experiments import folder, frames
+from experiments import folder, frames, greeks
 from experiments.contagion import Contagion, contagion, graph
 from experiments.fields import scenario_hash, to_dict
 from experiments.measures import Kpis, kpis
@@ -86,6 +86,21 @@ class Result:
         return frames.accounts_frame(self.main)
 
     @cached_property
+    def greeks(self) -> pd.DataFrame:
+        """One row per sample, role and underlying, in a world with options (experiments/greeks.py)."""
+        return greeks.greeks_frame(self.main)
+
+    @cached_property
+    def account_greeks(self) -> pd.DataFrame:
+        """One row per sample, account that holds an option, and underlying, in a world with options."""
+        return greeks.account_greeks_frame(self.main)
+
+    @cached_property
+    def settlements(self) -> pd.DataFrame:
+        """One row per expiry."""
+        return greeks.settlements_frame(self.main)
+
+    @cached_property
     def story(self) -> Story:
         """Who failed, why, and who paid, in sentences: what the report opens with."""
         from experiments.report.facts import facts
@@ -106,12 +121,18 @@ class Result:
         with folder.atomic(Path(target), replace=overwrite) as made:
             (made / "kpis.json").write_text(_json(self.kpis))
             (made / "run.json").write_text(_json(self.provenance()))
-            for name in ("prices", "depth", "liquidations", "losses", "accounts"):
+            for name in ("prices", "depth", "liquidations", "losses", "accounts", *self._dated_tables()):
                 getattr(self, name).to_parquet(made / f"{name}.parquet", index=False, compression="zstd")
             nx.write_graphml(self.graph, made / "contagion.graphml")
             write_report(self, made / "report.html")
             write_picture(self, made / "picture.svg")
         return Path(target)
+
+    def _dated_tables(self) -> tuple[str, ...]:
+        """Tables of what expires, where there is any."""
+        world = self.main.built.world
+        options = ("greeks", "account_greeks") if world.options is not None else ()
+        return (*options, "settlements") if world.expiries is not None else ()
 
     def provenance(self) -> dict[str, Any]:
         """What made this run: the resolved scenario and its hash, seed, versions, commit, machine, wall time."""

@@ -101,12 +101,20 @@ GROUPS: dict[str, dict[str, Entry]] = {
         ),
         "market_maker_profit_usd": Entry("makers' profit", "on all books, open profit included; not of what they own"),
         "arbitrageur_profit_usd": Entry("arbitrageurs' profit", "likewise, hedges outside included"),
-        "open_interest_before_usd": Entry("open interest, start", "long positions at the mark, all instruments"),
+        "open_interest_before_usd": Entry(
+            "open interest, start", "long positions at the mark, all instruments but options"
+        ),
         "open_interest_after_usd": Entry("open interest, end", ""),
         "capital_used_ratio": Entry("leverage in use", "notional of customers per dollar of their net equity, start"),
         "capital_efficiency_ratio": Entry(
             "capital efficiency", "notional that margin equity supports at initial margin, per dollar of net equity"
         ),
+    },
+    "Options": {
+        "auctioned_account_count": Entry("option books auctioned", "to dealers, in slices", "accounts"),
+        "auctioned_notional_usd": Entry("their positions", "at the marks, options at market value"),
+        "auction_payments_usd": Entry("paid to dealers", "for taking them over"),
+        "dealer_profit_usd": Entry("dealers' profit", "change of their net equity, hedges included"),
     },
     "Circuit breakers": {
         "halt_count": Entry("halts", "times that trading stopped, of one instrument or of the venue", "halts"),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 
-from experiments.run import Trace, trace
+from experiments.run import Trace, simulate, trace
 from market.kernels.records import FORCED_AUCTION, FORCED_HEDGE, OPTION
 from tests.cuts import cut
 
@@ -49,3 +52,19 @@ def test_the_scenario_auctions_books_hedges_and_settles_on_the_way() -> None:
     assert not world.ledger.positions["lots"][:, settled.book].any()
     assert world.ledger.positions["lots"][:, world.instruments["kind"] == OPTION].any()
     assert world.ledger.conservation_error() == world.ledger.clearing_error(world.instruments) == 0
+
+
+def test_greeks_are_recorded_and_cancel_between_holders_and_dealers(tmp_path: Path) -> None:
+    result = simulate(cut("options-crash", "hours=0.07"), seed=2, twin=False)
+    folder = result.save(tmp_path / "run")
+    for name, table in (("greeks", result.greeks), ("account_greeks", result.account_greeks)):
+        assert len(pd.read_parquet(folder / f"{name}.parquet")) == len(table) > 0
+    by_role = result.greeks.groupby(["seconds", "underlying"])[["gamma_usd", "vega_usd", "theta_usd"]]
+    scale = result.greeks[["gamma_usd_long", "vega_usd_long", "theta_usd_long"]].max().to_numpy()
+    assert (np.abs(by_role.sum().to_numpy()) <= 1e-9 * scale).all(), "every option has somebody opposite"
+    last = result.account_greeks[result.account_greeks["seconds"] == result.account_greeks["seconds"].max()]
+    found = result.greeks[result.greeks["seconds"] == result.greeks["seconds"].max()].set_index(["role", "underlying"])
+    own = last[(last["role"] == "dealer") & (last["underlying"] == "BTC")]
+    assert found.loc[("dealer", "BTC"), "vega_usd"] == pytest.approx(own["vega_usd"].sum())
+    np.testing.assert_allclose(found["delta_usd_long"] + found["delta_usd_short"], found["delta_usd"], atol=1e-6)
+    assert {"auctioned_account_count", "dealer_profit_usd"} <= set(result.kpis)
