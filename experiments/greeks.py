@@ -71,7 +71,7 @@ def account_greeks_frame(trace: Trace) -> pd.DataFrame:
 
 def greeks_frame(trace: Trace) -> pd.DataFrame:
     """One row per sample, role and underlying: of all its accounts that hold options, the sum of each Greek, and of
-    those with a positive (long) and a negative (short) one. What a venue's customers are long, its dealers are short."""
+    those with a positive (long) and a negative (short) one. What holders are long, dealers are short."""
     accounts = account_greeks_frame(trace)
     keys = [accounts[name] for name in ("seconds", "role", "underlying")]
     columns = {}
