@@ -32,6 +32,7 @@ FILES = frozenset(
         "picture.svg",
         "prices.parquet",
         "report.html",
+        "runs.csv",
     }
 )
 """What a run writes; a folder with anything else in it is somebody's work and is never replaced."""
