@@ -53,11 +53,14 @@ class Worlds:
 
 def worlds(name: str, *, venue: str | None, overrides: Sequence[str | Override]) -> Worlds:
     """The scenario `name` under each mode. Raises InputError when it cannot be loaded or has no made population."""
-    _, said = load(name, venue=venue, overrides=overrides)
+    plain, said = load(name, venue=venue, overrides=overrides)
+    if not isinstance(plain.population, Traders):
+        raise InputError(
+            "population.kind: margin modes are compared on a generated population, not on accounts of a file"
+        )
     added = [Override(tuple(key.split(".")), value, key) for key, value in DEFAULTS.items() if said[key] == "default"]
     base, provenance = load(name, venue=venue, overrides=[*added, *overrides])
-    if not isinstance(base.population, Traders):
-        raise InputError(f"{provenance['population.kind']}: population.kind: margin modes need a made population")
+    assert isinstance(base.population, Traders)
     people = base.population
     own = {field.name: getattr(people, field.name) for field in fields(people)}
     together = OneAccount(**{**own, "isolated_share": 0.0})

@@ -112,7 +112,7 @@ def _figure(found: Comparison, name: str) -> Figure:
         data.append(
             {
                 "type": "scatter", "mode": "markers", "name": mode, "x": [mode], "y": [level.mean],
-                "marker": {"color": f"@{COLOURS[mode]}", "size": 11},
+                "marker": {"color": f"@{COLOURS[mode]}", "size": 11, "line": {"color": f"@{COLOURS[mode]}"}},
                 "error_y": {
                     "type": "data", "array": [level.half_width or 0.0], "color": f"@{COLOURS[mode]}", "thickness": 3,
                     "width": 9, "visible": level.rated,
@@ -143,9 +143,11 @@ def picture(found: Comparison) -> str:
     names = found.measures
     rows = -(-len(names) // 3)
     height = _TOP + rows * (_TALL + 46.0) + 10.0
-    lines = textwrap.wrap(headline(found), 118)
+    lines = [line for part in headline(found).split("; ") for line in textwrap.wrap(sentence(part), 126)]
     parts = [
-        _text(24.0, 32.0, f"Margin modes: {found.title} {count(len(found.seeds), 'seed')}.", size=16.0, bold=True),
+        _text(
+            24.0, 32.0, f"Isolated, cross and portfolio margin, {count(len(found.seeds), 'seed')}", size=16.0, bold=True
+        ),
         *(_text(24.0, 54.0 + 17.0 * row, line, size=12.5) for row, line in enumerate(lines)),
     ]
     for at, name in enumerate(names):
@@ -193,7 +195,8 @@ def _panel(found: Comparison, name: str, left: float, top: float) -> list[str]:
         return top + _TALL - 24.0 - (value - low) / (high - low) * (_TALL - 44.0)
 
     unit = MEASURES[name].unit
-    made = [_text(left, top, f"{MEASURES[name].label}, {unit}", size=12.5, bold=True)]
+    counted = "" if unit in ("people", "accounts") else f", {unit}"
+    made = [_text(left, top, f"{MEASURES[name].label}{counted}", size=12.5, bold=True)]
     for step in round_steps(low, high, 3):
         made.append(f'<path d="M{inner:.1f} {y(step):.1f}H{right:.1f}" stroke="{INK["grid"]}"/>')
         made.append(_text(inner - 6.0, y(step) + 4.0, _tick(step, unit), size=10.5, colour="muted", anchor="end"))
