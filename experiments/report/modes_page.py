@@ -126,7 +126,7 @@ def _figure(found: Comparison, name: str) -> Figure:
             showlegend=True,
             hovermode="closest",
             xaxis=axis(type="category"),
-            yaxis=axis(rangemode="tozero", tickformat="~s"),
+            yaxis=axis(rangemode="normal" if unit == "×" else "tozero", tickformat="~g" if unit == "×" else "~s"),
             annotations=[above(f"{MEASURES[name].label}, {unit}", "y")],
         ),
         "times": {},
