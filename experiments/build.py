@@ -113,27 +113,10 @@ def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> 
     large_orders = tuple(agents.large_orders.values())
     everybody: tuple[Any, ...] = (*members, agents.keepers, *large_orders, extra)
 
-    records, owned = instrument_records(assets, instruments, highest), asset_records(assets, instruments)
-    ledger = _ledger(scenario, everybody)
-    world = World(
-        tick_seconds=scenario.tick_seconds,
-        asset_symbols=tuple(assets),
-        instrument_symbols=tuple(instruments),
-        assets=owned,
-        instruments=records,
-        tiers=write_margin_rules(
-            scenario.venue.margin, assets, instruments, asset_records=owned, instrument_records=records
-        ),
-        policy=policy_record(scenario.venue),
-        ledger=ledger,
-        books=Books(instruments=records, positions=ledger.positions, accounts=ledger.accounts),
-        reference=WholePath(path, assets),
-        streams=streams,
-        impact_per_quanta=_impact(scenario),
-    )
+    world = _world(scenario, everybody, path=path, highest=highest, streams=streams)
     _start_prices(world)
     fund = quanta(scenario.venue.waterfall.insurance_fund_usd, assets[settlement[0]])
-    ledger.deposit(INSURANCE_FUND, world.asset(settlement[0]), fund)
+    world.ledger.deposit(INSURANCE_FUND, world.asset(settlement[0]), fund)
     world.adopt(scenario.venue)
     in_modes = isinstance(population, RecordedAccounts) and PORTFOLIO in population.modes
     if scenario.venue.margin.mode == "portfolio" or in_modes:
@@ -168,6 +151,31 @@ def opening_prices(scenario: Scenario, *, seed: int) -> dict[str, float]:
     path, _ = _reference(scenario, _streams(seed), [])
     row = WholePath(path, scenario.assets).row(0)
     return dict(zip(scenario.assets, map(float, row), strict=True))
+
+
+def _world(
+    scenario: Scenario, everybody: Sequence[Any], *, path: ReferencePath, highest: Mapping[str, float], streams: Streams
+) -> World:
+    """The world before anybody has joined."""
+    assets, instruments = scenario.assets, scenario.instruments
+    records, owned = instrument_records(assets, instruments, highest), asset_records(assets, instruments)
+    ledger = _ledger(scenario, everybody)
+    return World(
+        tick_seconds=scenario.tick_seconds,
+        asset_symbols=tuple(assets),
+        instrument_symbols=tuple(instruments),
+        assets=owned,
+        instruments=records,
+        tiers=write_margin_rules(
+            scenario.venue.margin, assets, instruments, asset_records=owned, instrument_records=records
+        ),
+        policy=policy_record(scenario.venue),
+        ledger=ledger,
+        books=Books(instruments=records, positions=ledger.positions, accounts=ledger.accounts),
+        reference=WholePath(path, assets),
+        streams=streams,
+        impact_per_quanta=_impact(scenario),
+    )
 
 
 def _ledger(scenario: Scenario, everybody: Sequence[Any]) -> Ledger:

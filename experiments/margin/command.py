@@ -17,9 +17,12 @@ from experiments.margin.setting import MODES, WALLET
 from experiments.report.words import MISSING
 from experiments.scenario import Scenario
 from market.instruments import USD_QUANTA
+from market.margin.portfolio import ScenarioMargin
 
 WORST_ROWS = 3
 """Scenarios of portfolio margin that are printed."""
+MOST_SCENARIOS = 100
+"""Those in JSON, the worst first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,8 +225,10 @@ def _print_portfolio(found: Explanation) -> None:
     rows = []
     for name, loss in lines.worst.items():
         worst = min(lines.scenarios, key=lambda line: line.profit[name])
-        where = _scenario(worst.price_factor, worst.volatility, worst.weight)
-        if lines.basis[name] > -worst.profit[name]:
+        where = _scenario({name: worst.price_factors[name]}, worst.volatility, worst.weight)
+        if lines.tail:
+            where = lines.tail
+        elif lines.basis[name] > -worst.profit[name]:
             where = "forwards by themselves"
         rows.append((f"{name}: worst loss", where if loss else "no loss", usd(round(loss))))
     if lines.offset:
@@ -243,19 +248,21 @@ def _print_portfolio(found: Explanation) -> None:
     ranked = sorted(distinct.values(), key=lambda line: line.total)[:WORST_ROWS]
     table = [
         (
-            _scenario(line.price_factor, line.volatility, line.weight),
+            _scenario(line.price_factors, line.volatility, line.weight),
             *(usd(round(profit)) for profit in line.profit.values()),
             usd(round(line.total)),
         )
         for line in ranked
     ]
     _title(f"The {len(table)} worst of {len(lines.scenarios)} scenarios, gain or loss, USD")
-    show.print_table(table, header=("all prices", *lines.worst, "together"), right=range(1, 2 + len(lines.worst)))
+    show.print_table(table, header=("prices", *lines.worst, "together"), right=range(1, 2 + len(lines.worst)))
 
 
-def _scenario(factor: float, volatility: str, weight: float) -> str:
-    words = f"{100.0 * (factor - 1.0):+.3g}%".replace("-", "−")
-    words += "" if volatility == "none" else f", volatility {volatility.replace('_', ' ')}"
+def _scenario(factors: dict[str, float], volatility: str, weight: float) -> str:
+    moves = {name: f"{100.0 * (factor - 1.0):+.3g}%".replace("-", "−") for name, factor in factors.items()}
+    same = len(set(moves.values())) == 1
+    words = next(iter(moves.values())) if same else ", ".join(f"{name} {move}" for name, move in moves.items())
+    words += "" if volatility == "none" else f", volatility {volatility}"
     return words + ("" if weight == 1.0 else f", {weight:.0%} of it")
 
 
@@ -308,14 +315,20 @@ def assumptions(given: Answer) -> list[str]:
     return [
         "isolated: each settlement balance is shared out among the positions by their initial margins; all else stays "
         "in the wallet and stands behind nothing; side by side are sums over all these accounts",
-        f"portfolio: ±{rule.price_range:.1%} in {2 * rule.price_steps + 1} steps, "
-        f"{rule.offset_between_underlyings:.0%} offset between underlyings"
-        f"{', what is owned of an asset stands in the scenarios' if rule.spot_offset else ''}",
+        f"portfolio: {_rule(rule)}{', what is owned of an asset stands in the scenarios' if rule.spot_offset else ''}",
         "margin ratio: maintenance margin over margin equity; at 100% liquidation begins",
         "no orders rest; nobody else is at the venue, so rates by open interest or deposits are those of this account",
         "the first call: where all prices together, the nearer way, break the account, against the depth of the "
         "scenario's makers and crowd there; then collateral is sold, the most valuable first, for what is still owed",
     ]
+
+
+def _rule(rule: ScenarioMargin) -> str:
+    if rule.simulated is not None:
+        moves = rule.simulated
+        return f"{moves.samples:,} simulated moves over {moves.horizon_days:g} days, all underlyings together"
+    grid = f"±{rule.price_range:.1%} in {2 * rule.price_steps + 1} steps"
+    return f"{grid}, {rule.offset_between_underlyings:.0%} offset between underlyings"
 
 
 # ---- JSON
@@ -398,12 +411,12 @@ def _profile_json(pot: Pot, profile: str) -> dict[str, Any]:
             "offset_usd": lines.offset / USD_QUANTA,
             "scenarios": [
                 {
-                    "price_factor": line.price_factor,
+                    "price_factors": line.price_factors,
                     "volatility": line.volatility,
                     "weight": line.weight,
                     "profit_usd": {name: profit / USD_QUANTA for name, profit in line.profit.items()},
                 }
-                for line in lines.scenarios
+                for line in sorted(lines.scenarios, key=lambda line: line.total)[:MOST_SCENARIOS]
             ],
         }
     return made

@@ -16,8 +16,9 @@ from numba.extending import overload
 
 from market.kernels.jit import kernel
 from market.kernels.records import MAINTENANCE, PPM, SPOT
-from market.kernels.rules.portfolio import gross_charges, portfolio_loss, short_charges
+from market.kernels.rules.portfolio import gross_charges, portfolio_loss, portfolio_pnl, short_charges
 from market.kernels.rules.risk_records import LINEAR
+from market.kernels.rules.tail_risk import scenario_quantile, scenario_shortfall
 
 PLAIN_TABLES = 2
 """Length of the `margin` tuple of a world without portfolio accounts."""
@@ -36,10 +37,28 @@ def concentration_charge(lots, books, rule):
 
 
 @kernel
+def _tail_loss(lots, unit, books, groups, terms, rule, touched, work):
+    """Value at risk, or expected shortfall, of equally likely scenarios, USD quanta."""
+    pnl = work[work.shape[0] - 1, : terms.shape[1]]  # the row of the strikes, which are summed later
+    portfolio_pnl(lots, unit, books, groups, terms, touched, work, pnl)
+    if rule.tail_mean != 0.0:
+        return scenario_shortfall(pnl, rule.tail_confidence)
+    return scenario_quantile(pnl, rule.tail_confidence)
+
+
+@kernel
+def scenario_loss(lots, unit, books, groups, terms, rule, touched, work):
+    """The loss that the rule looks at: the worst of the scenarios, or a measure of the tail of a distribution."""
+    if rule.tail_confidence > 0.0:
+        return _tail_loss(lots, unit, books, groups, terms, rule, touched, work)
+    return portfolio_loss(lots, unit, books, groups, terms, rule, touched, work)
+
+
+@kernel
 def _needed(profile, books, groups, terms, rules, unit, lots, touched, work, n_strikes):
     """USD quanta that the lots in `lots` need, rounded up."""
     rule = rules[0 if profile == MAINTENANCE else 1]
-    needed = rule.factor * portfolio_loss(lots, unit, books, groups, terms, rule, touched, work)
+    needed = rule.factor * scenario_loss(lots, unit, books, groups, terms, rule, touched, work)
     needed += rule.linear_multiple * gross_charges(lots, books)
     needed += rule.short_multiple * short_charges(lots, books, n_strikes, work)
     return int(np.ceil(needed + concentration_charge(lots, books, rule)))

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from market.kernels.rules.risk_records import RISK_RULE
-from market.margin.scenarios import Shock
+from market.margin.scenarios import Shock, scenario_table, simulated_scenarios
 from market.parameters import AnnualVolatility, Count, PositiveUsd, Ratio, Share, parameters
+from market.streams import Draws
 
 Days = Annotated[float, Field(json_schema_extra={"unit": "days"}, ge=0.0, le=10_000.0)]
 PriceFactor = Annotated[float, Field(json_schema_extra={"unit": "x"}, ge=0.0, le=100.0)]
@@ -96,6 +97,39 @@ class BasisContingency:
 
 
 @parameters
+class SimulatedMoves:
+    """A distribution in the place of the grid: equally likely moves with fat tails, the same in every run."""
+
+    measure: Literal["value_at_risk", "expected_shortfall"] = "expected_shortfall"
+    """What of the losses counts: the one at the confidence level, or the mean of those beyond it."""
+    confidence: Annotated[float, Field(json_schema_extra={"unit": "share"}, gt=0.5, lt=1.0)] = 0.99
+    """Level of the tail."""
+    horizon_days: Annotated[float, Field(json_schema_extra={"unit": "days"}, gt=0.0, le=365.0)] = 1.0
+    """Time over which positions are exposed."""
+    volatility: AnnualVolatility = 0.8
+    """Of every underlying."""
+    correlation: Share = 0.7
+    """Of any two underlyings."""
+    degrees_of_freedom: Annotated[float, Field(json_schema_extra={"unit": "x"}, gt=2.0, le=1_000.0)] = 4.0
+    """Of Student's t, scaled to that volatility: few make the tails fat."""
+    volatility_response: Ratio = 1.0
+    """Relative rise of implied volatility per unit of |mean log move|."""
+    samples: Annotated[int, Field(json_schema_extra={"unit": "count"}, ge=100, le=20_000)] = 1_000
+    """Moves; each second one is the mirror image of the one before."""
+
+    def draw(self, n_underlyings: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(log moves [samples, n_underlyings], relative changes of implied volatility [samples])."""
+        half = -(-self.samples // 2)
+        generator = Draws(seed=0, name="portfolio scenarios").at(0)
+        common, own = generator.standard_normal((half, 1)), generator.standard_normal((half, n_underlyings))
+        normal = np.sqrt(self.correlation) * common + np.sqrt(1.0 - self.correlation) * own
+        shape = (self.degrees_of_freedom - 2.0) / generator.chisquare(self.degrees_of_freedom, (half, 1))
+        one = self.volatility * np.sqrt(self.horizon_days / 365.25) * normal * np.sqrt(shape)
+        moves = np.stack([one, -one], axis=1).reshape(-1, n_underlyings)[: self.samples]
+        return moves, self.volatility_response * np.abs(moves.mean(axis=1))
+
+
+@parameters
 class ScenarioMargin:
     """Portfolio margin: a multiple of the worst loss over scenarios of price and volatility, plus charges by size."""
 
@@ -111,6 +145,8 @@ class ScenarioMargin:
     """Steps of the grid on each side of no move."""
     volatilities: tuple[VolRule, ...] = ("none", "up", "down")
     """What happens to implied volatility at every point of the grid."""
+    simulated: SimulatedMoves | None = None
+    """A distribution of moves in the place of grid, tails and smile; the loss is then a measure of its tail."""
     tails: tuple[Tail, ...] = ()
     """Scenarios beyond the grid."""
     volatility: VolatilityShock = VolatilityShock()
@@ -145,6 +181,12 @@ class ScenarioMargin:
         grid = [Shock(spot=1.0 + move, vol=vol) for move in moves for vol in self.volatilities]
         tails = [Shock(spot=tail.price_factor, vol=tail.volatility, weight=tail.weight) for tail in self.tails]
         return [*grid, *tails, *([Shock(vol="skew_linear"), Shock(vol="skew_abs")] if self.smile else [])]
+
+    def table(self, *, n_underlyings: int) -> tuple[NDArray[np.void], NDArray[np.float64]]:
+        """(SCENARIO records [n], moves [n, n_underlyings])."""
+        if self.simulated is not None:
+            return simulated_scenarios(*self.simulated.draw(n_underlyings))
+        return scenario_table(self.shocks(), n_underlyings=n_underlyings)
 
     def charges(self, *, initial: bool) -> tuple[float, float]:
         """(of linear notional, of short option notional) as shares."""
@@ -192,6 +234,8 @@ class ScenarioMargin:
             "basis_per_year": basis.per_year if basis else 0.0,
             "linear_multiple": _multiple(self.linear_charge, self.linear_charge_initial) if initial else 1.0,
             "short_multiple": _multiple(self.short_option_charge, self.short_option_charge_initial) if initial else 1.0,
+            "tail_confidence": self.simulated.confidence if self.simulated else 0.0,
+            "tail_mean": float(self.simulated is not None and self.simulated.measure == "expected_shortfall"),
             "spot_offset": float(self.spot_offset),
             "concentration_start": (self.concentration_usd or 0.0) * 1e6,
             "concentration_rate": self.concentration_rate if self.concentration_usd is not None else 0.0,

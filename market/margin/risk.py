@@ -12,7 +12,7 @@ from market.kernels.records import NONE, SPOT
 from market.kernels.rules.risk_records import LINEAR, RISK_BOOK, RISK_GROUP
 from market.kernels.rules.scenario_units import scenario_units
 from market.margin.portfolio import ScenarioMargin
-from market.margin.scenarios import scenario_table, scenario_terms, scratch, unit_table
+from market.margin.scenarios import scenario_terms, scratch, unit_table
 
 
 class RiskTables:
@@ -22,7 +22,7 @@ class RiskTables:
         n_books = len(instruments)
         underlyings, underlying_of = np.unique(instruments["base"], return_inverse=True)
         self.rules = np.concatenate([rule.record(initial=False), rule.record(initial=True)])
-        self.scenarios, self.moves = scenario_table(rule.shocks(), n_underlyings=len(underlyings))
+        self.scenarios, self.moves = rule.table(n_underlyings=len(underlyings))
         self.terms = scenario_terms(self.scenarios)
         self.books = np.zeros(n_books, RISK_BOOK)
         self.books["kind"] = LINEAR

@@ -10,7 +10,7 @@ import pytest
 
 from experiments.accounts import read_accounts
 from market.errors import InputError
-from market.kernels.records import OUTSIDE, REST_OF_MARKET
+from market.kernels.records import CHOSEN_CROSS, CROSS, OUTSIDE, PORTFOLIO, REST_OF_MARKET
 from tests.population_worlds import ASSETS, INSTRUMENTS, make_world
 
 BOOK = """account,asset,quantity,entry_price
@@ -85,6 +85,16 @@ def test_what_is_finer_than_a_lot_is_cut_toward_zero_and_reported(tmp_path: Path
     )
 
 
+def test_sub_accounts_of_one_owner_have_modes_of_their_own(tmp_path: Path) -> None:
+    text = "account,asset,quantity,mode\nal/main,USDC,5,portfolio\nal/main,BTC,1,\nbo,USDC,5,\nal/alts,USDC,5,cross\n"
+    accounts = read_accounts(write(tmp_path, text), assets=ASSETS, instruments=INSTRUMENTS)
+    assert accounts.modes.tolist() == [PORTFOLIO, CROSS, CHOSEN_CROSS]
+    world = make_world(n_accounts=3)
+    accounts.join(world, assets=ASSETS, instruments=INSTRUMENTS)
+    assert world.ledger.accounts["owner"][7:].tolist() == [7, 8, 7]
+    assert world.ledger.accounts["mode"][7:].tolist() == accounts.modes.tolist()
+
+
 HEAD = "account,asset,quantity\n"
 COLUMNS = "columns account, asset or instrument, quantity and, if known, entry_price and mode"
 
@@ -92,6 +102,14 @@ COLUMNS = "columns account, asset or instrument, quantity and, if known, entry_p
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (
+            "account,asset,quantity,mode\na,USDC,1,isolated\n",
+            "line 2, column mode: is 'isolated'; valid: cross or portfolio, or nothing",
+        ),
+        (
+            "account,asset,quantity,mode\na,USDC,1,cross\na,BTC,1,portfolio\n",
+            "line 2, column mode: differs from another row of the account; valid: one mode",
+        ),
         (
             HEAD + "a,BTC-PREP,1\n",
             "line 2, column asset|instrument: unknown symbol 'BTC-PREP'; did you mean 'BTC-PERP'?",

@@ -26,7 +26,7 @@ from market.errors import InputError
 from market.kernels.explain import account_totals
 from market.kernels.margin import maintenance_excess
 from market.margin.collateral import CollateralRule, HaircutTier
-from market.margin.portfolio import ScenarioMargin
+from market.margin.portfolio import ScenarioMargin, SimulatedMoves
 from market.margin.requirement import LinearSize, NoSizeLaw, RequirementRule, RootPremium, Tier
 from market.margin.rules import Margin
 from market.sizing import CloseFactor
@@ -89,6 +89,7 @@ def margins(draw: st.DrawFn) -> Margin:
         spot_offset=draw(st.booleans()),
         concentration_usd=draw(st.none() | st.just(50_000.0)),
         concentration_rate=0.07,
+        simulated=draw(st.sampled_from((None, None, SimulatedMoves(samples=100)))),
     )
     requirement = {"default": rule} if draw(st.booleans()) else {}
     return Margin(collateral={"BTC": collateral}, requirement=requirement, portfolio=portfolio)

@@ -84,6 +84,8 @@ RISK_RULE = np.dtype(
         ("basis_per_year", f8),
         ("linear_multiple", f8),  # of the gross charges and
         ("short_multiple", f8),  # short charges of the books: above 1 for initial margin
+        ("tail_confidence", f8),  # 0: the worst scenario; else a tail measure of equally likely ones at this level
+        ("tail_mean", f8),  # 1: expected shortfall; 0: value at risk
         ("spot_offset", f8),  # 1: what is owned of an asset with a spot book stands in the scenarios like a position
         ("concentration_start", f8),  # USD quanta of a position's value from which ...
         ("concentration_rate", f8),  # ... this share of the rest is added
