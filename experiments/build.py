@@ -171,6 +171,13 @@ def _world(
     )
 
 
+def opening_prices(scenario: Scenario, *, seed: int) -> dict[str, float]:
+    """USD by asset: the reference prices that a scenario starts with. Raises InputError when there are none."""
+    path, _ = _reference(scenario, _streams(seed), [])
+    row = WholePath(path, scenario.assets).row(0)
+    return dict(zip(scenario.assets, map(float, row), strict=True))
+
+
 def _ledger(scenario: Scenario, everybody: Sequence[Any]) -> Ledger:
     needed = sum(member.accounts_needed(instruments=scenario.instruments) for member in everybody)
     return Ledger.with_room(

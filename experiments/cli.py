@@ -264,6 +264,32 @@ def map(
 
 
 @command
+def margin(
+    account: Annotated[Path, typer.Argument(metavar="ACCOUNT.toml", help="Balances, positions, prices.")],
+    *,
+    venue: Venue = None,
+    scenario: Annotated[
+        str, typer.Option(metavar="NAME", help="Where assets and instruments are from.")
+    ] = DEFAULT_SCENARIO,
+    sets: Sets = [],  # noqa: B006
+    as_json: Json = False,
+) -> None:
+    """Explain one account line by line, under isolated, cross and portfolio margin side by side."""
+    from experiments import show
+    from experiments.margin import command
+    from experiments.scenario import load
+
+    world, provenance = load(scenario, venue=venue, overrides=sets)
+    _say_shadowed(provenance)
+    with _located(provenance):
+        found = command.answer(account, world)
+    if as_json:
+        show.print_json(command.as_json(found))
+    else:
+        command.print_answer(found)
+
+
+@command
 def validation(
     *,
     only: Annotated[list[str], typer.Option(metavar="NAME", help="Run this case alone; may be repeated.")] = [],  # noqa: B006

@@ -87,6 +87,8 @@ def kpis(trace: Trace, twin: Trace | None, found: Contagion) -> Kpis:
     made.update(_capital(trace))
     if world.breakers is not None:
         made.update(world.breakers.costs())
+    if world.margin_schedule is not None:
+        made.update(world.margin_schedule.costs())
     if world.congestion is not None:
         made.update(world.congestion.costs())
     for oracle in trace.built.cast.oracles:

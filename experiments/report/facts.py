@@ -99,6 +99,10 @@ class Facts:
     depth_before_usd: float | None
     """Bids within 50 bps of the mark on the main instrument."""
     depth_trough_usd: float | None
+    called_by_rules_usd: float | None
+    """Margin that moving haircuts and rates called by themselves; None where nothing moves."""
+    broken_by_rules: int
+    """Accounts that such updates took below maintenance."""
 
     @property
     def n_failed(self) -> int:
@@ -152,6 +156,8 @@ def facts(result: Result) -> Facts:
         fund_income_usd=sum(number(kpis.get(f"insurance_fund_{name}_usd")) or 0.0 for name in ("change", "used")),
         depth_before_usd=number(kpis.get("bid_depth_50bps_before_usd")),
         depth_trough_usd=number(kpis.get("bid_depth_50bps_trough_usd")),
+        called_by_rules_usd=number(kpis.get("margin_called_by_rules_usd")),
+        broken_by_rules=int(number(kpis.get("broken_by_rules_account_count")) or 0),
     )
 
 

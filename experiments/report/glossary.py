@@ -122,6 +122,18 @@ GROUPS: dict[str, dict[str, Entry]] = {
             "liquidations held back", "claims that met a halted book or a spent throttle at least once", "claims"
         ),
     },
+    "Margin rules that move": {
+        "margin_called_by_rules_usd": Entry(
+            "margin called by rules",
+            "fall of margin excess by updates of haircuts and rates alone, prices and positions as they stood; summed "
+            "over updates and the customers whose excess fell",
+        ),
+        "margin_called_by_rules_at_once_usd": Entry("of this by one update", "the largest"),
+        "margin_released_by_rules_usd": Entry("margin released by rules", "rise of margin excess, likewise"),
+        "broken_by_rules_account_count": Entry(
+            "broken by rules", "above maintenance before an update and below it after, summed over updates", "accounts"
+        ),
+    },
     "Oracles and block space": {
         "block_count": Entry("blocks", "shared with everybody else on the chain", "blocks"),
         "block_fill_share": Entry("mean fill", "part of the capacity that was used", "share"),

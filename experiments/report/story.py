@@ -37,7 +37,8 @@ def story(facts: Facts) -> Story:
     """Tell what was measured."""
     rules, paid = _rules(facts.about), _paid(facts)
     if facts.n_failed == 0:
-        return Story(headline=_quiet(facts), rules=rules, failed=_nobody(facts), why=[_market(facts)], paid=paid)
+        why = [_market(facts), *_procyclical(facts)]
+        return Story(headline=_quiet(facts), rules=rules, failed=_nobody(facts), why=why, paid=paid)
     return Story(headline=_headline(facts), rules=rules, failed=_failed(facts), why=_why(facts), paid=paid)
 
 
@@ -172,7 +173,21 @@ def _why(facts: Facts) -> list[str]:
             f"Bids within 50 bps of the {facts.main} mark went from {money(before)} at the start to {left} at the "
             "trough."
         )
-    return said
+    return said + _procyclical(facts)
+
+
+def _procyclical(facts: Facts) -> list[str]:
+    """What margin rules that follow the market did by themselves."""
+    if facts.called_by_rules_usd is None:
+        return []
+    if facts.called_by_rules_usd <= 0.0:
+        return ["The rules that follow the market called no margin."]
+    broken = facts.broken_by_rules
+    took = f"and took {count(broken, 'account')} below maintenance" if broken else "and took nobody below maintenance"
+    return [
+        f"The rules that follow the market called {money(facts.called_by_rules_usd)} of margin by themselves, prices "
+        f"and positions as they stood, {took}."
+    ]
 
 
 def anyway(failed: int, dragged: int) -> str:

@@ -72,7 +72,7 @@ def _weighted_debt(account, instruments, assets, margin, positions, cash):
 
 
 @kernel
-def _appraise(claim, instruments, assets, margin, positions, cash, policy):
+def appraise(claim, instruments, assets, margin, positions, cash, policy):
     """Refresh a claim's figures at the prices of now; return what it misses until it is cured, USD quanta.
 
     That is its margin excess turned round, or, where liquidation goes on until the target profile is met, that under
@@ -119,7 +119,7 @@ def find_claims(
     kept = 0 if round_ == 0 else counters[CLAIM_COUNT]
     for at in range(counters[CLAIM_COUNT] if round_ == 0 else 0):
         claim = claims[at]
-        if _appraise(claim, instruments, assets, margin, positions, cash, policy) > 0:
+        if appraise(claim, instruments, assets, margin, positions, cash, policy) > 0:
             start_over(claim, clock, policy)
             if kept != at:
                 claims[kept] = claims[at]
@@ -146,7 +146,7 @@ def find_claims(
         claim.next_try = clock
         claim.opened = clock
         claim.partial = NONE
-        _appraise(claim, instruments, assets, margin, positions, cash, policy)
+        appraise(claim, instruments, assets, margin, positions, cash, policy)
         kept += 1
     for at in range(first_new, kept):
         _note_breach(claims[at], breaches, breach_lots, breach_cash, counters, positions, cash)
@@ -326,6 +326,24 @@ def _note_call(claim, book, held, wanted, clock, policy, windows, instruments, a
 
 
 @kernel
+def plan_call(
+    claim, clock, policy, limits, windows, rank, key, amounts, instruments, assets, margin, levels, occupied, positions,
+    cash,
+):  # fmt: skip
+    """Write what one call would close: books in their order into `rank`, lots of each into `amounts`, and limit prices
+    by book into `limits`; return how many books."""
+    write_limits(claim, clock, policy, instruments, assets, margin, positions, limits)
+    n = _rank_positions(
+        claim.account, clock, policy, limits, rank, key, instruments, assets, margin, levels, occupied, positions, cash
+    )
+    _plan(
+        claim, clock, policy, limits, windows, rank, amounts, n, instruments, assets, margin, levels, occupied,
+        positions, cash,
+    )  # fmt: skip
+    return n
+
+
+@kernel
 def close_out(
     claim, keeper, tick, round_, clock, policy, limits, windows, events, rank, key, amounts, book_marks,
     message, handle, fills, orders, free, levels, occupied, instruments, counters, positions, accounts,
@@ -338,12 +356,8 @@ def close_out(
     """
     account = claim.account
     cancel_account(account, orders, free, levels, occupied, instruments, counters, positions, accounts)
-    write_limits(claim, clock, policy, instruments, assets, margin, positions, limits)
-    n = _rank_positions(
-        account, clock, policy, limits, rank, key, instruments, assets, margin, levels, occupied, positions, cash
-    )
-    _plan(
-        claim, clock, policy, limits, windows, rank, amounts, n, instruments, assets, margin, levels, occupied,
+    n = plan_call(
+        claim, clock, policy, limits, windows, rank, key, amounts, instruments, assets, margin, levels, occupied,
         positions, cash,
     )  # fmt: skip
     reward = 0
@@ -433,7 +447,7 @@ def serve(
         keeper.carried += bid.notional
         bid.keeper = NONE
         claim.next_try = next_tick_clock
-        if _appraise(claim, instruments, assets, margin, positions, cash, policy) <= 0:
+        if appraise(claim, instruments, assets, margin, positions, cash, policy) <= 0:
             continue
         paid_in = close_out(
             claim, keeper.account, tick, round_, clock, policy, limits, windows, events, rank, key, amounts, book_marks,
@@ -444,7 +458,7 @@ def serve(
             served += 1
             if block.limit > 0:
                 take_call(block, bid.amount)
-            if _appraise(claim, instruments, assets, margin, positions, cash, policy) > 0:
+            if appraise(claim, instruments, assets, margin, positions, cash, policy) > 0:
                 claim.next_try = next_try(claim, clock, policy)
             cost = -amount_of(assets[paid_in], -(bid.amount + keeper.cost + block.call_fee))
             transfer(cash, paid_in, keeper.account, OUTSIDE, cost)

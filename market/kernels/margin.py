@@ -204,7 +204,7 @@ def settlement_profit(account, asset, instruments, positions):
 
 
 @kernel
-def _uncounted_profit(account, asset, instruments, positions):
+def uncounted_profit(account, asset, instruments, positions):
     """Quanta of `asset` of open profits that do not count under the initial profile, position by position."""
     left_out = 0
     for book in range(instruments.shape[0]):
@@ -232,7 +232,7 @@ def equities(account, profile, instruments, assets, margin, positions, cash):
             balance += settlement_profit(account, asset, instruments, positions)
             counted = balance
             if profile == INITIAL:
-                counted -= _uncounted_profit(account, asset, instruments, positions)
+                counted -= uncounted_profit(account, asset, instruments, positions)
         if balance == 0 and counted == 0:
             continue
         value = value_of(assets[asset], balance)

@@ -25,7 +25,7 @@ PLAIN_TABLES = 2
 
 
 @kernel
-def _concentrated(lots, books, rule):
+def concentration_charge(lots, books, rule):
     """USD quanta added for positions whose value is beyond what a market takes: rate x the part above the start."""
     if rule.concentration_rate == 0.0:
         return 0.0
@@ -56,11 +56,11 @@ def _needed(profile, books, groups, terms, rules, unit, lots, touched, work, n_s
         needed = rule.factor * portfolio_loss(lots, unit, books, groups, terms, rule, touched, work)
     needed += rule.linear_multiple * gross_charges(lots, books)
     needed += rule.short_multiple * short_charges(lots, books, n_strikes, work)
-    return int(np.ceil(needed + _concentrated(lots, books, rule)))
+    return int(np.ceil(needed + concentration_charge(lots, books, rule)))
 
 
 @kernel
-def _load(account, instruments, positions, cash, rules, lots):
+def load_lots(account, instruments, positions, cash, rules, lots):
     """Write the account's lots into `lots`; a spot instrument's are those of its base asset, where they offset."""
     for book in range(instruments.shape[0]):
         lots[book] = positions[account, book].lots
@@ -82,7 +82,7 @@ def _portfolio_needed(account, profile, book, extra, instruments, margin, positi
 
     def needed(account, profile, book, extra, instruments, margin, positions, cash):  # type: ignore[no-untyped-def]
         _, _, books, groups, terms, rules, unit, lots, touched, work, n_strikes = margin
-        _load(account, instruments, positions, cash, rules, lots)
+        load_lots(account, instruments, positions, cash, rules, lots)
         lots[book] += extra
         return _needed(profile, books, groups, terms, rules, unit, lots, touched, work, n_strikes)
 
@@ -106,7 +106,7 @@ def _portfolio_exposure(account, instruments, assets, margin, positions, cash): 
 
     def exposure(account, instruments, assets, margin, positions, cash):  # type: ignore[no-untyped-def]
         _, _, books, _, terms, rules, unit, lots, _, _, _ = margin
-        _load(account, instruments, positions, cash, rules, lots)
+        load_lots(account, instruments, positions, cash, rules, lots)
         return _exposure(account, instruments, assets, terms.shape[1], books, rules[0], unit, lots, positions)
 
     return exposure

@@ -72,6 +72,18 @@ class MarginSchedule:
         if _every(world, self.margin.update_seconds):
             self._weigh(world)
 
+    def costs(self) -> dict[str, float | int]:
+        """What haircuts and rates that move have called so far, by name; every name ends in its unit. Empty without."""
+        if isinstance(self.margin.haircuts, StaticHaircuts) and isinstance(self.margin.rates, StaticRates):
+            return {}
+        called = [call.called_usd for call in self.calls]
+        return {
+            "margin_called_by_rules_usd": sum(called),
+            "margin_called_by_rules_at_once_usd": max(called, default=0.0),
+            "margin_released_by_rules_usd": sum(call.released_usd for call in self.calls),
+            "broken_by_rules_account_count": sum(call.broken for call in self.calls),
+        }
+
     def _observe(self, world: World) -> None:
         """Add the squared log return of this tick to each rule's exponentially weighted realised variance."""
         price = world.assets["price"] * world.assets["price_tick"]

@@ -152,3 +152,14 @@ def test_depths_and_ranks_of_cascades() -> None:
 )
 def test_who_would_have_failed_anyway(failed: int, dragged: int, said: str) -> None:
     assert anyway(failed, dragged) == said
+
+
+def test_what_moving_margin_rules_called_is_told_and_listed_with_its_unit() -> None:
+    moved: dict[str, Any] = {"margin_called_by_rules_usd": 1_810_062.4, "broken_by_rules_account_count": 61}
+    printed = words(summary.text(synthetic_result(**moved), io.StringIO()))
+    assert "called 1.81 million USD of margin by themselves" in printed
+    assert "took 61 accounts below maintenance" in printed
+    assert "margin called by rules 1,810,062 USD" in printed
+    assert "broken by rules 61 accounts" in printed
+    assert "called no margin" in words(summary.text(synthetic_result(margin_called_by_rules_usd=0.0), io.StringIO()))
+    assert "by rules" not in words(summary.text(synthetic_result(), io.StringIO()))

@@ -1,0 +1,388 @@
+"""The lines behind an account's figures. Amounts are integers, USD quanta, and add up to the engine's own totals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.margin.account import Account, opening_prices
+from experiments.margin.setting import MODES, Setting, position_rows, put
+from experiments.scenario import Scenario
+from market.greeks import account_greeks
+from market.kernels.explain import account_totals, equity_lines, requirements
+from market.kernels.margin import notional_of, tier_of
+from market.kernels.portfolio import concentration_charge, load_lots
+from market.kernels.records import INITIAL, MAINTENANCE, PPM, TARGET
+from market.kernels.rules.portfolio import (
+    basis_contingency,
+    gross_charges,
+    portfolio_loss,
+    portfolio_pnl,
+    short_charges,
+)
+from market.margin.prices import bankruptcy_price, liquidation_price
+from market.margin.scenarios import VOL_RULES
+from market.world import World
+
+PROFILES = {"maintenance": MAINTENANCE, "target": TARGET, "initial": INITIAL}
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Totals:
+    """One account under one profile."""
+
+    equity: int
+    """Margin equity."""
+    requirement: int
+
+    @property
+    def excess(self) -> int:
+        """What is left; below zero under the maintenance profile the account may be liquidated."""
+        return self.equity - self.requirement
+
+    @property
+    def ratio(self) -> float | None:
+        """Requirement over margin equity; None when there is nothing to divide by."""
+        return self.requirement / self.equity if self.equity > 0 else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BalanceLine:
+    """One asset under one profile."""
+
+    asset: str
+    balance: float
+    """Units."""
+    open_profit: float
+    """Units, of the positions settled in it."""
+    left_out: float
+    """Units of open profit that do not count under the profile."""
+    price_usd: float
+    value: int
+    """Balance and open profit, before any haircut."""
+    counted: int
+    """What margin equity counts."""
+
+    @property
+    def weight(self) -> float | None:
+        """Counted over value; above 1 for a debt that weighs more than its value."""
+        return self.counted / self.value if self.value else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PositionLine:
+    """What one position needs by itself under one profile."""
+
+    instrument: str
+    notional: int
+    tier: int
+    """Number of the margin tier, from 1."""
+    tiers: int
+    rate: float
+    """Marginal rate of the tier, as a share."""
+    terms: dict[str, int]
+    """Rate x notional, deduction (negative), and what size, crowding, stress and the minimum add."""
+
+    @property
+    def needed(self) -> int:
+        """Sum of the terms."""
+        return sum(self.terms.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScenarioLine:
+    """One scenario of portfolio margin."""
+
+    price_factor: float
+    volatility: str
+    weight: float
+    profit: dict[str, float]
+    """USD quanta by underlying, weighted."""
+
+    @property
+    def total(self) -> float:
+        """Of all underlyings in this one scenario."""
+        return sum(self.profit.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class PortfolioLines:
+    """What a portfolio needs under one profile."""
+
+    worst: dict[str, float]
+    """Loss of each underlying in its own worst scenario, USD quanta, at least 0."""
+    basis: dict[str, float]
+    """Loss of each that counts for forwards moving by themselves."""
+    offset: float
+    """What gains of one underlying take off losses of another, <= 0."""
+    factor: float
+    """Requirement per unit of loss."""
+    scenarios: tuple[ScenarioLine, ...]
+    terms: dict[str, int]
+    """Worst loss x factor, charges, concentration."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prices:
+    """Where a position breaks its account, quote units; None where no price does."""
+
+    liquidation: float | None
+    bankruptcy: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pot:
+    """One risk unit: the whole account, or a position with isolated margin."""
+
+    name: str
+    net_equity: int
+    totals: dict[str, Totals]
+    balances: dict[str, tuple[BalanceLine, ...]]
+    positions: dict[str, tuple[PositionLine, ...]]
+    """Under portfolio margin: what they would need by themselves."""
+    portfolio: dict[str, PortfolioLines]
+    """Empty but under portfolio margin."""
+    prices: dict[str, Prices]
+    fall: float | None
+    """Fall of all prices together at which it breaks, as a share; 0: broken now; None: never."""
+    rise: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """One account under each margin mode, the rest of the world standing still."""
+
+    prices_usd: dict[str, float]
+    marks: dict[str, float]
+    quantities: dict[str, float]
+    entries: dict[str, float]
+    pots: dict[str, tuple[Pot, ...]]
+    """By mode; with isolated margin one for each position and the wallet."""
+    greeks: dict[str, dict[str, float]]
+    """By underlying, USD; see market/greeks.py."""
+    notes: tuple[str, ...]
+
+
+def explain(account: Account, scenario: Scenario, prices: dict[str, float]) -> tuple[Explanation, Setting]:
+    """The account at the scenario's opening prices `prices` or its own. Raises InputError when it cannot be built."""
+    used = opening_prices(account, prices, scenario)
+    setting = put(account, scenario, used)
+    world = setting.world
+    falls, rises = (setting.breaking_moves(falling=falling) for falling in (True, False))
+    pots = {
+        mode: tuple(
+            take_apart(world, name, row, mode=mode, fall=falls[row], rise=rises[row])
+            for name, row in setting.rows[mode].items()
+        )
+        for mode in MODES
+    }
+    sizes = {symbol: float(world.instruments[world.instrument(symbol)]["tick_size"]) for symbol in account.lots}
+    marks = {name: int(world.instruments[world.instrument(name)]["mark"]) * size for name, size in sizes.items()}
+    found = Explanation(
+        prices_usd=used,
+        marks=marks,
+        quantities={name: lots * scenario.instruments[name].lot_size for name, lots in account.lots.items()},
+        entries={name: account.entries[name] or marks[name] for name in account.lots},
+        pots=pots,
+        greeks=_greeks(setting),
+        notes=(*account.notes, *_notes(scenario)),
+    )
+    return found, setting
+
+
+def _notes(scenario: Scenario) -> list[str]:
+    if world_moves(scenario):
+        return [
+            "rules that follow the market (volatility, open interest, deposits) stand where they start in a calm market"
+        ]
+    return []
+
+
+def world_moves(scenario: Scenario) -> bool:
+    """Whether haircuts, rates or weights of the venue follow the market."""
+    margin = scenario.venue.margin
+    return (
+        margin.haircuts.kind != "static"
+        or margin.rates.kind != "static"
+        or margin.slow_price_seconds > 0.0
+        or any(rule.open_interest_upper_usd for rule in margin.requirement.values())
+        or any(rule.deposits_start_usd or rule.borrows_start_usd for rule in margin.collateral.values())
+    )
+
+
+def take_apart(world: World, name: str, row: int, *, mode: str, fall: float, rise: float) -> Pot:
+    """One ledger row of a world as it stands; `fall` and `rise` from `Setting.breaking_moves`."""
+    ledger = world.ledger
+    out = np.zeros((3, 3), np.int64)
+    account_totals(row, world.instruments, world.assets, world.margin, ledger.positions, ledger.cash, out)
+    held = [int(book) for book in np.flatnonzero(ledger.positions[row]["lots"])]
+    return Pot(
+        name=name,
+        net_equity=int(out[MAINTENANCE, 2]),
+        totals={
+            word: Totals(equity=int(out[code, 0]), requirement=int(out[code, 0] - out[code, 1]))
+            for word, code in PROFILES.items()
+        },
+        balances={word: _balances(world, row, code) for word, code in PROFILES.items()},
+        positions={word: _positions(world, row, code, held) for word, code in PROFILES.items()},
+        portfolio={word: _portfolio(world, row, code) for word, code in PROFILES.items()}
+        if mode == "portfolio"
+        else {},
+        prices={world.instrument_symbols[book]: _prices(world, row, book) for book in held},
+        fall=None if np.isnan(fall) else abs(float(fall)),
+        rise=None if np.isnan(rise) else float(rise),
+    )
+
+
+def _balances(world: World, row: int, profile: int) -> tuple[BalanceLine, ...]:
+    ledger = world.ledger
+    out = np.zeros((len(world.assets), 5), np.int64)
+    equity_lines(row, profile, world.instruments, world.assets, world.margin, ledger.positions, ledger.cash, out)
+    return tuple(
+        BalanceLine(
+            asset=symbol,
+            balance=int(line[0]) * float(asset["quantum"]),
+            open_profit=int(line[1]) * float(asset["quantum"]),
+            left_out=int(line[2]) * float(asset["quantum"]),
+            price_usd=float(asset["price"] * asset["price_tick"]),
+            value=int(line[3]),
+            counted=int(line[4]),
+        )
+        for symbol, asset, line in zip(world.asset_symbols, world.assets, out, strict=True)
+        if line.any()
+    )
+
+
+_LAYERS: tuple[tuple[str, dict[str, int]], ...] = (
+    ("size", {"size_law": 0}),
+    ("crowding", {"crowding": 0}),
+    ("stress", {"stress": PPM}),
+    ("minimum", {"minimum": 0}),
+)
+"""What a requirement has beyond rate x notional less deduction, in the order in which the engine adds it, and the
+record without it."""
+
+
+def _positions(world: World, row: int, profile: int, held: list[int]) -> tuple[PositionLine, ...]:
+    """The engine's requirement, of records from which everything has been taken and to which it is given back."""
+    records = world.instruments.copy()
+    for _, fields in _LAYERS:
+        for field, value in fields.items():
+            records[field] = value
+    steps = [_needed(world, row, profile, records)]
+    for _, fields in _LAYERS:
+        for field in fields:
+            records[field] = world.instruments[field]
+        steps.append(_needed(world, row, profile, records))
+    lines = []
+    for book in held:
+        instrument = world.instruments[book]
+        lots = int(world.ledger.positions[row, book]["lots"])
+        notional = int(notional_of(book, lots, world.instruments, world.assets))
+        at = int(tier_of(instrument, notional, world.tiers))
+        name = "maintenance" if profile == MAINTENANCE else "initial"
+        deduction = int(world.tiers[at][f"{name}_deduction"])
+        added = {
+            word: int(after[book] - before[book])
+            for (word, _), before, after in zip(_LAYERS, steps[:-1], steps[1:], strict=True)
+        }
+        lines.append(
+            PositionLine(
+                instrument=world.instrument_symbols[book],
+                notional=notional,
+                tier=at - int(instrument["first_tier"]) + 1,
+                tiers=int(instrument["n_tiers"]),
+                rate=int(world.tiers[at][name]) / PPM,
+                terms={"rate x notional": int(steps[0][book]) + deduction, "deduction": -deduction, **added},
+            )
+        )
+    return tuple(lines)
+
+
+def _needed(world: World, row: int, profile: int, records: NDArray[np.void]) -> Integers:
+    out = np.zeros(len(records), np.int64)
+    requirements(row, profile, records, world.assets, world.margin, world.ledger.positions, out)
+    return out
+
+
+def _portfolio(world: World, row: int, profile: int) -> PortfolioLines:
+    """The parts of the engine's figure, each from its own rule function."""
+    _, _, books, groups, terms, rules, unit, lots, touched, work, n_strikes = world.margin
+    rule = rules[0 if profile == MAINTENANCE else 1]
+    load_lots(row, world.instruments, world.ledger.positions, world.ledger.cash, rules, lots)
+    tables = (unit, books, groups, terms)
+    # In the order in which the engine adds them: the last sum is its own to the last bit.
+    sums = [float(rule["factor"]) * float(portfolio_loss(lots, *tables, rule, touched, work))]
+    sums.append(sums[-1] + float(rule["linear_multiple"]) * float(gross_charges(lots, books)))
+    sums.append(sums[-1] + float(rule["short_multiple"]) * float(short_charges(lots, books, n_strikes, work)))
+    sums.append(sums[-1] + float(concentration_charge(lots, books, rule)))
+    whole = [0, *(ceil(total) for total in sums)]
+    names = ("worst loss x factor", "linear charge", "short option charge", "concentration")
+    own = _by_underlying(world, lots.copy())
+    worst = {name: float(portfolio_loss(part, *tables, rule, touched, work)) for name, part in own.items()}
+    basis = {name: float(basis_contingency(part, *tables, touched, work)) for name, part in own.items()}
+    return PortfolioLines(
+        worst=worst,
+        basis=basis,
+        offset=float(portfolio_loss(lots, *tables, rule, touched, work)) - sum(worst.values()),
+        factor=float(rule["factor"]),
+        scenarios=_scenarios(world, own),
+        terms={name: after - before for name, before, after in zip(names, whole[:-1], whole[1:], strict=True)},
+    )
+
+
+def _by_underlying(world: World, lots: Integers) -> dict[str, Integers]:
+    """Lots with those of all other underlyings taken out, by the asset that is the underlying."""
+    bases = world.instruments["base"]
+    return {
+        world.asset_symbols[int(base)]: np.where(bases == base, lots, 0)
+        for base in np.unique(bases)
+        if np.where(bases == base, lots, 0).any()
+    }
+
+
+def _scenarios(world: World, own: dict[str, Integers]) -> tuple[ScenarioLine, ...]:
+    assert world.risk is not None
+    _, _, books, groups, terms, _, unit, _, touched, work, _ = world.margin
+    pnl = {name: np.zeros(terms.shape[1]) for name in own}
+    for name, part in own.items():
+        portfolio_pnl(part, unit, books, groups, terms, touched, work, pnl[name])
+    words = {code: word for word, code in VOL_RULES.items()}
+    return tuple(
+        ScenarioLine(
+            price_factor=float(world.risk.moves[at, 0]),
+            volatility=words[int(record["vol_rule"])],
+            weight=float(record["weight"]),
+            profit={name: float(values[at]) for name, values in pnl.items()},
+        )
+        for at, record in enumerate(world.risk.scenarios)
+    )
+
+
+def _prices(world: World, row: int, book: int) -> Prices:
+    records = (world.ledger, world.instruments, world.assets, world.margin)
+    return Prices(
+        liquidation=liquidation_price(*records, account=row, book=book, risk=world.risk),
+        bankruptcy=bankruptcy_price(*records, account=row, book=book),
+    )
+
+
+def _greeks(setting: Setting) -> dict[str, dict[str, float]]:
+    world = setting.world
+    assert world.risk is not None
+    row = position_rows(setting, "cross", "")
+    bases = np.unique(world.instruments["base"])
+    found = account_greeks(world.ledger.positions[row : row + 1], world.risk.books, n_underlyings=len(bases))[0]
+    names: tuple[Any, ...] = ("delta", "gamma", "vega", "theta")
+    return {
+        world.asset_symbols[int(base)]: dict(zip(names, (values / 1e6).tolist(), strict=True))
+        for base, values in zip(bases, found, strict=True)
+        if values.any()
+    }

@@ -1,0 +1,75 @@
+"""One account's assessment taken apart: the lines whose sums are what market/kernels/margin.py says."""
+
+from __future__ import annotations
+
+from market.kernels.jit import kernel
+from market.kernels.liquidation import appraise, plan_call
+from market.kernels.margin import (
+    equities,
+    initial_excess,
+    maintenance_excess,
+    requirement_of,
+    settlement_profit,
+    target_excess,
+    uncounted_profit,
+    value_of,
+    weighted_value,
+)
+from market.kernels.records import INITIAL, MAINTENANCE, NONE, TARGET
+
+
+@kernel
+def account_totals(account, instruments, assets, margin, positions, cash, out):
+    """Fill `out[3, 3]`, a row per profile: margin equity, excess over the requirement, net equity, USD quanta."""
+    for profile in (MAINTENANCE, TARGET, INITIAL):
+        margin_equity, net_equity = equities(account, profile, instruments, assets, margin, positions, cash)
+        out[profile, 0] = margin_equity
+        out[profile, 2] = net_equity
+    out[MAINTENANCE, 1] = maintenance_excess(account, instruments, assets, margin, positions, cash)
+    out[TARGET, 1] = target_excess(account, instruments, assets, margin, positions, cash)
+    out[INITIAL, 1] = initial_excess(account, instruments, assets, margin, positions, cash)
+
+
+@kernel
+def equity_lines(account, profile, instruments, assets, margin, positions, cash, out):
+    """Fill `out[n_assets, 5]`: balance, open profit settled in the asset, and what of it does not count under the
+    profile, in quanta of the asset; value before haircut and what margin equity counts, in USD quanta."""
+    for asset in range(assets.shape[0]):
+        profit = left_out = 0
+        if assets[asset].is_settlement:
+            profit = settlement_profit(account, asset, instruments, positions)
+            if profile == INITIAL:
+                left_out = uncounted_profit(account, asset, instruments, positions)
+        held = cash[account, asset] + profit
+        out[asset, 0] = cash[account, asset]
+        out[asset, 1] = profit
+        out[asset, 2] = left_out
+        out[asset, 3] = value_of(assets[asset], held)
+        out[asset, 4] = weighted_value(assets[asset], profile, held - left_out, margin[1])
+
+
+@kernel
+def requirements(account, profile, instruments, assets, margin, positions, out):
+    """Fill `out[n_instruments]`: what each position needs by itself under the profile, USD quanta."""
+    for book in range(instruments.shape[0]):
+        lots = positions[account, book].lots
+        out[book] = requirement_of(book, lots, profile, instruments, assets, margin[1]) if lots != 0 else 0
+
+
+@kernel
+def first_call(
+    account, claims, policies, limits, windows, rank, key, amounts, instruments, assets, margin, levels, occupied,
+    positions, cash,
+):  # fmt: skip
+    """What a liquidation of `account` would begin with at the prices of now: as `plan_call`, of a claim just opened.
+
+    `claims` CLAIM[1] is filled with the account's figures.
+    """
+    claim = claims[0]
+    claim.account = account
+    claim.partial = NONE
+    appraise(claim, instruments, assets, margin, positions, cash, policies[0])
+    return plan_call(
+        claim, 0, policies[0], limits, windows, rank, key, amounts, instruments, assets, margin, levels, occupied,
+        positions, cash,
+    )  # fmt: skip
