@@ -146,13 +146,6 @@ def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> 
     )
 
 
-def opening_prices(scenario: Scenario, *, seed: int) -> dict[str, float]:
-    """USD by asset: the reference prices that a scenario starts with. Raises InputError when there are none."""
-    path, _ = _reference(scenario, _streams(seed), [])
-    row = WholePath(path, scenario.assets).row(0)
-    return dict(zip(scenario.assets, map(float, row), strict=True))
-
-
 def _world(
     scenario: Scenario, everybody: Sequence[Any], *, path: ReferencePath, highest: Mapping[str, float], streams: Streams
 ) -> World:
@@ -176,6 +169,13 @@ def _world(
         streams=streams,
         impact_per_quanta=_impact(scenario),
     )
+
+
+def opening_prices(scenario: Scenario, *, seed: int) -> dict[str, float]:
+    """USD by asset: the reference prices that a scenario starts with. Raises InputError when there are none."""
+    path, _ = _reference(scenario, _streams(seed), [])
+    row = WholePath(path, scenario.assets).row(0)
+    return dict(zip(scenario.assets, map(float, row), strict=True))
 
 
 def _ledger(scenario: Scenario, everybody: Sequence[Any]) -> Ledger:

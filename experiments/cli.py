@@ -116,6 +116,7 @@ def run(
     start: Annotated[str | None, typer.Option(metavar="TIME", help="First instant of the replay, UTC.")] = None,
     hours: Annotated[float | None, typer.Option(help="Length of the simulated time.")] = None,
     accounts: Accounts = None,
+    venue: Venue = None,
     sets: Sets = [],  # noqa: B006  typer copies it
     seed: Annotated[int, typer.Option(min=0, help="Two runs with one seed are identical.")] = 1,
     out: Annotated[
@@ -132,22 +133,22 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Simulate a scenario, print its figures and write its report."""
-    from experiments import config, folder, library, show
+    from experiments import folder, library, show
     from experiments.fields import scenario_hash
     from experiments.progress import display
-    from experiments.scenario import Scenario
+    from experiments.scenario import load
 
     file = library.find(scenario)
     overrides: list[str | Override] = [*_inputs(prices, start, hours, accounts), *sets]
     try:
-        world, provenance = config.load(Scenario, file, overrides=overrides)
+        world, provenance = load(scenario, venue=venue, overrides=overrides)
     except InputError as error:
         if "reference.start: goes with kind replay" in str(error) and start is not None and prices is None:
             raise InputError("--start: needs --prices FILE") from None
         raise
     _say_shadowed(provenance)
     # What may differ from the embedded scenario carries its hash: another world never takes this one's place.
-    own = f"-{scenario_hash(world)[:8]}" if overrides or file.parent not in library.FOLDERS else ""
+    own = f"-{scenario_hash(world)[:8]}" if overrides or venue or file.parent not in library.FOLDERS else ""
     target = out or RUNS / f"{file.stem}-seed{seed}{own}{'' if twin else '-no-twin'}"
     replace = overwrite or out is None
     folder.check(target, replace=replace)
@@ -165,13 +166,8 @@ def run(
 
     print(summary.text(result, sys.stdout))
     print(f"report: {written / 'report.html'}")
-    said = {"prices": prices, "start": start, "hours": hours, "accounts": accounts, "seed": None if seed == 1 else seed}
-    options = [
-        word
-        for key, value in said.items()
-        if value is not None
-        for word in (f"--{key}", f"{value:g}" if isinstance(value, float) else str(value))
-    ]
+    seeded = None if seed == 1 else seed
+    options = _options(prices=prices, start=start, hours=hours, accounts=accounts, venue=venue, seed=seeded)
     options += [word for text in sets for word in ("--set", text)] + ([] if twin else ["--no-twin"])
     main = str(result.kpis["main_instrument"])
     if what_next := summary.hint(result.scenario, run=[scenario, *options], main=main):
@@ -191,13 +187,26 @@ def scenarios(as_json: Json = False) -> None:
 
 
 @command
-def explain(scenario: ScenarioName, *, sets: Sets = [], as_json: Json = False) -> None:  # noqa: B006
-    """Show every value of a scenario with its unit, where it was said and what it means."""
-    from experiments import config, library, show
-    from experiments.fields import leaves, scenario_hash
-    from experiments.scenario import Scenario
+def venues(as_json: Json = False) -> None:
+    """List the embedded venues: whose rules, of when, and what they leave out."""
+    from experiments import show
+    from experiments.venues import presets
 
-    world, provenance = config.load(Scenario, library.find(scenario), overrides=sets)
+    found = presets.presets()
+    if as_json:
+        show.print_json({"venues": [presets.as_json(preset) for preset in found]})
+    else:
+        show.print_table(presets.rows(found), header=presets.HEADER)
+
+
+@command
+def explain(scenario: ScenarioName, *, venue: Venue = None, sets: Sets = [], as_json: Json = False) -> None:  # noqa: B006
+    """Show every value of a scenario with its unit, where it was said and what it means."""
+    from experiments import show
+    from experiments.fields import leaves, scenario_hash
+    from experiments.scenario import load
+
+    world, provenance = load(scenario, venue=venue, overrides=sets)
     _say_shadowed(provenance)
     found = list(leaves(world))
     if as_json:
@@ -221,21 +230,22 @@ def map(
     scenario: ScenarioName = DEFAULT_SCENARIO,
     *,
     accounts: Accounts = None,
+    venue: Venue = None,
     sets: Sets = [],  # noqa: B006
     seed: Annotated[int, typer.Option(min=0)] = 1,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the picture, an HTML page, here.")] = None,
     as_json: Json = False,
 ) -> None:
     """Show what would be liquidated at which price, beside the depth that would have to absorb it."""
-    from experiments import config, library, show
+    from experiments import show
     from experiments.liquidation_map import liquidation_map
     from experiments.report import map_page
-    from experiments.scenario import Scenario
+    from experiments.scenario import load
 
     if out is not None:
         map_page.check_target(out)
     overrides: list[str | Override] = [*_inputs(None, None, None, accounts), *sets]
-    world, provenance = config.load(Scenario, library.find(scenario), overrides=overrides)
+    world, provenance = load(scenario, venue=venue, overrides=overrides)
     _say_shadowed(provenance)
     with _located(provenance):
         found = liquidation_map(world, seed=seed)
@@ -453,6 +463,13 @@ def _inputs(prices: Path | None, start: str | None, hours: float | None, account
     if accounts is not None:
         say("--accounts", accounts, population__kind="file", population__file=str(accounts))
     return found
+
+
+def _options(**said: object) -> list[str]:
+    """The words of options as they were given."""
+    given = {key: value for key, value in said.items() if value is not None}
+    texts = {key: f"{value:g}" if isinstance(value, float) else str(value) for key, value in given.items()}
+    return [word for key, text in texts.items() for word in (f"--{key}", text)]
 
 
 def _say_shadowed(provenance: Mapping[str, str]) -> None:

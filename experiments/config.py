@@ -30,7 +30,7 @@ from experiments.fields import (
     specs,
     to_dict,
 )
-from experiments.toml_tree import Node, Reset, Steps, entry_names, join, merge, parse, quote, suggest
+from experiments.toml_tree import Node, Reset, Steps, entry_names, give_way, join, merge, parse, quote, suggest
 from market.errors import InputError
 
 T = TypeVar("T")
@@ -46,6 +46,30 @@ class Override:
     path: Steps
     value: Any
     label: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """A file laid over another, such as the rules of a venue."""
+
+    file: Path
+    holds: tuple[Steps, ...]
+    """The tables it may have."""
+    replaces: tuple[Steps, ...] = ()
+    """Of these, those that are not merged with what is below: the file's take their place as a whole."""
+
+    def read(self, resets: Resets, errors: list[tuple[str, str]]) -> Node:
+        """Its tree; what does not belong there is appended to `errors`."""
+        tree = _read(self.file, (), resets)
+        for key, child in tree.value.items():
+            inner = child.value if isinstance(child.value, dict) else {}
+            paths = [(key,)] if (key,) in self.holds or not inner else [(key, step) for step in inner]
+            for path in paths:
+                if path not in self.holds:
+                    source = inner[path[1]].source if len(path) > 1 else child.source
+                    allowed = ", ".join(join(steps) for steps in self.holds)
+                    errors.append((source, f"{join(path)}: does not belong here; expected only {allowed}"))
+        return tree
 
 
 def parse_override(text: str) -> Override:
@@ -73,14 +97,20 @@ def _steps(nested: Any) -> Iterator[str]:
 
 
 def load(
-    cls: type[T], source: Path | str, *, overrides: Sequence[str | Override] = (), name: str = "scenario"
+    cls: type[T],
+    source: Path | str,
+    *,
+    layers: Sequence[Layer] = (),
+    overrides: Sequence[str | Override] = (),
+    name: str = "scenario",
 ) -> tuple[T, dict[str, str]]:
     """Make a `cls` from a file (Path) or from TOML text (str, called `name` in messages).
 
     A file may say `extends = "other"` (or a list of names): it is then laid over those, embedded scenarios and
-    presets or files beside it; lists of tables merge by their `symbol` or `name`. A class may have `resets`: what a
-    layer takes back from those below it. Returns the object and its provenance: dotted path of every leaf ->
-    "default", "FILE:LINE" or the option. Raises InputError with one line for every problem.
+    presets or files beside it; lists of tables merge by their `symbol` or `name`. `layers` come on top of all that, and
+    then the overrides. A class may have `resets`: what a layer takes back from those below it. Returns the object and
+    its provenance: dotted path of every leaf -> "default", "FILE:LINE" or the option. Raises InputError with one line
+    for every problem.
     """
     resets: Resets = getattr(cls, "resets", ())
     if isinstance(source, Path):
@@ -88,6 +118,9 @@ def load(
     else:
         tree = _extended(parse(source, file=name), None, (), resets)
     errors: list[tuple[str, str]] = []
+    for layer in layers:
+        over = layer.read(resets, errors)
+        tree = _laid(give_way(tree, over, layer.replaces), over, errors, resets)
     given = Node({}, tree.source)
     for override in overrides:
         try:

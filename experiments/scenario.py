@@ -17,9 +17,8 @@ from agents.market_maker import MarketMakers
 from agents.oracle import Oracles
 from agents.trader import Traders
 from experiments import config, library
-from experiments.config import Override
-from experiments.toml_tree import Reset, parse
-from market.errors import InputError
+from experiments.config import Layer, Override
+from experiments.toml_tree import Reset
 from market.instruments import Asset, Instrument
 from market.parameters import PositiveHours, PositiveSeconds, Share, parameters
 from market.reference import AnchoredPath, ModelPrices
@@ -78,6 +77,16 @@ class Recording:
     """Interval between samples of the margin-ratio distribution."""
 
 
+VENUE_TABLES = (("venue",), ("agents", "oracles"))
+"""What the file of a venue may hold: its rules, and where its prices come from."""
+
+GIVE_WAY = tuple(
+    ("venue", *rest.split("."))
+    for rest in ("about", "margin", "mark", "funding", "liquidation.sizing", "liquidation.price")
+)
+"""What of a scenario's rules gives way as a whole to a venue that has the same: the rest would mix two venues."""
+
+
 @parameters
 class Scenario:
     """A world to simulate."""
@@ -124,20 +133,16 @@ class Scenario:
     ) -> Scenario:
         """Read an embedded scenario by name or a TOML file by path.
 
-        `venue` names a TOML file whose [venue] table is laid over the scenario's; `overrides` are "key.path=value"
-        texts. Raises InputError with one line for every problem.
+        `venue` names an embedded venue or a TOML file, whose rules are laid over the scenario's; `overrides` are
+        "key.path=value" texts. Raises InputError with one line for every problem.
         """
-        return load(name, venue=venue, overrides=overrides)[0]
+        scenario, _ = load(name, venue=venue, overrides=overrides)
+        return scenario
 
 
 def load(
     name: str | Path, *, venue: str | Path | None = None, overrides: Sequence[str | Override] = ()
 ) -> tuple[Scenario, dict[str, str]]:
-    """The same with the provenance of every value."""
-    layer: list[str | Override] = []
-    if venue is not None:
-        table = parse(library.find(venue).read_text(encoding="utf-8"), file=str(venue)).plain()
-        if set(table) != {"venue"}:
-            raise InputError(f"{venue}: expected one table, [venue]")
-        layer.append(Override(("venue",), table["venue"], f"--venue {venue}"))
-    return config.load(Scenario, library.find(name), overrides=[*layer, *overrides])
+    """A scenario as `Scenario.load` reads it, and where each of its values was written."""
+    layers = () if venue is None else (Layer(file=library.find_venue(venue), holds=VENUE_TABLES, replaces=GIVE_WAY),)
+    return config.load(Scenario, library.find(name), layers=layers, overrides=overrides)

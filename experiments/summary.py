@@ -19,6 +19,7 @@ from experiments.report.page import Table as Rows
 from experiments.report.story import story
 from experiments.scenario import Scenario
 from experiments.show import WIDTH
+from market.margin.rules import ANY
 
 if TYPE_CHECKING:
     from experiments.result import Result
@@ -45,7 +46,9 @@ def _story(result: Result) -> list[Text | Table]:
     paragraphs = Table.grid(padding=(0, 2, 0, 0))
     paragraphs.add_column(no_wrap=True, style="bold")
     paragraphs.add_column()
-    for row, (title, sentences) in enumerate((("Who failed", told.failed), ("Why", told.why), ("Who paid", told.paid))):
+    rules = [("Rules", told.rules)] if told.rules else []
+    parts = [*rules, ("Who failed", told.failed), ("Why", told.why), ("Who paid", told.paid)]
+    for row, (title, sentences) in enumerate(parts):
         if row:
             paragraphs.add_row()
         paragraphs.add_row(title, Text(" ".join(sentences)))
@@ -109,14 +112,24 @@ def hint(scenario: Scenario, *, run: Sequence[str], main: str) -> str | None:
     `run` is what was said after `cascade run`; `main` the main instrument, whose base asset is preferred.
     """
     base = scenario.instruments[main].base if main in scenario.instruments else ""
-    discounted = [symbol for symbol, asset in scenario.assets.items() if asset.haircut > 0.0]
+    discounted = {symbol: found for symbol in scenario.assets if (found := _haircut(scenario, symbol))[1] > 0.0}
     if not discounted:
         return None
-    symbol = base if base in discounted else discounted[0]
-    have = scenario.assets[symbol].haircut
+    symbol = base if base in discounted else next(iter(discounted))
+    key, have = discounted[symbol]
     other = OTHER_HAIRCUT if have != OTHER_HAIRCUT else AND_ANOTHER
-    words = [*called(), "run", *run, "--set", f"assets.{symbol}.haircut={other:g}"]
+    words = [*called(), "run", *run, "--set", f"{key}={other:g}"]
     return f"what if the haircut on {symbol} were {other:.0%} instead of {have:.0%}?\n  {shlex.join(words)}"
+
+
+def _haircut(scenario: Scenario, symbol: str) -> tuple[str, float]:
+    """The one key that sets an asset's haircut, and its value; 0 where the haircut is no single number."""
+    rule = scenario.venue.margin.collateral_of(symbol, settlement=scenario.assets[symbol].settlement)
+    if rule is None:
+        return f"assets.{symbol}.haircut", scenario.assets[symbol].haircut
+    own = symbol if symbol in scenario.venue.margin.collateral else ANY
+    single = not rule.tiers and rule.initial_haircut is None
+    return f"venue.margin.collateral.{own}.haircut", rule.haircut if single else 0.0
 
 
 def called() -> list[str]:

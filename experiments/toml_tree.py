@@ -184,6 +184,14 @@ class Reset:
         return _without(base, self.path) if said in self.kinds and said != before else base
 
 
+def give_way(base: Node, over: Node, paths: Sequence[Steps]) -> Node:
+    """`base` without whatever it has at those of `paths` where `over` has something."""
+    for path in paths:
+        if _at(over, path) is not None:
+            base = _without(base, path)
+    return base
+
+
 def _at(tree: Node, path: Steps) -> Any:
     for step in path:
         if not isinstance(tree.value, dict) or step not in tree.value:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from market.about import About as About
 from market.block_space import BlockSpace, OwnBlocks, SharedBlocks
 from market.breakers import Breakers
 from market.forced_prices import BankruptcyPrice as BankruptcyPrice
@@ -24,7 +25,7 @@ from market.forced_prices import OraclePrice as OraclePrice
 from market.instruments import USD_QUANTA
 from market.kernels import records
 from market.kernels.records import POLICY, PPM
-from market.kernels.rules.funding import clamped_rate
+from market.kernels.rules.funding import clamped_rate, with_interest
 from market.margin.rules import Margin
 from market.marks import BasisMark as BasisMark
 from market.marks import FundingMark as FundingMark
@@ -85,6 +86,33 @@ class PremiumFunding:
 
 
 @parameters
+class InterestFunding:
+    """Premium of the impact price over the index, pulled towards a rate of interest (Binance, Bybit, Hyperliquid)."""
+
+    kind: Literal["interest"] = "interest"
+    """Name of the rule."""
+    interval_seconds: PositiveSeconds = 28_800.0
+    """How often the premium is sampled and paid."""
+    period_seconds: PositiveSeconds = 28_800.0
+    """Period over which a premium is paid in full."""
+    interest: Share = 0.0001
+    """Interest per period."""
+    band: Share = 0.0005
+    """A premium no further than this from the interest counts as the interest."""
+    clamp: Share = 0.0075
+    """Largest |rate| per period."""
+    impact_notional_usd: PositiveUsd = 10_000.0
+    """Size whose average execution price is the impact price."""
+    uses_premium, uses_skew = True, False
+
+    def rate(self, *, premium: float, skew: float) -> float:
+        """Rate per interval as a share of the mark; positive: longs pay."""
+        del skew
+        rate = float(clamped_rate(with_interest(premium, self.interest, self.band), self.clamp))
+        return rate * self.interval_seconds / self.period_seconds
+
+
+@parameters
 class SkewFunding:
     """Longs pay in proportion to how one-sided customers are (pool-backed perpetuals)."""
 
@@ -105,7 +133,7 @@ class SkewFunding:
         return self.rate_at_full_skew * skew * self.interval_seconds / self.period_seconds
 
 
-FundingRule = Annotated[NoFunding | PremiumFunding | SkewFunding, Field(discriminator="kind")]
+FundingRule = Annotated[NoFunding | PremiumFunding | InterestFunding | SkewFunding, Field(discriminator="kind")]
 
 
 _ORDERINGS = ("pro_rata", "largest_first", "most_liquid_first", "most_relief_first", "drawn")
@@ -193,6 +221,8 @@ class Waterfall:
 class Venue:
     """The rules of one venue."""
 
+    about: About = About()
+    """Whose rules they are, and what they leave out."""
     mark: MarkRule = MedianMark()
     """How the price that values positions is made."""
     funding: FundingRule = PremiumFunding()

@@ -129,6 +129,11 @@ def _assumptions(base: Scenario, people: Traders, *, stated: bool) -> list[str]:
         if people.outside_wealth == 0.0
         else f"outside money of {people.outside_wealth:g} × equity may come in, under cross and portfolio margin only",
         own,
+        *(
+            ["rates that move multiply what positions need by themselves; scenarios of portfolio margin stand still"]
+            if base.venue.margin.rates.kind != "static"
+            else []
+        ),
         "positions of the start are those that isolated margin allows; initial margin gates every later order",
         "amplification compares each run with its own twin without liquidations",
     ]

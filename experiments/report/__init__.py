@@ -52,6 +52,7 @@ def _opening(made: Page, result: Result, found: Facts) -> None:
         *page.headline(told.headline),
         page.tiles(_tiles(found)),
         page.columns([("Who failed", told.failed), ("Why", told.why), ("Who paid", told.paid)]),
+        *([page.paragraph(" ".join(told.rules), "caption")] if told.rules else []),
     )
 
 

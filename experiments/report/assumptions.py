@@ -45,6 +45,9 @@ def parts(result: Result) -> list[str]:
         f"Depth, open interest and the fund are sampled every {span(scenario.recording.sample_seconds)}, margin ratios "
         f"every {span(scenario.recording.margin_seconds)}; long series are thinned here, peaks and troughs kept.",
     ]
+    about = scenario.venue.about
+    if about.sources:
+        assumed.append(f"Rules and numbers of {about.name} are from {'; '.join(about.sources)}.")
     rules = [leaf for leaf in leaves(scenario) if leaf.path.startswith("venue.")]
     return [
         page.bullets([line for line in assumed if line]),

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from experiments.measures import largest_fall, largest_swing
+from market.venue import About
 
 if TYPE_CHECKING:
     from experiments.result import Result
@@ -46,6 +47,8 @@ class Move:
 class Facts:
     """Counts, USD, shares and seconds; None where there is nothing to measure or to compare with."""
 
+    about: About
+    """Whose rules were simulated."""
     hours: float
     population: dict[str, int]
     """Accounts of customers, by role: everybody but the venue and the outside world."""
@@ -123,6 +126,7 @@ def facts(result: Result) -> Facts:
     before, after = failed["net_equity_before_usd"], failed["net_equity_after_usd"]
     traded = fills.groupby(["side", "instrument"], observed=True)["notional_usd"].sum()
     return Facts(
+        about=result.scenario.venue.about,
         hours=result.scenario.ticks * result.scenario.tick_seconds / 3600.0,
         population=_by_role(accounts[accounts["customer"]]),
         traders=int(accounts.loc[accounts["role"].isin(("trader", "wallet")), "owner"].nunique()),

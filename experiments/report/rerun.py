@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shlex
 
@@ -18,17 +19,20 @@ def command(scenario: Scenario, *, seed: int) -> str | None:
     """The shell command that gives this scenario and seed again; None when it is too far from every embedded one."""
     wanted = {leaf.path: plain(leaf.value) for leaf in leaves(scenario)}
     found: tuple[int, str] | None = None
-    for name in library.scenarios():
+    own = scenario.venue.about.name
+    venues = (None, own) if own in library.venues() else (None,)
+    for name, venue in itertools.product(library.scenarios(), venues):
         try:
-            changes = _changes(Scenario.load(name), wanted)
+            changes = _changes(Scenario.load(name, venue=venue), wanted)
             exact = len(changes) <= MOST_CHANGES and scenario_hash(
-                Scenario.load(name, overrides=changes)
+                Scenario.load(name, venue=venue, overrides=changes)
             ) == scenario_hash(scenario)
         except InputError:
             continue
         if exact and (found is None or len(changes) < found[0]):
             sets = "".join(f" --set {shlex.quote(change)}" for change in changes)
-            found = (len(changes), f"cascade run {name}{sets} --seed {seed}")
+            rules = f" --venue {venue}" if venue else ""
+            found = (len(changes), f"cascade run {name}{rules}{sets} --seed {seed}")
     return found[1] if found else None
 
 

@@ -141,16 +141,16 @@ def tier_of(instrument, notional, tiers):
 
 
 @kernel
-def _rate(instrument, rate, lots):
-    """ppm of notional for a position of `lots` >= 0 whose tier says `rate`."""
+def _rate(instrument, rate, factor, lots):
+    """ppm of notional for a position of `lots` >= 0 whose tier says `rate`; `factor` is that of the law of size."""
     size = lots * instrument.lot_size
     sized = rate / PPM
     if instrument.size_law == LINEAR_IN_SIZE:
-        sized = linear_size_rate(sized, instrument.size_factor, size)
+        sized = linear_size_rate(sized, factor, size)
     elif instrument.size_law == ROOT_OF_SIZE:
-        sized = root_size_rate(sized, instrument.size_factor, size)
+        sized = root_size_rate(sized, factor, size)
     elif instrument.size_law == ROOT_PREMIUM:
-        sized = size_premium(sized, size, instrument.size_factor, WEIGHT_STEP)
+        sized = size_premium(sized, size, factor, WEIGHT_STEP)
     return min(max(ceil_ppm(sized), rate), PPM)
 
 
@@ -158,9 +158,11 @@ def _rate(instrument, rate, lots):
 def _beyond_tiers(instrument, tier, notional, lots, profile):
     """What a position needs where its size, open interest, the state of the market or a least amount count."""
     if profile == MAINTENANCE:
-        needed = part_up(notional, _rate(instrument, tier.maintenance, lots)) - tier.maintenance_deduction
+        rate = _rate(instrument, tier.maintenance, instrument.maintenance_size_factor, lots)
+        needed = part_up(notional, rate) - tier.maintenance_deduction
     else:
-        needed = part_up(notional, _rate(instrument, tier.initial, lots)) - tier.initial_deduction
+        rate = _rate(instrument, tier.initial, instrument.size_factor, lots)
+        needed = part_up(notional, rate) - tier.initial_deduction
     if profile == INITIAL and instrument.crowding > 0:
         needed = max(needed, part_up(notional, instrument.crowding))
     if instrument.stress != PPM:
@@ -381,7 +383,7 @@ def _position_exposure(book, lots, reach, instruments, assets, tiers):
     quote_reach = 0.0 if quote.fixed else reach
     highest = notional * (1.0 + reach) * (1.0 + quote_reach)
     rate = tiers[tier_of(instrument, int(highest) + 1, tiers)].maintenance
-    steepest = _rate(instrument, rate, abs(lots)) * (instrument.stress / PPM)
+    steepest = _rate(instrument, rate, instrument.maintenance_size_factor, abs(lots)) * (instrument.stress / PPM)
     # A debt created by the loss itself may weigh more than one for one.
     weight = max(PPM, quote.liability_weight) * (1.0 + quote_reach)
     if not quote.fixed:

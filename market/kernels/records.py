@@ -153,6 +153,7 @@ INSTRUMENT = np.dtype(
         ("tiers_only", i4),  # 1 when it is rate x notional by tier and nothing below holds
         ("size_law", i4),  # LINEAR_IN_SIZE, ROOT_OF_SIZE, ROOT_PREMIUM: how the rate rises with the position; 0
         ("size_factor", f8),  # of that law, per unit of the base asset
+        ("maintenance_size_factor", f8),
         ("lot_size", f8),  # units of the base asset per lot
         ("minimum", i8),  # USD quanta that any position needs at least
         ("crowding", i8),  # ppm: initial rate that open interest asks for; 0 when it does not

@@ -43,6 +43,7 @@ class NoSizeLaw:
     kind: Literal["none"] = "none"
     """Name of the law."""
     factor = 0.0
+    maintenance_factor = None
     code = 0
 
 
@@ -54,6 +55,8 @@ class LinearSize:
     """Name of the law."""
     factor: Ratio
     """Rate per unit of the base asset."""
+    maintenance_factor: Ratio | None = None
+    """The same of the maintenance rate; equal to `factor` when left out."""
     code = LINEAR_IN_SIZE
 
 
@@ -65,6 +68,7 @@ class RootSize:
     """Name of the law."""
     factor: Ratio
     """Rate per square root of a unit of the base asset."""
+    maintenance_factor = None
     code = ROOT_OF_SIZE
 
 
@@ -76,6 +80,7 @@ class RootPremium:
     """Name of the law."""
     factor: Ratio
     """Rate per square root of a unit of the base asset."""
+    maintenance_factor = None
     code = ROOT_PREMIUM
 
 

@@ -17,6 +17,8 @@ Rule = TypeVar("Rule")
 
 ANY = "default"
 """Key of the rule for every symbol that has none of its own."""
+SETTLEMENT = "settlement"
+"""Key of the rule for settlement assets that have none of their own."""
 
 
 @parameters
@@ -26,7 +28,8 @@ class Margin:
     mode: Literal["cross", "portfolio"] = "cross"
     """Margin mode of accounts that choose none: requirements summed by position, or the worst of scenarios."""
     collateral: dict[str, CollateralRule] = field(default_factory=dict)
-    """Haircuts and liability weights by asset; "default" is for all others. They replace those of the assets table."""
+    """Haircuts and liability weights by asset; "settlement" is for settlement assets and "default" for all others. They
+    replace those of the assets table."""
     requirement: dict[str, RequirementRule] = field(default_factory=dict)
     """Margin rates by instrument or by its base asset; "default" is for all others. They replace instruments' tiers."""
     portfolio: ScenarioMargin = ScenarioMargin()
@@ -43,9 +46,9 @@ class Margin:
     update_seconds: PositiveSeconds = 60.0
     """How often initial rates by open interest, and weights by deposits or borrowing, are worked out afresh."""
 
-    def collateral_of(self, symbol: str) -> CollateralRule | None:
-        """The rule for an asset; None when the asset's own haircut holds."""
-        return _chosen(self.collateral, symbol)
+    def collateral_of(self, symbol: str, *, settlement: bool) -> CollateralRule | None:
+        """The rule for an asset, a settlement asset or not; None when the asset's own haircut holds."""
+        return _chosen(self.collateral, symbol, *([SETTLEMENT] if settlement else []))
 
     def requirement_of(self, symbol: str, base: str) -> RequirementRule | None:
         """The rule for an instrument; None when its own tiers hold."""

@@ -166,10 +166,10 @@ class MarginSchedule:
                 record["crowding"] = round(rate * PPM)
         customers = (world.ledger.accounts["flags"] & LIQUIDATABLE) != 0
         for asset, symbol in enumerate(world.asset_symbols):
-            counted = self.margin.collateral_of(symbol)
+            record = world.assets[asset]
+            counted = self.margin.collateral_of(symbol, settlement=bool(record["is_settlement"]))
             if counted is None or not (counted.deposits_start_usd or counted.borrows_start_usd):
                 continue
-            record = world.assets[asset]
             cash = world.ledger.cash[customers, asset] * float(record["quantum"])
             price = float(record["price"] * record["price_tick"])
             held, owed = cash[cash > 0].sum() * price, -cash[cash < 0].sum() * price

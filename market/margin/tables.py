@@ -38,7 +38,7 @@ def write_margin_rules(
         record["tiers_only"] &= isinstance(margin.rates, StaticRates)
     for record, (symbol, asset) in zip(asset_records, assets.items(), strict=True):
         _check_collateral(margin, symbol, asset)
-        counted = margin.collateral_of(symbol)
+        counted = margin.collateral_of(symbol, settlement=asset.settlement)
         if counted is not None:
             _write_collateral(record, counted)
         rows = _haircut_rows(margin, counted, record, asset)
@@ -51,6 +51,7 @@ def write_margin_rules(
 def _write_requirement(record: np.void, rule: RequirementRule, quote: Asset) -> None:
     record["tiers_only"] = not any((rule.size.code, rule.minimum_usd, rule.open_interest_upper_usd))
     record["size_law"], record["size_factor"] = rule.size.code, rule.size.factor
+    record["maintenance_size_factor"] = _either(rule.size.maintenance_factor, rule.size.factor)
     record["minimum"] = round(rule.minimum_usd * USD_QUANTA)
     record["profit_weight"] = round(rule.profit_weight * PPM)
     if rule.profit_cap_usd is not None:
@@ -86,7 +87,7 @@ def _haircut_rows(margin: Margin, rule: CollateralRule | None, record: np.void, 
 
 
 def _check_collateral(margin: Margin, symbol: str, asset: Asset) -> None:
-    rule = margin.collateral_of(symbol)
+    rule = margin.collateral_of(symbol, settlement=asset.settlement)
     if rule is None:
         return
     where = f"venue.margin.collateral.{symbol}"

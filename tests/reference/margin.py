@@ -120,7 +120,8 @@ def _requirement(state: State, book: int, lots: int, kind: str) -> int:
     instrument = state.instruments[book]
     notional = _value(state, instrument["quote"], abs(lots) * instrument["mark"] * instrument["tick_value"])
     held = _tier(_rows(state, instrument), notional)
-    size, factor = abs(lots) * instrument["lot_size"], instrument["size_factor"]
+    size = abs(lots) * instrument["lot_size"]
+    factor = instrument["size_factor" if kind == INITIAL else "maintenance_size_factor"]
     rate = held[kind] / PPM
     by_size = {
         0: rate,

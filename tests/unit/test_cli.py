@@ -60,9 +60,12 @@ class Scenario:
     population: Source = Source()
     """Accounts."""
 
-    @classmethod
-    def load(cls, name: str, *, overrides: Sequence[str | config.Override] = ()) -> Scenario:
-        return config.load(cls, library.find(name), overrides=overrides)[0]
+
+def load(
+    name: str, *, venue: str | None = None, overrides: Sequence[str | config.Override] = ()
+) -> tuple[Scenario, dict[str, str]]:
+    layers = () if venue is None else (config.Layer(file=library.find_venue(venue), holds=(("haircut",),)),)
+    return config.load(Scenario, library.find(name), layers=layers, overrides=overrides)
 
 
 # Made while the modules are the real ones; tests put a stand-in in the place of the scenario's.
@@ -103,6 +106,7 @@ class Engine:
     def modules(self) -> dict[str, ModuleType]:
         found = {name: ModuleType(f"experiments.{name}") for name in ("scenario", "run", "liquidation_map")}
         found["scenario"].__dict__["Scenario"] = Scenario
+        found["scenario"].__dict__["load"] = load
         found["run"].__dict__["simulate"] = self.simulate
         found["liquidation_map"].__dict__["liquidation_map"] = self.liquidation_map
         return {module.__name__: module for module in found.values()}

@@ -22,6 +22,15 @@ def clamped_rate(rate, bound):
 
 
 @kernel
+def with_interest(premium, interest, band):
+    """Premium pulled towards the rate of interest by at most `band`: P + clamp(I - P, -band, band).
+
+    Binance, BitMEX, Bybit, Hyperliquid: with a premium near the interest the rate is the interest.
+    """
+    return premium + clamped_rate(interest - premium, band)
+
+
+@kernel
 def funding_payment(rate, periods, mark, size):
     """What a position of signed `size` pays (-: receives) when longs pay the share `rate` of the mark per period."""
     return rate * periods * mark * size
