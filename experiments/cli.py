@@ -281,8 +281,9 @@ def margin(
 
     world, provenance = load(scenario, venue=venue, overrides=sets)
     _say_shadowed(provenance)
+    stated = any(key.startswith("venue.margin.portfolio.") and said != "default" for key, said in provenance.items())
     with _located(provenance):
-        found = command.answer(account, world)
+        found = command.answer(account, world, portfolio_stated=stated)
     if as_json:
         show.print_json(command.as_json(found))
     else:

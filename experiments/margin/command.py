@@ -33,13 +33,21 @@ class Answer:
     scenario: Scenario
     found: Explanation
     calls: dict[str, FirstCall | None]
+    portfolio_stated: bool
+    """Whether scenario or venue say anything of portfolio margin."""
 
 
-def answer(path: Path, scenario: Scenario) -> Answer:
+def answer(path: Path, scenario: Scenario, *, portfolio_stated: bool = True) -> Answer:
     """Read an account and explain it in the world of a scenario. Raises InputError."""
     account = read_account(path, scenario)
     found, setting = explain(account, scenario, opening_prices(scenario, seed=1))
-    return Answer(account=account, scenario=scenario, found=found, calls=first_calls(found, setting, account, scenario))
+    return Answer(
+        account=account,
+        scenario=scenario,
+        found=found,
+        calls=first_calls(found, setting, account, scenario),
+        portfolio_stated=portfolio_stated,
+    )
 
 
 # ---- words
