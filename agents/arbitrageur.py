@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from agents.kernels.arbitrageur import ARBITRAGEUR, decide
-from market.instruments import Asset, Instrument
+from market.instruments import Asset, Instrument, with_book
 from market.kernels.records import LIQUIDATABLE
 from market.parameters import Bps, Count, PositiveSeconds, PositiveUsd, Ratio, Seconds, UsdPerSecond, parameters
 from market.world import Inbox, World
@@ -54,14 +54,15 @@ class Arbitrageurs:
 
     def accounts_needed(self, *, instruments: Mapping[str, Instrument]) -> int:
         """One per arbitrageur."""
-        return self.arbitrageurs_per_book * len(instruments)
+        return self.arbitrageurs_per_book * len(with_book(instruments))
 
     def join(self, world: World, *, assets: Mapping[str, Asset], instruments: Mapping[str, Instrument]) -> Hedgers:
         """Open and fund the arbitrageurs' accounts."""
         generator = world.streams.generator(STREAM)
         records = np.zeros(self.accounts_needed(instruments=instruments), ARBITRAGEUR)
         for row, record in enumerate(records):
-            book, number = divmod(row, self.arbitrageurs_per_book)
+            place, number = divmod(row, self.arbitrageurs_per_book)
+            book = with_book(instruments)[place][0]
             symbol = world.instrument_symbols[book]
             account = world.ledger.open(f"arbitrageur-{symbol}-{number}", role="arbitrageur", flags=LIQUIDATABLE)
             world.ledger.accounts[account]["only_instrument"] = book

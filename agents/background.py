@@ -19,7 +19,7 @@ from pydantic import Field
 
 from agents.kernels.background import FLOW, FROM_FAIR, FROM_MID, FROM_OPPOSITE, decide, fill_book
 from market.errors import InputError
-from market.instruments import LARGEST_MONEY, Asset, Instrument
+from market.instruments import LARGEST_MONEY, Asset, Instrument, with_book
 from market.kernels.records import CROWD_ACCOUNT
 from market.parameters import PerSecond, PositiveSeconds, PositiveUsd, Ratio, parameters
 from market.world import Inbox, World
@@ -114,7 +114,7 @@ class BackgroundFlow:
                 raise InputError(
                     f"agents.background.books: no instrument {symbol!r}; instruments are {', '.join(instruments)}"
                 )
-        for symbol in instruments:
+        for _, symbol, _ in with_book(instruments):
             flow = self.books.get(symbol, self.default)
             if flow.depth_usd(flow.largest_distance_bps) > LARGEST_DEPTH_USD:
                 raise InputError(
@@ -128,7 +128,7 @@ class BackgroundFlow:
                 row = world.asset(symbol)
                 amount = world.quanta_worth(self.balance_usd, row)
                 world.ledger.deposit(CROWD_ACCOUNT, row, min(amount, LARGEST_MONEY // 64))
-        crowd = Crowd(world, [self.books.get(symbol, self.default) for symbol in instruments])
+        crowd = Crowd(world, {book: self.books.get(symbol, self.default) for book, symbol, _ in with_book(instruments)})
         crowd.fill_books(world)
         return crowd
 
@@ -139,17 +139,17 @@ class Crowd:
     The numbers of a tick are cut off five standard deviations and four above their mean (once in 10 million ticks).
     """
 
-    def __init__(self, world: World, flows: list[BookFlow]) -> None:
+    def __init__(self, world: World, flows: Mapping[int, BookFlow]) -> None:
         self.flows = np.zeros(len(flows), FLOW)
         uniforms = normals = 0
-        for book, flow in enumerate(flows):
+        for row, (book, flow) in enumerate(flows.items()):
             record = _record(flow, symbol=world.instrument_symbols[book], tick_seconds=world.tick_seconds)
             record["book"], record["uniform_at"], record["normal_at"] = book, uniforms, normals
-            self.flows[book] = record
+            self.flows[row] = record
             per_tick = int(record["most_limits"]) + int(record["most_markets"])
             uniforms += 5 + per_tick
             normals += per_tick
-        self._resting = [round(flow.resting_orders) for flow in flows]
+        self._resting = [round(flow.resting_orders) for flow in flows.values()]
         # The number of handles kept is a Poisson variable with this mean (executed ones stay until they are picked).
         room = max(_most(float(mean)) for mean in self._resting) + int(self.flows["most_limits"].max())
         self._own = np.zeros((len(flows), room), np.int64)
@@ -163,9 +163,9 @@ class Crowd:
         """Rest the mean number of orders on every book."""
         world.make_room(messages=sum(self._resting), events=0, losses=0)
         generator = world.streams.generator(STREAM)
-        for book, count in enumerate(self._resting):
+        for row, count in enumerate(self._resting):
             uniforms, normals = generator.random(count), generator.standard_normal(count)
-            fill_book(book, uniforms, normals, self.flows, self._own, world.assets, *world.books.arrays)
+            fill_book(row, uniforms, normals, self.flows, self._own, world.assets, *world.books.arrays)
 
     def decide(self, world: World, inbox: Inbox) -> None:
         """Append this tick's cancellations, limit and market orders."""

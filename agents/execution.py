@@ -120,6 +120,8 @@ class LargeOrder:
             raise InputError(
                 f"agents.large_orders: no instrument {self.instrument!r}; instruments are {', '.join(instruments)}"
             )
+        if instruments[self.instrument].kind == "option":
+            raise InputError(f"agents.large_orders: {self.instrument} is an option and has no order book")
         return 1
 
     def join(self, world: World, *, assets: Mapping[str, Asset], instruments: Mapping[str, Instrument]) -> Executor:

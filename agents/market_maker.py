@@ -18,7 +18,7 @@ from pydantic import Field
 
 from agents.kernels.market_maker import MAKER, decide, reservation_and_half_spread
 from market.errors import InputError
-from market.instruments import Asset, Instrument
+from market.instruments import Asset, Instrument, with_book
 from market.kernels.records import LIQUIDATABLE
 from market.parameters import (
     AnnualVolatility,
@@ -144,7 +144,7 @@ class MarketMakers:
 
     def accounts_needed(self, *, instruments: Mapping[str, Instrument]) -> int:
         """One per maker."""
-        return self.makers_per_book * len(instruments)
+        return self.makers_per_book * len(with_book(instruments))
 
     def join(self, world: World, *, assets: Mapping[str, Asset], instruments: Mapping[str, Instrument]) -> Makers:
         """Open and fund the makers' accounts. Raises InputError when `books` names an unknown instrument."""
@@ -155,7 +155,7 @@ class MarketMakers:
                 )
         generator = world.streams.generator(STREAM)
         records = []
-        for book, (symbol, instrument) in enumerate(instruments.items()):
+        for book, symbol, instrument in with_book(instruments):
             maker = self.books.get(symbol, self.default)
             for number in range(self.makers_per_book):
                 record = _record(maker, generator.standard_normal(len(_DRAWN)) * self.heterogeneity, world)

@@ -31,6 +31,7 @@ from agents.kernels.trader import (
     TREND,
     decide,
 )
+from agents.option_holder import OptionHolders, book_options
 from agents.population import Floats, Integers, deposit, lot_usd, quanta_of, take_positions
 from market.errors import InputError
 from market.instruments import Asset, Instrument
@@ -139,6 +140,8 @@ class Traders:
     """Median distance of stop orders from the starting mark, in the logarithm."""
     stop_sigma: Ratio = 0.5
     """Spread of those distances: standard deviation of the logarithm."""
+    options: OptionHolders = OptionHolders()
+    """Who holds options beside."""
 
     def __post_init__(self) -> None:
         active = self.target_leverage_share + self.trend_share + self.stop_loss_share
@@ -165,6 +168,8 @@ class Traders:
         holdings = self.holdings(world, instruments)
         accounts = _open_accounts(holdings, world)
         _book(holdings, accounts, world)
+        if self.options.share > 0.0:
+            book_options(self.options, holdings, accounts[:, 0], world)
         return TraderCohort(self, _Cast(self, holdings, accounts, world), world)
 
     def holdings(self, world: World, instruments: Mapping[str, Instrument]) -> Holdings:

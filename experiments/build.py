@@ -111,7 +111,7 @@ def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> 
     members = (agents.background, agents.market_makers, agents.arbitrageurs, population)
     extra = Strategies(strategies)
     large_orders = tuple(agents.large_orders.values())
-    everybody: tuple[Any, ...] = (*members, agents.keepers, *large_orders, extra)
+    everybody: tuple[Any, ...] = (*members, agents.keepers, agents.dealers, *large_orders, extra)
 
     world = _world(scenario, everybody, path=path, highest=highest, streams=streams)
     _start_prices(world)
@@ -124,6 +124,8 @@ def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> 
     cohorts = [member.join(world, assets=assets, instruments=instruments) for member in members]
     keepers = agents.keepers.join(world, assets=assets, instruments=instruments)
     oracles = agents.oracles.join(world, assets=assets, instruments=instruments)
+    if world.options is not None:
+        cohorts.append(agents.dealers.join(world, assets=assets, instruments=instruments))
     # Last, so that the rows of all others are the same with and without them.
     cohorts += [order.join(world, assets=assets, instruments=instruments) for order in large_orders]
     own = extra.join(world, assets=assets, instruments=instruments)

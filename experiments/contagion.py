@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from experiments.frames import quote_usd
 from market.instruments import USD_QUANTA
-from market.kernels.records import FORCED_ADL, PPM, SELL
+from market.kernels.records import ON_BOOK, PPM, SELL
 from market.world import World
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def contagion(trace: Trace) -> Contagion:
     events = world.events[: world.n_events]
     breach_rows, event_owner = _liquidations(world, events)
     n = len(breach_rows)
-    forced = events["kind"] != FORCED_ADL
+    forced = np.isin(events["kind"], ON_BOOK)
     value = events["value"] * quote_usd(world)[events["book"]]
     base = world.instruments["base"][events["book"]]
     sold = np.zeros((n, len(world.assets)))

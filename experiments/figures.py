@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from experiments.frames import asset_usd, quote_usd
 from experiments.recorder import DEPTH_BPS, Recorder
-from market.kernels.records import FORCED_ADL
+from market.kernels.records import ON_BOOK
 from market.world import World
 
 Columns = dict[str, NDArray[Any]]
@@ -43,7 +43,7 @@ def figures(world: World, recorder: Recorder) -> Columns:
     for book, symbol in enumerate(world.instrument_symbols):
         columns[f"mark_{symbol}"] = recorder.ticks["mark"][:n, book] * world.instruments[book]["tick_size"]
     columns["liquidation_count"] = _until(events["tick"][opened], n)
-    columns["forced_fill_count"] = _until(events["tick"][events["kind"] != FORCED_ADL], n)
+    columns["forced_fill_count"] = _until(events["tick"][np.isin(events["kind"], ON_BOOK)], n)
     columns["open_claim_count"] = recorder.open_claims[:n].astype(np.int64)
     columns["bad_debt_usd"] = np.cumsum(np.bincount(losses["tick"], weights=debt, minlength=n), dtype=np.float64)
     sample = np.searchsorted(recorder.sampled_at[: recorder.n_samples], ticks, side="right") - 1

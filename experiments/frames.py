@@ -11,13 +11,28 @@ from numpy.typing import NDArray
 from experiments.latency import fill_latencies
 from experiments.recorder import DEPTH_BPS
 from market.instruments import USD_QUANTA
-from market.kernels.records import FORCED_ADL, FORCED_COLLATERAL, FORCED_POSITION, SELL, SYSTEM_ACCOUNTS
+from market.kernels.records import (
+    FORCED_ADL,
+    FORCED_AUCTION,
+    FORCED_COLLATERAL,
+    FORCED_HEDGE,
+    FORCED_POSITION,
+    HALTED,
+    SELL,
+    SYSTEM_ACCOUNTS,
+)
 from market.world import World
 
 if TYPE_CHECKING:
     from experiments.run import Trace
 
-KINDS = {FORCED_POSITION: "position", FORCED_COLLATERAL: "collateral", FORCED_ADL: "adl"}
+KINDS = {
+    FORCED_POSITION: "position",
+    FORCED_COLLATERAL: "collateral",
+    FORCED_ADL: "adl",
+    FORCED_AUCTION: "auction",
+    FORCED_HEDGE: "hedge",
+}
 
 
 def quote_usd(world: World) -> NDArray[np.float64]:
@@ -61,7 +76,7 @@ def prices_frame(trace: Trace) -> pd.DataFrame:
         columns[name] = (ticks[field] * tick_size).ravel()
     for name in ("volume", "net_flow", "forced_flow"):
         columns[name] = (ticks[name] * lots).ravel()
-    columns["halted"] = (ticks["halted"] != 0).ravel()
+    columns["halted"] = (ticks["halted"] == HALTED).ravel()
     return pd.DataFrame(columns)
 
 
@@ -102,6 +117,7 @@ def liquidations_frame(trace: Trace) -> pd.DataFrame:
     size = events["lots"] * lot_size(world)[books]
     before = events["touch_before"].astype(np.float64)
     names = np.array(world.ledger.names, dtype=object)
+    with_other = np.isin(events["kind"], (FORCED_ADL, FORCED_AUCTION))
     return pd.DataFrame(
         {
             "tick": events["tick"],
@@ -109,8 +125,8 @@ def liquidations_frame(trace: Trace) -> pd.DataFrame:
             "round": events["round"],
             "kind": [KINDS[kind] for kind in events["kind"].tolist()],
             "account": names[events["account"]],
-            "keeper": np.where(events["kind"] == FORCED_ADL, "", names[events["keeper"]]),
-            "counterparty": np.where(events["kind"] == FORCED_ADL, names[events["keeper"]], ""),
+            "keeper": np.where(with_other, "", names[events["keeper"]]),
+            "counterparty": np.where(with_other, names[events["keeper"]], ""),
             "instrument": np.array(world.instrument_symbols, dtype=object)[books],
             "side": np.where(events["side"] == SELL, "sell", "buy"),
             "size": size,
@@ -119,7 +135,7 @@ def liquidations_frame(trace: Trace) -> pd.DataFrame:
             "mark_before": events["mark"] * tick_size,
             "displacement_bps": (events["touch_after"] - before) / np.maximum(before, 1.0) * 1e4,
             "mark_move_bps": events["mark_move"] / events["mark"] * 1e4,
-            "adl_loss_usd": events["loss"] * quote_usd(world)[books],
+            "adl_loss_usd": np.where(events["kind"] == FORCED_ADL, events["loss"], 0) * quote_usd(world)[books],
             "claim_tick": events["claim_tick"],
             "latency_seconds": fill_latencies(trace),
         }

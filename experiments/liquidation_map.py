@@ -23,7 +23,7 @@ from experiments.run import without_liquidations
 from experiments.scenario import Scenario
 from market.instruments import USD_QUANTA
 from market.kernels.book import sweep
-from market.kernels.records import BUY, LIQUIDATABLE, SELL
+from market.kernels.records import BUY, LIQUIDATABLE, OPTION, SELL
 from market.kernels.stress import newly_broken
 from market.simulation import run
 from market.world import World
@@ -200,12 +200,17 @@ def _break(
 
 
 def moved(world: World, moving: NDArray[np.int64], factor: float) -> tuple[NDArray[np.void], NDArray[np.void]]:
-    """Copies of (instruments, assets) with the prices of the assets `moving` times `factor`, marks with them."""
+    """Copies of (instruments, assets) with the prices of the assets `moving` times `factor`, marks with them.
+
+    Options follow their forwards on the surface as it stands.
+    """
     instruments, assets = world.instruments.copy(), world.assets.copy()
     assets["price"][moving] = np.maximum(1, np.rint(assets["price"][moving] * factor))
-    books = np.isin(instruments["base"], moving)
+    books = np.isin(instruments["base"], moving) & (instruments["kind"] != OPTION)
     marks = np.rint(instruments["mark"][books] * factor)
     instruments["mark"][books] = np.clip(marks, 1, instruments["n_levels"][books] - 2)
+    if world.options is not None:
+        world.options.mark(world, instruments, assets, books=world.options.books.copy())
     return instruments, assets
 
 

@@ -15,7 +15,7 @@ from experiments.latency import latency_kpis
 from experiments.liquidity import profit_usd, recovery_seconds
 from experiments.recorder import DEPTH_BPS
 from market.instruments import USD_QUANTA
-from market.kernels.records import FORCED_ADL, INSURANCE_FUND, NONE, SYSTEM_ACCOUNTS
+from market.kernels.records import FORCED_ADL, FORCED_AUCTION, INSURANCE_FUND, NONE, ON_BOOK, OPTION, SYSTEM_ACCOUNTS
 from market.world import World
 
 if TYPE_CHECKING:
@@ -100,20 +100,21 @@ def kpis(trace: Trace, twin: Trace | None, found: Contagion) -> Kpis:
 def _liquidations(trace: Trace, found: Contagion) -> Kpis:
     world = trace.built.world
     events = world.events[: world.n_events]
-    forced = events["kind"] != FORCED_ADL
+    forced = np.isin(events["kind"], ON_BOOK)
     value = events["value"] * quote_usd(world)[events["book"]]
     keepers = [row for row, role in enumerate(world.ledger.roles) if role == "keeper"]
     sizes = found.cascade_sizes()
     generations = found.generations()
     deepest, depth_of_largest = found.cascade_depths()
     liquidated, on_book = len(np.unique(found.account)), len(np.unique(events["account"][forced]))
+    sold = len(np.unique(events["account"][events["kind"] != FORCED_ADL]))
     return {
         "liquidation_count": found.n,
         "forced_fill_count": int(forced.sum()),
         "liquidated_notional_usd": float(value[forced].sum()),
         "liquidated_account_count": liquidated,
         "liquidated_on_book_account_count": on_book,
-        "liquidated_by_adl_only_account_count": liquidated - on_book,
+        "liquidated_by_adl_only_account_count": liquidated - sold,
         "breached_account_count": len(np.unique(world.breaches["account"][: world.n_breaches])),
         "largest_cascade_count": int(sizes[0]) if len(sizes) else 0,
         "largest_cascade_generations": depth_of_largest,
@@ -156,6 +157,25 @@ def _losses(trace: Trace) -> Kpis:
         "adl_account_count": len(np.unique(events["keeper"][adl])),
         "socialised_loss_usd": parts["socialised"] / USD_QUANTA,
         **_backstop(trace),
+        **_auctions(trace),
+    }
+
+
+def _auctions(trace: Trace) -> Kpis:
+    """What dealers took over in auctions of option books, at the marks, and what they were paid; nothing without."""
+    world = trace.built.world
+    if world.options is None:
+        return {}
+    events = world.events[: world.n_events]
+    taken = events[events["kind"] == FORCED_AUCTION]
+    usd = quote_usd(world)[taken["book"]]
+    dealers = [row for row, role in enumerate(world.ledger.roles) if role == "dealer"]
+    equity = world.ledger.assess(world.instruments, world.assets, world.margin)[dealers, 1]
+    return {
+        "auctioned_account_count": len(np.unique(taken["account"])),
+        "auctioned_notional_usd": float((taken["value"] * usd).sum()),
+        "auction_payments_usd": float((taken["loss"] * usd).sum()),
+        "dealer_profit_usd": int(equity.sum() - trace.opening.assessment[dealers, 1].sum()) / USD_QUANTA,
     }
 
 
@@ -182,6 +202,8 @@ def _prices(trace: Trace, twin: Trace | None) -> Kpis:
     made["main_instrument"] = world.instrument_symbols[main]
     made["amplification"] = None
     for book, symbol in enumerate(world.instrument_symbols):
+        if world.instruments["kind"][book] == OPTION:
+            continue
         mark = ticks["mark"][:, book].astype(np.float64)
         made[f"reference_drawdown_{symbol}_pct"] = -100.0 * np.expm1(
             largest_fall(ticks["reference"][:, book].astype(np.float64)).log_move
@@ -202,7 +224,8 @@ def _prices(trace: Trace, twin: Trace | None) -> Kpis:
 def main_instrument(world: World) -> int:
     """The instrument with the most forced notional on its book, else with the most ADL; the first one without any."""
     events = world.events[: world.n_events]
-    forced = events["kind"] != FORCED_ADL
+    events = events[world.instruments["kind"][events["book"]] != OPTION]
+    forced = np.isin(events["kind"], ON_BOOK)
     events = events[forced] if forced.any() else events
     value = events["value"] * quote_usd(world)[events["book"]]
     return int(np.argmax(np.bincount(events["book"], weights=value, minlength=len(world.instruments))))

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from agents.arbitrageur import Arbitrageurs
 from agents.background import BackgroundFlow
+from agents.dealer import Dealers
 from agents.execution import LargeOrder
 from agents.keeper import Keepers
 from agents.market_maker import MarketMakers
@@ -63,6 +64,8 @@ class Agents:
     """Compete to close claims."""
     oracles: Oracles = Oracles()
     """Publish the prices the venue values assets at."""
+    dealers: Dealers = Dealers()
+    """Stand opposite the holders of options and hedge."""
     large_orders: dict[str, LargeOrder] = field(default_factory=dict)
     """Traders with one large order each, by any name: a what-if."""
 

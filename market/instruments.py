@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from market.errors import InputError
-from market.kernels.records import ASSET, INSTRUMENT, NONE, PERPETUAL, PPM, SPOT, TIER
+from market.kernels.records import ASSET, CLOSED, FUTURE, INSTRUMENT, NONE, OPTION, PERPETUAL, PPM, SPOT, TIER
 from market.margin.requirement import Tier as Tier
 from market.margin.requirement import check_tiers
-from market.parameters import PositiveAmount, PositiveUsd, Share, SignedBps, parameters
+from market.parameters import PositiveAmount, PositiveHours, PositiveUsd, Share, SignedBps, parameters
 
 USD_QUANTA = 1_000_000
 """USD quanta per dollar: margin figures are counted in millionths of a dollar."""
@@ -28,6 +28,8 @@ FEWEST_TICKS = 10
 """A price of fewer ticks could not move."""
 MOST_LEVELS = 1 << 24
 """Largest number of price levels of one book."""
+
+KINDS = {"spot": SPOT, "perpetual": PERPETUAL, "future": FUTURE, "option": OPTION}
 
 Number = TypeVar("Number", int, float)
 
@@ -58,10 +60,10 @@ class Asset:
 
 @parameters
 class Instrument:
-    """Something accounts trade on an order book."""
+    """Something accounts trade: on an order book, or, options, with dealers."""
 
-    kind: Literal["perpetual", "spot"] = "perpetual"
-    """Perpetual future (linear) or spot."""
+    kind: Literal["perpetual", "spot", "future", "option"] = "perpetual"
+    """Perpetual or dated future (both linear), spot, or European option."""
     base: str
     """Asset that is traded or tracked."""
     quote: str = "USDC"
@@ -76,6 +78,14 @@ class Instrument:
     """Fee of the aggressive side."""
     tiers: tuple[Tier, ...] = (Tier(),)
     """Margin tiers in rising order of floor; the first floor is 0. Perpetuals only."""
+    expiry_hours: PositiveHours | None = None
+    """Futures and options: when it is settled in cash, from the start of the run."""
+    option: Literal["call", "put"] = "call"
+    """Options: right to buy or to sell."""
+    strike: PositiveAmount | None = None
+    """Options: strike price, in units of the quote asset."""
+    forward: str | None = None
+    """Options: instrument whose mark is the forward; left out, the perpetual of the same base and quote."""
     price_ceiling: Annotated[float, Field(ge=1.5, le=100.0, json_schema_extra={"unit": "x"})] = 3.0
     """Highest price the book can hold, as a multiple of the highest reference price it must carry."""
 
@@ -142,8 +152,8 @@ def tier_records(instruments: Mapping[str, Instrument]) -> NDArray[np.void]:
     """TIER[sum of tiers], instrument by instrument; deductions make every requirement continuous in notional."""
     rows: list[tuple[int, ...]] = []
     for symbol, instrument in instruments.items():
-        if instrument.kind == "perpetual" and not instrument.tiers:
-            raise InputError(f"instruments.{symbol}.tiers: is empty; a perpetual needs one tier at least")
+        if instrument.kind in ("perpetual", "future") and not instrument.tiers:
+            raise InputError(f"instruments.{symbol}.tiers: is empty; a {instrument.kind} needs one tier at least")
         try:
             check_tiers(instrument.tiers)
         except ValueError as error:
@@ -159,6 +169,50 @@ def tier_rows(tiers: Sequence[tuple[float, float, float]], *, floor_quanta: int 
     maintenance = [round(rate * PPM) for _, _, rate in tiers]
     deductions = ([ppm // PPM for ppm in tier_deductions(floors, rates)] for rates in (initial, maintenance))
     return list(zip(floors, initial, maintenance, *deductions, strict=True))
+
+
+def with_book(instruments: Mapping[str, Instrument]) -> list[tuple[int, str, Instrument]]:
+    """(row, symbol, instrument) of all that trade on an order book: all but options."""
+    return [(row, name, item) for row, (name, item) in enumerate(instruments.items()) if item.kind != "option"]
+
+
+def _check_terms(symbol: str, instrument: Instrument) -> None:
+    """What expires has an expiry, and only an option has a strike and a forward."""
+    expires, is_option = instrument.kind in ("future", "option"), instrument.kind == "option"
+    for name, given, wanted in (
+        ("expiry_hours", instrument.expiry_hours, expires),
+        ("strike", instrument.strike, is_option),
+    ):
+        if wanted != (given is not None):
+            state = "needs" if wanted else "has no"
+            article = "an" if is_option else "a"
+            raise InputError(f"instruments.{symbol}.{name}: {article} {instrument.kind} {state} {name}")
+    if instrument.forward is not None and not is_option:
+        raise InputError(f"instruments.{symbol}.forward: a {instrument.kind} has no forward")
+
+
+def _forward_row(symbol: str, option: Instrument, instruments: Mapping[str, Instrument]) -> int:
+    """Row of the instrument whose mark is the option's forward."""
+    fitting = {
+        name: row
+        for row, (name, item) in enumerate(instruments.items())
+        if (item.base, item.quote) == (option.base, option.quote) and _outlives(item, option)
+    }
+    named = option.forward or next((name for name in fitting if instruments[name].kind == "perpetual"), None)
+    if named not in fitting:
+        choice = ", ".join(fitting) or "there is none"
+        raise InputError(
+            f"instruments.{symbol}.forward: expected a perpetual, or a future that expires no earlier, of "
+            f"{option.base} in {option.quote}: {choice}"
+        )
+    return fitting[named]
+
+
+def _outlives(item: Instrument, option: Instrument) -> bool:
+    """Whether it is linear and trades until the option expires."""
+    return item.kind == "perpetual" or (
+        item.kind == "future" and (item.expiry_hours or 0.0) >= (option.expiry_hours or 0.0)
+    )
 
 
 def instrument_records(
@@ -182,17 +236,23 @@ def instrument_records(
                 f"instruments.{symbol}: tick_size x lot_size must be a whole number of {instrument.quote} quanta "
                 f"({quote.quantum:g}), and lot_size one of {instrument.base} quanta ({base.quantum:g})"
             )
+        _check_terms(symbol, instrument)
         price = highest_usd[instrument.base]
-        if price < FEWEST_TICKS * instrument.tick_size:
+        if instrument.kind != "option" and price < FEWEST_TICKS * instrument.tick_size:
             raise InputError(
                 f"instruments.{symbol}: tick_size {instrument.tick_size:g} is too coarse for a price of {price:g}; "
                 f"at most {price / FEWEST_TICKS:g}"
             )
-        highest = price * instrument.price_ceiling / instrument.tick_size
+        highest = price * instrument.price_ceiling / instrument.tick_size if instrument.kind != "option" else 0.0
         if highest > MOST_LEVELS:
             raise InputError(f"instruments.{symbol}: {highest:,.0f} price levels; a coarser tick_size keeps it usable")
         record = records[row]
-        record["kind"] = SPOT if instrument.kind == "spot" else PERPETUAL
+        record["kind"] = KINDS[instrument.kind]
+        record["expiry"] = (instrument.expiry_hours or 0.0) * 3600.0
+        if instrument.kind == "option":
+            record["forward"] = _forward_row(symbol, instrument, instruments)
+            record["strike"], record["is_call"] = instrument.strike, instrument.option == "call"
+            record["halted"] = CLOSED
         record["base"], record["quote"] = symbols.index(instrument.base), symbols.index(instrument.quote)
         record["first_tier"], record["n_tiers"] = first_tier, len(instrument.tiers)
         record["n_levels"] = -(-int(highest + 2) // 64) * 64
@@ -203,7 +263,7 @@ def instrument_records(
         record["taker_fee"] = round(instrument.taker_fee_bps * PPM / 10_000)
         record["tick_size"] = instrument.tick_size
         record["best_ask"] = record["n_levels"] - 1
-        record["tiers_only"] = 1
+        record["tiers_only"] = instrument.kind != "option"
         record["lot_size"] = instrument.lot_size
         record["stress"] = record["profit_weight"] = PPM
         record["profit_cap"] = LARGEST_MONEY

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from market.kernels.liquidation import find_claims, serve
 from market.kernels.watch import RINGS, watch
+from market.option_liquidation import close_option_books
 from market.trading import move_reference
 from market.venue import Venue
 from market.world import World
@@ -54,11 +55,14 @@ def close_claims(world: World, venue: Venue, keepers: Sequence[Keepers], *, cloc
         return 0
     if world.breakers is not None and world.breakers.hold(world) == world.n_claims:
         return 0
+    served = 0
+    if world.options is not None:
+        served = close_option_books(world, venue, clock=clock, round_=round_, after=rounds.stop)
     capacity = room = int(world.policy["capacity"][0])
     for cohort in keepers:
         room -= serve_round(world, cohort, room=room, round_=round_, clock=clock, after=rounds.stop)
         world.revalue()
-    return capacity - room
+    return served + capacity - room
 
 
 def open_claims(world: World, *, round_: int, clock: int) -> int:

@@ -29,7 +29,12 @@ def move_prices(world: World, venue: Venue, oracles: Iterable[Oracle]) -> None:
     set_marks(world.assets, world.instruments, venue.mark.code, weight, venue.mark.cap_bps / 10_000)
     if world.mark_state is not None:
         world.mark_state.update(world)
-    world.revalue()
+    if world.expiries is not None:
+        world.expiries.update(world)
+    if world.options is not None:
+        world.options.update(world)
+    if world.risk is not None:
+        world.risk.refresh(world.instruments, world.assets)
     if world.margin_schedule is not None:
         world.margin_schedule.update(world)
     if world.breakers is not None:

@@ -6,6 +6,7 @@ Each rule is a frozen parameter class with pure methods; a family of rules is a 
 from __future__ import annotations
 
 import math
+from dataclasses import field
 from typing import Annotated, Literal
 
 import numpy as np
@@ -37,7 +38,8 @@ from market.marks import MidMark as MidMark
 from market.marks import OutsideMark as OutsideMark
 from market.marks import TwapMark as TwapMark
 from market.marks import basis_weight as basis_weight
-from market.parameters import Bps, PositiveCount, PositiveSeconds, PositiveUsd, Share, Usd, parameters
+from market.option_liquidation import OptionBooks
+from market.parameters import Bps, PositiveCount, PositiveSeconds, PositiveUsd, Seconds, Share, Usd, parameters
 from market.sizing import CloseAll as CloseAll
 from market.sizing import CloseFactor as CloseFactor
 from market.sizing import FirstShare as FirstShare
@@ -45,6 +47,7 @@ from market.sizing import Portion as Portion
 from market.sizing import Sizing as Sizing
 from market.sizing import ToTarget as ToTarget
 from market.sizing import WindowCap as WindowCap
+from market.surface import ImpliedSurface
 
 
 @parameters
@@ -170,6 +173,8 @@ class Liquidation:
     """Time from a mark to the forced trades it triggers."""
     calls_per_round: PositiveCount = 10
     """Liquidation calls that fit into the block space of one round; shared blocks have a capacity of their own."""
+    option_books: OptionBooks = OptionBooks()
+    """How accounts that hold options are closed."""
     conversion_loss_bps: Bps = 100.0
     """Lost when collateral is sold to the outside world instead of on a book."""
 
@@ -233,6 +238,11 @@ class Venue:
     """Who pays for what is left."""
     margin: Margin = Margin()
     """What collateral counts for and what positions need."""
+    surfaces: dict[str, ImpliedSurface] = field(default_factory=dict)
+    """Implied volatility of options, by base asset; "default" is for all others."""
+    settlement_seconds: Seconds = 1_800.0
+    """Futures and options are settled at the average of the index over this time before they expire; 0: at the index
+    of that moment."""
     breakers: Breakers = Breakers()
     """What slows a fall down."""
     block_space: BlockSpace = OwnBlocks()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from market.book import Books
 from market.circuit import CircuitBreakers, circuit_breakers
 from market.congestion import Congestion, congestion
+from market.expiry import Expiries, expiries
 from market.instruments import USD_QUANTA
 from market.kernels.blocks import BLOCK
 from market.kernels.margin import amount_of
@@ -38,6 +39,7 @@ from market.margin.portfolio import ScenarioMargin
 from market.margin.risk import RiskTables
 from market.margin.schedule import MarginSchedule, margin_schedule
 from market.marks import Carry, Twap, mark_state
+from market.options import OptionMarket, option_market
 from market.ownership import Ownership
 from market.streams import Stream, Streams
 from market.venue import Venue
@@ -129,6 +131,10 @@ class World:
     """Ledger row of the vault that takes accounts over; NONE when there is none."""
     mark_state: Twap | Carry | None = None
     """What the mark rule has to remember beside the basis."""
+    expiries: Expiries | None = None
+    """What expires, and at which average; None when nothing does."""
+    options: OptionMarket | None = None
+    """Surfaces and marks of options; None in a world without options."""
     risk: RiskTables | None = field(init=False)
     """Tables of portfolio margin; None in a world without portfolio accounts."""
     margin: MarginTables = field(init=False)
@@ -203,6 +209,10 @@ class World:
             capital = round(venue.waterfall.backstop.capital_usd * USD_QUANTA)
             self.ledger.deposit(self.backstop, settlement, int(amount_of(self.assets[settlement], capital)))
         self.mark_state = mark_state(venue.mark, venue.funding.interval_seconds, self)
+        self.expiries = expiries(self, venue.settlement_seconds)
+        self.options = option_market(self, venue)
+        if self.options is not None:
+            self.options.update(self)
 
     def link_owners(self) -> None:
         """Let the venue's rule for sub-accounts work; called once, when every account is open."""
@@ -211,13 +221,14 @@ class World:
 
     def use_portfolio_margin(self, rule: ScenarioMargin) -> None:
         """Give accounts in portfolio mode their tables; called once, before anybody joins and keeps `margin`."""
-        self.risk = RiskTables(rule, self.instruments)
+        self.risk = RiskTables(rule, self.instruments, None if self.options is None else self.options.books)
         self.margin = (self.ledger.accounts["mode"], self.tiers, *self.risk.tables)
-        self.revalue()
+        self.risk.refresh(self.instruments, self.assets)
 
     def revalue(self) -> None:
-        """Bring what portfolio margin reads up to the marks of now."""
-        if self.risk is not None:
+        """Between rounds: bring options, and what portfolio margin reads, up to the marks of now."""
+        moved = self.options.follow(self) if self.options is not None else True
+        if self.risk is not None and moved:
             self.risk.refresh(self.instruments, self.assets)
 
     def size_inboxes(self, capacity: int) -> None:

@@ -23,6 +23,13 @@ CUTS: dict[str, tuple[str, ...]] = {
         "reference.crash_duration_seconds=240",
         "venue.waterfall.insurance_fund_usd=1e5",
     ),
+    "options-crash": (
+        "hours=0.15",
+        "population.count=1500",
+        "reference.crash_at_seconds=120",
+        "reference.crash_duration_seconds=240",
+        "venue.waterfall.insurance_fund_usd=1e5",
+    ),
     # All of its three hours, in coarse ticks.
     "may-2021": ("tick_seconds=5.0", "population.count=1500"),
 }

@@ -7,7 +7,7 @@ import numpy as np
 from agents.kernels.orders import poisson, put_cancel, put_order, rests, usd_per_tick
 from market.kernels.book import rest
 from market.kernels.jit import inline, kernel
-from market.kernels.records import BUY, CROWD_ACCOUNT, LIMIT, MARKET, NONE, SELL, f8, i4, i8
+from market.kernels.records import BUY, CLOSED, CROWD_ACCOUNT, LIMIT, MARKET, NONE, SELL, f8, i4, i8
 
 FROM_FAIR, FROM_MID, FROM_OPPOSITE = range(3)
 
@@ -195,6 +195,8 @@ def decide(
         flow = flows[at]
         book = flow.book
         instrument = instruments[book]
+        if instrument.halted == CLOSED:
+            continue
         middle = _middle(instrument, flow.centre)
         factor = _remember(flow, instrument)
         draw = flow.uniform_at

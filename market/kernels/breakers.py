@@ -10,7 +10,9 @@ from market.kernels.records import (
     CANCEL,
     CLAIM_HELD,
     CLAIMED,
+    CLOSED,
     CROWD,
+    HALTED,
     INSURANCE_FUND,
     IOC,
     MARKET,
@@ -64,6 +66,8 @@ def _halt(tick, rule, history, until, since, tally, instruments):
     tripped = False
     for book in range(instruments.shape[0]):
         instrument = instruments[book]
+        if instrument.halted == CLOSED:
+            continue
         if instrument.halted and until[book] <= tick:
             instrument.halted = 0
             since[book] = tick
@@ -73,7 +77,7 @@ def _halt(tick, rule, history, until, since, tally, instruments):
         ):
             continue
         tripped = True
-        instrument.halted = 1
+        instrument.halted = HALTED
         until[book] = tick + rule.halt_length
         if not rule.halt_venue:
             tally[HALTS] += 1
@@ -81,9 +85,9 @@ def _halt(tick, rule, history, until, since, tally, instruments):
         tally[HALTS] += 1
         until[:] = tick + rule.halt_length
         for instrument in instruments:
-            instrument.halted = 1
+            instrument.halted = max(instrument.halted, HALTED)
     for instrument in instruments:
-        tally[HALTED_TICKS] += instrument.halted
+        tally[HALTED_TICKS] += instrument.halted == HALTED
 
 
 @kernel
@@ -202,7 +206,7 @@ def hold_claims(claims, n_claims, tally, instruments, counters, positions, accou
         if not spent:
             for book in range(instruments.shape[0]):
                 if positions[account, book].lots != 0:
-                    stopped = instruments[book].halted == 1
+                    stopped = instruments[book].halted == HALTED
                     if not stopped:
                         break
         if stopped:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from market.kernels.arithmetic import multiply_divide, part_up
 from market.kernels.jit import kernel
-from market.kernels.records import BUY, CLEARING, SPOT, TREASURY
+from market.kernels.records import BUY, CLEARING, OPTION, SPOT, TREASURY
 
 
 @kernel
@@ -51,12 +51,18 @@ def change_position(position, lots, value):
 
 @kernel
 def settle_trade(book, buyer, seller, lots, value, instruments, positions, cash):
-    """`buyer` gets `lots` of the instrument from `seller` for `value` quote quanta; fees are charged elsewhere."""
+    """`buyer` gets `lots` of the instrument from `seller` for `value` quote quanta; fees are charged elsewhere.
+
+    The premium of an option is paid at once and its cost stays 0: its unrealised profit is its market value.
+    """
     instrument = instruments[book]
     if instrument.kind == SPOT:
         transfer(cash, instrument.base, seller, buyer, lots * instrument.lot_quanta)
         transfer(cash, instrument.quote, buyer, seller, value)
         return
+    if instrument.kind == OPTION:
+        transfer(cash, instrument.quote, buyer, seller, value)
+        value = 0
     settle_funding(buyer, book, instruments, positions, cash)
     settle_funding(seller, book, instruments, positions, cash)
     profit = change_position(positions[buyer, book], lots, value)

@@ -17,6 +17,7 @@ from market.kernels.records import (
     INITIAL,
     LINEAR_IN_SIZE,
     MAINTENANCE,
+    OPTION,
     PORTFOLIO,
     PPM,
     ROOT_OF_SIZE,
@@ -155,8 +156,19 @@ def _rate(instrument, rate, factor, lots):
 
 
 @kernel
+def _option_needed(instrument, value, lots, profile):
+    """What an option worth `value` >= 0 needs: long, what of it does not count as equity; short, so much a lot."""
+    if lots > 0:
+        return part_up(value, PPM - instrument.long_weight)
+    return -lots * (instrument.short_maintenance if profile == MAINTENANCE else instrument.short_initial)
+
+
+@kernel
 def _beyond_tiers(instrument, tier, notional, lots, profile):
     """What a position needs where its size, open interest, the state of the market or a least amount count."""
+    if instrument.kind == OPTION:
+        return _option_needed(instrument, notional, lots, profile)
+    lots = abs(lots)
     if profile == MAINTENANCE:
         rate = _rate(instrument, tier.maintenance, instrument.maintenance_size_factor, lots)
         needed = part_up(notional, rate) - tier.maintenance_deduction
@@ -177,7 +189,7 @@ def requirement_of(book, lots, profile, instruments, assets, tiers):
     notional = notional_of(book, lots, instruments, assets)
     tier = tiers[tier_of(instrument, notional, tiers)]
     if not instrument.tiers_only:
-        return _beyond_tiers(instrument, tier, notional, abs(lots), profile)
+        return _beyond_tiers(instrument, tier, notional, lots, profile)
     if profile == MAINTENANCE:
         return part_up(notional, tier.maintenance) - tier.maintenance_deduction
     return part_up(notional, tier.initial) - tier.initial_deduction
@@ -316,7 +328,10 @@ def initial_of(account, instruments, assets, margin, positions, cash):
         if margin[0][account] == PORTFOLIO:
             total += ordered_requirement(account, book, 0, 0, instruments, assets, margin, positions, cash)
             continue
-        lots = worst_lots(positions[account, book], 0, 0)
+        # Nothing rests for an option, and its sign counts.
+        lots = positions[account, book].lots
+        if instrument.kind != OPTION:
+            lots = worst_lots(positions[account, book], 0, 0)
         if lots != 0:
             total += requirement_of(book, lots, INITIAL, instruments, assets, margin[1])
     return total
@@ -378,6 +393,9 @@ def _position_exposure(book, lots, reach, instruments, assets, tiers):
     """Bound on |change of equity - requirement| of one position per unit of relative price move, USD quanta."""
     instrument = instruments[book]
     quote = assets[instrument.quote]
+    if instrument.kind == OPTION:
+        share = PPM if lots < 0 else instrument.long_weight
+        return abs(lots) * instrument.exposure * (1.0 + reach) * (share / PPM)
     notional = notional_of(book, lots, instruments, assets)
     # Where the quote asset's own price moves too, notional moves by the product of both.
     quote_reach = 0.0 if quote.fixed else reach
@@ -392,6 +410,14 @@ def _position_exposure(book, lots, reach, instruments, assets, tiers):
 
 
 @kernel
+def _mark_rounding(instrument, lots, assets):
+    """USD quanta by which an option's mark, which is rounded to ticks, can step at the least move of its forward."""
+    if instrument.kind != OPTION:
+        return 0
+    return 2 * value_of(assets[instrument.quote], abs(lots) * instrument.tick_value)
+
+
+@kernel
 def safe_distance(account, instruments, assets, margin, positions, cash, reach):
     """Relative move that no price may make before the account's margin excess can turn negative.
 
@@ -399,7 +425,7 @@ def safe_distance(account, instruments, assets, margin, positions, cash, reach):
     moves up to `reach` (the tier rates used are those at a notional `reach` higher). Negative: below maintenance now.
     """
     tiers = margin[1]
-    margin_equity = 0
+    margin_equity = slack = 0
     exposure = 0.0
     for asset in range(assets.shape[0]):
         balance = cash[account, asset]
@@ -416,6 +442,7 @@ def safe_distance(account, instruments, assets, margin, positions, cash, reach):
         if lots != 0 and not in_portfolio:
             margin_equity -= requirement_of(book, lots, MAINTENANCE, instruments, assets, tiers)
             exposure += _position_exposure(book, lots, reach, instruments, assets, tiers)
+            slack += _mark_rounding(instruments[book], lots, assets)
     if in_portfolio:
         margin_equity -= portfolio_needed(account, MAINTENANCE, 0, 0, instruments, margin, positions, cash)
         exposure += portfolio_exposure(account, instruments, assets, margin, positions, cash)
@@ -424,7 +451,7 @@ def safe_distance(account, instruments, assets, margin, positions, cash, reach):
     if exposure == 0.0:
         return 1e9
     # A few quanta of rounding in every term, and the last bits of the float division.
-    return max(0.0, (margin_equity - 64) / exposure - 1e-9)
+    return max(0.0, (margin_equity - 64 - slack) / exposure - 1e-9)
 
 
 @kernel

@@ -12,6 +12,7 @@ from market.kernels.records import (
     LAST_BASIS_MARK,
     LAST_MARK,
     MID_MARK,
+    OPTION,
     OUTSIDE_MARK,
     PERPETUAL,
     TWAP_MARK,
@@ -49,6 +50,8 @@ def set_references(assets, instruments, usd):
     for k in range(assets.shape[0]):
         assets[k].reference = max(1, int(np.floor(usd[k] / assets[k].price_tick + 0.5)))
     for instrument in instruments:
+        if instrument.kind == OPTION:
+            continue
         price = usd[instrument.base] / usd[instrument.quote] / instrument.tick_size
         instrument.reference = to_ticks(price, instrument.n_levels)
 
@@ -61,7 +64,9 @@ def _last_price(instrument):
 
 @kernel
 def mark_of(instrument, rule):
-    """Mark price in ticks under one of the mark rules."""
+    """Mark price in ticks under one of the mark rules; an option's is that of the model (market/options.py)."""
+    if instrument.kind == OPTION:
+        return instrument.mark
     if rule == INDEX_MARK:
         return instrument.index
     if rule == MID_MARK:
@@ -96,6 +101,11 @@ def set_marks(assets, instruments, rule, weight, cap):
     `cap` bounds |basis| as a fraction of the index.
     """
     for instrument in instruments:
+        instrument.net_flow = 0
+        instrument.forced_flow = 0
+        instrument.volume = 0
+        if instrument.kind == OPTION:
+            continue
         base = assets[instrument.base]
         quote = assets[instrument.quote]
         price = (base.price * base.price_tick) / (quote.price * quote.price_tick) / instrument.tick_size
@@ -108,9 +118,6 @@ def set_marks(assets, instruments, rule, weight, cap):
         basis = instrument.basis + weight * (gap - instrument.basis)
         instrument.basis = min(max(basis, -limit), limit)
         instrument.mark = mark_of(instrument, rule)
-        instrument.net_flow = 0
-        instrument.forced_flow = 0
-        instrument.volume = 0
 
 
 @kernel

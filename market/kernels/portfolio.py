@@ -139,8 +139,11 @@ def _exposure(account, instruments, assets, n_scenarios, books, rule, unit, lots
 
 
 @kernel
-def load_risk_books(books, instruments, assets):
-    """Take prices over into RISK_BOOK records of linear instruments: the mark, and USD quanta per lot and tick."""
+def load_risk_books(books, short_rate, instruments, assets):
+    """Take prices over into RISK_BOOK records: of linear instruments the mark, and USD quanta per lot and tick.
+
+    Options have theirs from market/kernels/option_marks.py; `short_rate` of their notional is charged per short lot.
+    """
     for row in range(instruments.shape[0]):
         instrument = instruments[row]
         quote = assets[instrument.quote]
@@ -149,3 +152,5 @@ def load_risk_books(books, instruments, assets):
             book.forward = instrument.mark
             book.per_lot = instrument.tick_value * (quote.price * quote.multiplier / quote.divisor)
             book.gross_charge = book.gross_rate * book.forward * book.per_lot
+        else:
+            book.short_charge = short_rate * (book.fixed + book.forward) * book.per_lot

@@ -19,8 +19,11 @@ BUY, SELL = 0, 1
 LIMIT, MARKET, CANCEL, IOC = 0, 1, 2, 3
 """Message operations. LIMIT rests what it does not fill; MARKET and IOC discard it; CANCEL names a handle."""
 
-SPOT, PERPETUAL = 0, 1
-"""Instrument kinds."""
+SPOT, PERPETUAL, FUTURE, OPTION = range(4)
+"""Instrument kinds. FUTURE is dated, OPTION European; an option has no order book."""
+
+HALTED, CLOSED = 1, 2
+"""Why nothing trades on a book: a breaker halted it, or it is closed for good (expired, or an option)."""
 
 # Message flags.
 REDUCE_ONLY = 1
@@ -115,15 +118,15 @@ LEVEL = np.dtype([("head", i4), ("tail", i4), ("lots", i8)])
 INSTRUMENT = np.dtype(
     [
         # what it is
-        ("kind", i4),  # SPOT, PERPETUAL
-        ("base", i4),  # asset index: what is traded (spot) or tracked (perpetual)
+        ("kind", i4),  # SPOT, PERPETUAL, FUTURE, OPTION
+        ("base", i4),  # asset index: what is traded (spot) or tracked (all others)
         ("quote", i4),  # asset index: what prices, fees and profits are paid in
         ("first_tier", i4),  # rows of the TIER table
         ("n_tiers", i4),
         ("n_levels", i4),  # prices 1 .. n_levels - 2 are valid
         ("level_base", i8),  # row of price 0 in the shared level array (a multiple of 64)
         ("tick_value", i8),  # quote quanta per (tick x lot)
-        ("lot_quanta", i8),  # spot: base quanta per lot; perpetual: 0
+        ("lot_quanta", i8),  # spot: base quanta per lot; all others: 0
         ("maker_fee", i8),  # ppm of traded value, signed: negative is a rebate
         ("taker_fee", i8),
         # its book
@@ -135,10 +138,10 @@ INSTRUMENT = np.dtype(
         ("mark", i4),
         ("reference", i4),
         # its circuit breakers (market/kernels/breakers.py)
-        ("halted", i4),  # 1 while nothing trades
+        ("halted", i4),  # HALTED, CLOSED while nothing trades; else 0
         ("band_low", i4),  # prices that orders may not go beyond; 0 when there is no band
         ("band_high", i4),
-        ("unused", i4),
+        ("forward", i4),  # OPTION: row of the instrument whose mark is its forward
         # its flows
         ("funding_index", i8),  # cumulative funding, quote quanta per long lot
         ("net_flow", i8),  # signed aggressive lots of this tick that move the reference
@@ -160,6 +163,16 @@ INSTRUMENT = np.dtype(
         ("stress", i8),  # ppm by which requirements are multiplied now; PPM in calm
         ("profit_weight", i8),  # ppm of an open profit that counts under initial margin
         ("profit_cap", i8),  # quote quanta of it that count at most
+        # what expires, and options (market/expiry.py, market/options.py)
+        ("expiry", f8),  # seconds from the start of the run; 0: never
+        ("strike", f8),  # OPTION: quote units
+        ("is_call", i8),
+        ("forward_price", f8),  # OPTION: expected settlement price, in its own ticks
+        ("deviation", f8),  # OPTION: implied volatility x square root of the years left
+        ("long_weight", i8),  # OPTION: ppm of a long position's value that counts as margin equity
+        ("short_initial", i8),  # OPTION: USD quanta per lot short, beyond its value
+        ("short_maintenance", i8),
+        ("exposure", f8),  # OPTION: USD quanta by which one lot's excess can change per unit of relative move
     ]
 )
 
@@ -341,8 +354,11 @@ POLICY = np.dtype(
     ]
 )
 
-FORCED_POSITION, FORCED_COLLATERAL, FORCED_ADL = range(3)
-"""What a liquidation event closed."""
+FORCED_POSITION, FORCED_COLLATERAL, FORCED_ADL, FORCED_AUCTION, FORCED_HEDGE = range(5)
+"""What a liquidation event did: positions or collateral sold on a book, deleveraged, sold to a dealer in an auction, or
+hedged on a book."""
+ON_BOOK = (FORCED_POSITION, FORCED_COLLATERAL, FORCED_HEDGE)
+"""Those that were orders on a book."""
 
 EVENT = np.dtype(
     [
@@ -356,7 +372,7 @@ EVENT = np.dtype(
         ("claim_tick", i4),
         ("lots", i8),
         ("value", i8),  # quote quanta
-        ("loss", i8),  # ADL: quote quanta the counterparty paid against the mark
+        ("loss", i8),  # quote quanta: ADL: what the counterparty paid against the mark; AUCTION: what the dealer got
         ("mark", i4),  # before the order
         ("touch_before", i4),  # best price on the side it took from
         ("touch_after", i4),

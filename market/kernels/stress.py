@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from market.kernels.jit import kernel
 from market.kernels.margin import maintenance_excess, notional_of, settlement_profit, value_of
-from market.kernels.records import NONE
+from market.kernels.records import NONE, OPTION
 
 
 @kernel
@@ -12,7 +12,8 @@ def newly_broken(members, broken, sells, buys, instruments, assets, margin, posi
     """Assess the accounts `members` int64[m] at the prices of `instruments` and `assets`; return how many break.
 
     They are marked in `broken` bool[n_accounts], and what they would have to close is added to `sells` and `buys`
-    int64[n_instruments], USD quanta at these prices: longs and collateral to `sells`, shorts to `buys`.
+    int64[n_instruments], USD quanta at these prices: longs and collateral to `sells`, shorts to `buys`. Options, which
+    do not trade on books, are left out.
     """
     found = 0
     for account in members:
@@ -21,7 +22,7 @@ def newly_broken(members, broken, sells, buys, instruments, assets, margin, posi
         broken[account] = True
         found += 1
         for book in range(instruments.shape[0]):
-            lots = positions[account, book].lots
+            lots = positions[account, book].lots if instruments[book].kind != OPTION else 0
             if lots > 0:
                 sells[book] += notional_of(book, lots, instruments, assets)
             elif lots < 0:

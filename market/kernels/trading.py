@@ -18,6 +18,7 @@ from market.kernels.margin import (
 from market.kernels.records import (
     BUY,
     CANCEL,
+    CLOSED,
     CROWD,
     FORCED,
     INITIAL,
@@ -150,6 +151,8 @@ def admitted(message, levels, occupied, instruments, assets, margin, positions, 
     if book < 0 or book >= instruments.shape[0] or message.lots <= 0:
         return True  # `submit` counts it as malformed
     instrument = instruments[book]
+    if instrument.halted == CLOSED:
+        return False
     if float(message.lots) * instrument.n_levels * instrument.tick_value > LARGEST_ORDER:
         return False
     if message.flags & REDUCE_ONLY:

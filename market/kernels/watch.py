@@ -6,7 +6,9 @@ When prices have moved REACH[k] away from ring k's base, ring k is measured afre
 The innermost ring is assessed at every look. So a calm tick costs the handful of accounts near the edge, whatever the
 population, and the answer is the same as that of a full assessment, which a test holds.
 
-The base vector has, per instrument, mark and cumulative funding and, per asset, the venue's price.
+The base vector has, per instrument, mark and cumulative funding (of an option: expected settlement price and deviation)
+and, per asset, the venue's price. An option's value moves by no more than its forward does, plus the forward times the
+density's peak times the move of its deviation (market/kernels/rules/scenario_bounds.py), so both count as one move.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ import numpy as np
 
 from market.kernels.jit import kernel
 from market.kernels.margin import safe_distance
-from market.kernels.records import LIQUIDATABLE, SPOT, TOUCHED_COUNT
+from market.kernels.records import LIQUIDATABLE, OPTION, SPOT, TOUCHED_COUNT
+from market.kernels.rules.options import NORMAL_PEAK
 
 RINGS = 4
 REACH = np.array([0.06, 0.015, 0.004, 0.001])
@@ -29,7 +32,11 @@ def _displacement(ring, base, instruments, assets):
     n = instruments.shape[0]
     for book in range(n):
         instrument = instruments[book]
-        if instrument.kind != SPOT:
+        if instrument.kind == OPTION:
+            forward = base[ring, book]
+            bent = NORMAL_PEAK * abs(instrument.deviation - base[ring, n + book])
+            largest = max(largest, abs(instrument.forward_price - forward) / forward + bent)
+        elif instrument.kind != SPOT:
             mark = base[ring, book]
             funding = abs(instrument.funding_index - base[ring, n + book]) / (mark * instrument.tick_value)
             largest = max(largest, abs(instrument.mark - mark) / mark + funding)
@@ -46,6 +53,9 @@ def _take_base(ring, base, instruments, assets):
     for book in range(n):
         base[ring, book] = instruments[book].mark
         base[ring, n + book] = instruments[book].funding_index
+        if instruments[book].kind == OPTION:
+            base[ring, book] = instruments[book].forward_price
+            base[ring, n + book] = instruments[book].deviation
     for k in range(assets.shape[0]):
         base[ring, 2 * n + k] = assets[k].price
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.kernels.margin import maintenance_excess, mark_at_zero
-from market.kernels.records import PORTFOLIO
+from market.kernels.records import OPTION, PORTFOLIO
 from market.ledger import Ledger, MarginTables
 from market.margin.risk import RiskTables
 
@@ -30,9 +30,12 @@ def liquidation_price(
     """Price of one instrument, in quote units, at which the account's margin excess is zero, all else as it stands.
 
     Below the mark for a healthy long, above it for a healthy short; on the other side, the price of recovery, for an
-    account below maintenance. None without a position, or when no price that the book can hold does it. `risk`, the
-    tables in `margin`, is needed for an account in portfolio mode.
+    account below maintenance. None without a position, for an option, or when no price that the book can hold does it.
+    Marks of options that the account holds beside it stand still. `risk`, the tables in `margin`, is needed for an
+    account in portfolio mode.
     """
+    if ledger.positions[account, book]["lots"] == 0 or instruments[book]["kind"] == OPTION:
+        return None
     if ledger.accounts[account]["mode"] == PORTFOLIO and risk is not None:
         return _portfolio_price(ledger, instruments, assets, margin, risk, account=account, book=book)
     return _price(ledger, instruments, assets, margin, account=account, book=book, maintained=True)
@@ -55,7 +58,7 @@ def _price(
     book: int,
     maintained: bool,
 ) -> float | None:
-    if ledger.positions[account, book]["lots"] == 0:
+    if ledger.positions[account, book]["lots"] == 0 or instruments[book]["kind"] == OPTION:
         return None
     moved = instruments.copy()
     mark, here, above = mark_at_zero(account, book, maintained, moved, assets, margin, ledger.positions, ledger.cash)

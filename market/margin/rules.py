@@ -8,6 +8,7 @@ from typing import Literal, TypeVar
 
 from market.margin.collateral import CollateralRule
 from market.margin.dynamics import HaircutDynamics, RateDynamics, StaticHaircuts, StaticRates
+from market.margin.options import OptionRequirement
 from market.margin.ownership import SubAccounts
 from market.margin.portfolio import ScenarioMargin
 from market.margin.requirement import RequirementRule
@@ -32,6 +33,8 @@ class Margin:
     replace those of the assets table."""
     requirement: dict[str, RequirementRule] = field(default_factory=dict)
     """Margin rates by instrument or by its base asset; "default" is for all others. They replace instruments' tiers."""
+    options: dict[str, OptionRequirement] = field(default_factory=dict)
+    """What options need by themselves, by instrument or base asset; "default" is for all others."""
     portfolio: ScenarioMargin = ScenarioMargin()
     """Scenarios and charges of accounts in portfolio mode."""
     sub_accounts: SubAccounts = SubAccounts()

@@ -31,7 +31,7 @@ def write_margin_rules(
     tiers = [tuple(int(value) for value in row) for row in tier_records(instruments).tolist()]
     for record, (symbol, instrument) in zip(instrument_records, instruments.items(), strict=True):
         needed = margin.requirement_of(symbol, instrument.base)
-        if needed is not None and instrument.kind != "spot":
+        if needed is not None and instrument.kind not in ("spot", "option"):
             record["first_tier"], record["n_tiers"] = len(tiers), len(needed.tiers)
             tiers.extend(tier_rows([(tier.floor_usd, tier.initial, tier.maintenance) for tier in needed.tiers]))
             _write_requirement(record, needed, assets[instrument.quote])

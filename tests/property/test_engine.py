@@ -35,6 +35,7 @@ from market.kernels.records import (
     CANCEL,
     CROWD,
     CROWD_ACCOUNT,
+    FORCED_AUCTION,
     IOC,
     LIMIT,
     LIQUIDATABLE,
@@ -106,6 +107,19 @@ INSTRUMENTS = {
     "USDT-USDC": Instrument(kind="spot", base="USDT", tick_size=0.001, lot_size=1.0),
 }
 
+DATED = {
+    "BTC-DATED": Instrument(
+        kind="future", base="BTC", tick_size=5.0, lot_size=0.001, tiers=TIERS, expiry_hours=11.0 / 3600.0
+    ),
+    "BTC-CALL": Instrument(
+        kind="option", base="BTC", tick_size=5.0, lot_size=0.001, strike=10_200.0, expiry_hours=14.0 / 3600.0
+    ),
+    "BTC-PUT": Instrument(
+        kind="option", option="put", base="BTC", tick_size=5.0, lot_size=0.001, strike=9_500.0, expiry_hours=240.0
+    ),
+}
+"""What expires during the run, and a put that does not."""
+
 MARGINS = [
     Margin(),
     Margin(),
@@ -156,6 +170,7 @@ PORTFOLIO_MARGIN = Margin(
 
 venues = st.builds(
     Venue,
+    settlement_seconds=st.sampled_from([0.0, 5.0]),
     margin=st.sampled_from(MARGINS),
     mark=st.sampled_from(
         [
@@ -238,6 +253,7 @@ venues = st.builds(
     ),
 )
 seeds = st.integers(0, 1 << 32)
+dates = st.booleans()
 
 
 class RandomFlow:
@@ -245,14 +261,14 @@ class RandomFlow:
 
     most_messages = 80
 
-    def __init__(self, seed: int, customers: list[int]) -> None:
-        self.seed, self.customers = seed, customers
+    def __init__(self, seed: int, customers: list[int], *, books: int = 4) -> None:
+        self.seed, self.customers, self.books = seed, customers, books
 
     def decide(self, world: World, inbox: Inbox) -> None:
         """Fifty orders of the crowd around the reference, up to thirty of customers, some cancels."""
         draw = np.random.default_rng([self.seed, world.tick])
         for _ in range(46):
-            book = int(draw.integers(4))
+            book = int(draw.integers(self.books))
             side = int(draw.integers(2))
             reference = int(world.instruments[book]["reference"])
             away = int(draw.exponential(0.004 * reference)) + 1
@@ -260,7 +276,7 @@ class RandomFlow:
             lots = int(draw.integers(1, 40)) * (30 if book == 3 else 1)
             inbox.append(op=LIMIT, book=book, side=side, price=max(1, price), lots=lots, account=CROWD_ACCOUNT)
         for _ in range(int(draw.integers(0, 30))):
-            book = int(draw.integers(4))
+            book = int(draw.integers(self.books))
             inbox.append(
                 op=int(draw.choice([LIMIT, LIMIT, MARKET, IOC])),
                 book=book,
@@ -292,8 +308,26 @@ class RateChange:
             world.watch.invalidate()
 
 
-def random_world(seed: int, venue: Venue, *, enabled: bool = True, full_assessment: bool = False) -> Engine:
-    """Customers with any mix of balances, debts and leveraged positions, and prices that fall, jump and come back."""
+class AnyBook:
+    """Takes over slices of option books for a hundredth of a dollar a lot, when they are not too large."""
+
+    def __init__(self, row: int) -> None:
+        self.row = row
+
+    def asks(self, world: World, lots: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """The same for every lot; beyond 2,000 lots nothing."""
+        del world
+        size = float(np.abs(lots).sum())
+        return np.array([self.row]), np.array([0.01 * size if size < 2_000.0 else np.inf])
+
+
+def random_world(
+    seed: int, venue: Venue, *, enabled: bool = True, full_assessment: bool = False, dated: bool = False
+) -> Engine:
+    """Customers with any mix of balances, debts and leveraged positions, and prices that fall, jump and come back.
+
+    `dated` adds a future and options, on which everybody has positions as well.
+    """
     draw = np.random.default_rng(seed)
     steps = np.cumsum(draw.normal(0.0, [0.0, 0.002, 0.01, 0.03], (TICKS + 1, 4)), axis=0)
     steps[draw.integers(3, TICKS), 2] -= draw.exponential(0.08)
@@ -302,7 +336,7 @@ def random_world(seed: int, venue: Venue, *, enabled: bool = True, full_assessme
         deposits=draw.uniform(0.0, 6_000.0, CUSTOMERS).round(2).tolist(),
         venue=changed(venue, liquidation=changed(venue.liquidation, enabled=enabled)),
         assets=ASSETS,
-        instruments=INSTRUMENTS,
+        instruments=INSTRUMENTS | DATED if dated else INSTRUMENTS,
         prices=lambda tick: (start * np.exp(steps[min(tick, TICKS)])).tolist(),
         seed=seed,
         owners=[number // 2 * 2 for number in range(CUSTOMERS)],
@@ -327,7 +361,12 @@ def random_world(seed: int, venue: Venue, *, enabled: bool = True, full_assessme
                 against = REST_OF_MARKET if draw.random() < 0.5 else int(draw.choice(made.rows))
                 price = int(world.instruments["reference"][book] * draw.uniform(0.95, 1.05))
                 made.open(account, int(draw.normal(0.0, 3_000.0)), price, book=book, against=against)
-    flow = RandomFlow(seed, made.rows)
+        for book in range(len(INSTRUMENTS), len(world.instruments)):
+            price = max(1, int(world.instruments["mark"][book] * draw.uniform(0.9, 1.1)))
+            made.open(account, int(draw.normal(0.0, 2_000.0)), price, book=book, against=int(draw.choice(made.rows)))
+    if world.options is not None:
+        world.options.bidders.append(AnyBook(REST_OF_MARKET))
+    flow = RandomFlow(seed, made.rows, books=5 if dated else 4)
     made.cast = type(made.cast)(oracles=made.cast.oracles, cohorts=(flow, RateChange()), keepers=made.cast.keepers)
     world.size_inboxes(2 * flow.most_messages)
     return made
@@ -349,9 +388,9 @@ def same(first: Engine, second: Engine) -> None:
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
-@given(seed=seeds, venue=venues)
-def test_nothing_is_made_from_nothing(seed: int, venue: Venue) -> None:
-    made = random_world(seed, venue)
+@given(seed=seeds, venue=venues, dated=dates)
+def test_nothing_is_made_from_nothing(seed: int, venue: Venue, dated: bool) -> None:
+    made = random_world(seed, venue, dated=dated)
     made.check_books()
     for _ in range(TICKS):
         made.run()
@@ -360,12 +399,18 @@ def test_nothing_is_made_from_nothing(seed: int, venue: Venue) -> None:
         claims = made.world.claims[: made.world.n_claims]["account"]
         flagged = np.flatnonzero(made.world.ledger.accounts["claim"])
         np.testing.assert_array_equal(np.sort(claims), flagged)
+    if dated:
+        positions = made.world.ledger.positions
+        assert not positions["lots"][:, 4:6].any(), "they have expired"
+        assert not positions["open_bid"][:, 4:6].any()
+        assert positions["lots"][:, 6].any(), "it has not"
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
-@given(seed=seeds, venue=venues)
-def test_the_filter_changes_nothing(seed: int, venue: Venue) -> None:
-    filtered, full = random_world(seed, venue), random_world(seed, venue, full_assessment=True)
+@given(seed=seeds, venue=venues, dated=dates)
+def test_the_filter_changes_nothing(seed: int, venue: Venue, dated: bool) -> None:
+    filtered = random_world(seed, venue, dated=dated)
+    full = random_world(seed, venue, full_assessment=True, dated=dated)
     for _ in range(TICKS):
         filtered.run()
         full.run()
@@ -374,9 +419,9 @@ def test_the_filter_changes_nothing(seed: int, venue: Venue) -> None:
 
 
 @settings(max_examples=10, deadline=None, derandomize=True)
-@given(seed=seeds, venue=venues, cut=st.integers(1, TICKS - 1))
-def test_however_a_run_is_cut(seed: int, venue: Venue, cut: int) -> None:
-    whole, parts = random_world(seed, venue), random_world(seed, venue)
+@given(seed=seeds, venue=venues, cut=st.integers(1, TICKS - 1), dated=dates)
+def test_however_a_run_is_cut(seed: int, venue: Venue, cut: int, dated: bool) -> None:
+    whole, parts = random_world(seed, venue, dated=dated), random_world(seed, venue, dated=dated)
     run(whole.world, whole.rules, whole.cast, ticks=TICKS)
     for ticks in (cut, 0, TICKS - cut):
         run(parts.world, parts.rules, parts.cast, ticks=ticks)
@@ -399,9 +444,9 @@ def test_the_twin_without_liquidations_is_the_same_until_the_first_forced_fill(s
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
-@given(seed=seeds, venue=venues, ticks=st.integers(0, 4))
-def test_the_assessment_is_that_of_the_slow_twin(seed: int, venue: Venue, ticks: int) -> None:
-    made = random_world(seed, venue)
+@given(seed=seeds, venue=venues, ticks=st.integers(0, 4), dated=dates)
+def test_the_assessment_is_that_of_the_slow_twin(seed: int, venue: Venue, ticks: int, dated: bool) -> None:
+    made = random_world(seed, venue, dated=dated)
     made.run(ticks)
     world = made.world
     figures = world.ledger.assess(world.instruments, world.assets, world.margin)
@@ -417,21 +462,22 @@ def test_the_assessment_is_that_of_the_slow_twin(seed: int, venue: Venue, ticks:
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)
-@given(seed=seeds, ticks=st.integers(0, TICKS))
-def test_portfolio_margin_is_that_of_the_slow_twin_and_of_full_assessment(seed: int, ticks: int) -> None:
-    """Accounts without resting orders are compared figure by figure; all end the same with and without the filter."""
-    made = random_world(seed, Venue(margin=PORTFOLIO_MARGIN))
+@given(seed=seeds, ticks=st.integers(0, TICKS), dated=dates)
+def test_portfolio_margin_is_that_of_the_slow_twin_and_of_full_assessment(seed: int, ticks: int, dated: bool) -> None:
+    """Accounts without resting orders or options are compared figure by figure; all end the same without the filter."""
+    made = random_world(seed, Venue(margin=PORTFOLIO_MARGIN), dated=dated)
     made.run(ticks)
     world = made.world
     figures = world.ledger.assess(world.instruments, world.assets, world.margin)
     state = State.of(world)
     for account in made.rows:
-        if not any(place["open_bid"] or place["open_ask"] for place in state.positions[account]):
+        options = [place["lots"] for place in state.positions[account][len(INSTRUMENTS) + 1 :]]
+        if not any(place["open_bid"] or place["open_ask"] for place in state.positions[account]) and not any(options):
             found = assess_portfolio(state, world.risk, account)
             expected = [found.margin_equity, found.net_equity, found.maintenance, found.initial]
             assert np.abs(figures[account] - expected).max() <= 2
     made.check_books()
-    fully = random_world(seed, Venue(margin=PORTFOLIO_MARGIN), full_assessment=True)
+    fully = random_world(seed, Venue(margin=PORTFOLIO_MARGIN), full_assessment=True, dated=dated)
     fully.run(ticks)
     same(made, fully)
 
@@ -506,6 +552,11 @@ def test_random_worlds_are_not_dull() -> None:
         seen["adl"] += int((made.events["kind"] == 2).sum())
         for part in ("fund", "socialised", "uncovered"):
             seen[part] += int((made.losses[part] > 0).sum())
+    made = random_world(2, Venue(waterfall=Waterfall(insurance_fund_usd=1e6)), dated=True)
+    made.run(TICKS)
+    seen["auctions"] = int((made.events["kind"] == FORCED_AUCTION).sum())
+    assert made.world.expiries is not None
+    seen["settlements"] = int(sum(found.lots for found in made.world.expiries.settlements))
     assert all(count > 0 for count in seen.values()), seen
     assert (SELL, BUY) == (1, 0)
 

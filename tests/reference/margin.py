@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 PPM = 1_000_000
+SPOT, OPTION = 0, 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +120,10 @@ def _requirement(state: State, book: int, lots: int, kind: str) -> int:
     """
     instrument = state.instruments[book]
     notional = _value(state, instrument["quote"], abs(lots) * instrument["mark"] * instrument["tick_value"])
+    if instrument["kind"] == OPTION:
+        if lots > 0:
+            return ceil(Fraction(notional * (PPM - instrument["long_weight"]), PPM))
+        return -lots * int(instrument[f"short_{kind}"])
     held = _tier(_rows(state, instrument), notional)
     size = abs(lots) * instrument["lot_size"]
     factor = instrument["size_factor" if kind == INITIAL else "maintenance_size_factor"]
@@ -152,8 +157,8 @@ def marginal_requirement(state: State, book: int, lots: int, kind: str) -> Fract
     return total
 
 
-def _perpetuals(state: State) -> Iterable[int]:
-    return (book for book, instrument in enumerate(state.instruments) if instrument["kind"] == 1)
+def _derivatives(state: State) -> Iterable[int]:
+    return (book for book, instrument in enumerate(state.instruments) if instrument["kind"] != SPOT)
 
 
 def assess(state: State, account: int) -> Figures:
@@ -164,7 +169,7 @@ def assess(state: State, account: int) -> Figures:
     balances = list(state.cash[account])
     counted = list(balances)
     maintenance = initial = 0
-    for book in _perpetuals(state):
+    for book in _derivatives(state):
         instrument, position = state.instruments[book], state.positions[account][book]
         lots = position["lots"]
         if lots:
@@ -175,6 +180,8 @@ def assess(state: State, account: int) -> Figures:
             counted[instrument["quote"]] += min(profit, most) if profit > 0 else profit
             maintenance += _requirement(state, book, lots, MAINTENANCE)
         worst = max(abs(lots + position["open_bid"]), abs(lots - position["open_ask"]))
+        if instrument["kind"] == OPTION:
+            worst = lots
         if worst:
             initial += _requirement(state, book, worst, INITIAL)
     for book, instrument in enumerate(state.instruments):
@@ -234,5 +241,5 @@ def assess_portfolio(state: State, risk: Any, account: int) -> Figures:
 
 def _cross_initial(state: State, account: int) -> int:
     """Initial margin of the positions alone, taken one by one."""
-    held = ((book, state.positions[account][book]["lots"]) for book in _perpetuals(state))
+    held = ((book, state.positions[account][book]["lots"]) for book in _derivatives(state))
     return sum(_requirement(state, book, lots, INITIAL) for book, lots in held if lots)

@@ -1,0 +1,51 @@
+"""A crash with an option market: dealers' hedging carries it on or dampens it, on the same random numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from experiments.run import Trace, trace
+from market.kernels.records import FORCED_AUCTION, FORCED_HEDGE, OPTION
+from tests.cuts import cut
+
+PUTS = ("population.options.covered_call_share=0.0", "population.options.strangle_share=0.0")
+"""Holders own puts: dealers are short gamma."""
+STRANGLES = ("population.options.covered_call_share=0.0", "population.options.strangle_share=1.0")
+"""Holders have sold strangles: dealers are long gamma."""
+NEVER = ("agents.dealers.band=1.0", "agents.dealers.least_share=1.0")
+LARGE = ("population.options.share=0.5", "population.options.size=5.0", "agents.dealers.capital_usd=2e7")
+
+
+def falls(made: Trace) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Largest log fall of the marks of BTC-PERP and ETH-PERP from the start."""
+    marks = made.recorder.ticks["mark"][: made.recorder.n, :2].astype(np.float64)
+    return np.asarray(-np.log(marks.min(axis=0) / marks[0]))
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_short_gamma_amplifies_and_long_gamma_dampens(seed: int) -> None:
+    for held, sign in ((PUTS, 1.0), (STRANGLES, -1.0)):
+        hedged = trace(cut("options-crash", *LARGE, *held), seed=seed, label="hedged")
+        not_hedged = trace(cut("options-crash", *LARGE, *held, *NEVER), seed=seed, label="not hedged")
+        difference = sign * (falls(hedged) - falls(not_hedged))
+        assert (difference > 0.0003).all(), f"{held}: {difference}"
+        for made in (hedged, not_hedged):
+            world = made.built.world
+            assert world.ledger.conservation_error() == 0
+            assert world.ledger.clearing_error(world.instruments) == 0
+
+
+def test_the_scenario_auctions_books_hedges_and_settles_on_the_way() -> None:
+    made = trace(cut("options-crash", "instruments.BTC-2H-58500-P.expiry_hours=0.12"), seed=1, label="run")
+    world = made.built.world
+    kinds = np.bincount(world.events["kind"][: world.n_events], minlength=5)
+    assert kinds[FORCED_AUCTION] > 0
+    assert kinds[FORCED_HEDGE] > 0
+    assert world.expiries is not None
+    (settled,) = world.expiries.settlements
+    assert settled.lots > 0
+    assert settled.price > 0, "the put was in the money"
+    assert not world.ledger.positions["lots"][:, settled.book].any()
+    assert world.ledger.positions["lots"][:, world.instruments["kind"] == OPTION].any()
+    assert world.ledger.conservation_error() == world.ledger.clearing_error(world.instruments) == 0
