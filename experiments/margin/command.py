@@ -12,7 +12,7 @@ from experiments import show
 from experiments.build import opening_prices
 from experiments.margin.account import Account, read_account
 from experiments.margin.closing import FirstCall, first_calls
-from experiments.margin.explain import PROFILES, Explanation, Pot, Totals, explain
+from experiments.margin.explain import PROFILES, Explanation, PositionLine, Pot, Totals, explain
 from experiments.margin.setting import MODES, WALLET
 from experiments.report.words import MISSING
 from experiments.scenario import Scenario
@@ -206,7 +206,7 @@ def _print_positions(found: Explanation) -> None:
             rows.append(
                 (
                     name, _amount(found.quantities[name]), _price(found.entries[name]), _price(found.marks[name]),
-                    usd(line.notional), f"{line.tier} of {line.tiers}", _share(line.rate, 3),
+                    usd(line.notional), *_tier(line),
                     *(usd(line.terms[term]) for term in shown), usd(line.needed),
                 )
             )  # fmt: skip
@@ -225,6 +225,10 @@ def _print_positions(found: Explanation) -> None:
         )
         _title(f"{profile.capitalize()} margin by position, isolated and cross margin, USD")
         show.print_table(rows, header=header, right=range(1, len(header)))
+
+
+def _tier(line: PositionLine) -> tuple[str, str]:
+    return (f"{line.tier} of {line.tiers}", _share(line.rate, 3)) if line.tier else ("option", "")
 
 
 def _print_portfolio(found: Explanation) -> None:
@@ -291,6 +295,10 @@ def _print_calls(given: Answer) -> None:
             rows.append((mode, "never breaks", "", "", "", "", "", ""))
             continue
         where = "now" if call.move == 0.0 else f"all prices {100.0 * call.move:+.2f}%".replace("-", "−")
+        if call.slices:
+            hedge = ", its delta hedged first" if given.scenario.venue.liquidation.option_books.hedge_first else ""
+            auction = f"the book, to dealers in {call.slices} slices{hedge}"
+            rows.append((mode, where, "1", auction, "", "", f"{call.notional_usd:,.0f}", ""))
         for number, closed in enumerate(call.closed, start=1):
             first = (mode, where) if number == 1 else ("", "")
             trade = f"{'sell' if closed.quantity < 0 else 'buy'} {_amount(abs(closed.quantity))}"
@@ -323,7 +331,8 @@ def assumptions(given: Answer) -> list[str]:
     return [
         "isolated: each settlement balance is shared out among the positions by their initial margins; all else stays "
         "in the wallet and stands behind nothing; side by side are sums over all these accounts",
-        f"portfolio: {_rule(rule)}{', what is owned of an asset stands in the scenarios' if rule.spot_offset else ''}",
+        f"portfolio: {'' if given.portfolio_stated else 'no rule is stated here, so the default: '}{_rule(rule)}"
+        f"{', what is owned of an asset stands in the scenarios' if rule.spot_offset else ''}",
         "margin ratio: maintenance margin over margin equity; at 100% liquidation begins",
         "no orders rest; nobody else is at the venue, so rates by open interest or deposits are those of this account",
         "the first call: where all prices together, the nearer way, break the account, against the depth of the "

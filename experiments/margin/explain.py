@@ -16,7 +16,7 @@ from market.greeks import account_greeks
 from market.kernels.explain import account_totals, equity_lines, requirements
 from market.kernels.margin import notional_of, tier_of
 from market.kernels.portfolio import concentration_charge, load_lots, scenario_loss
-from market.kernels.records import INITIAL, MAINTENANCE, PPM, TARGET
+from market.kernels.records import INITIAL, MAINTENANCE, OPTION, PPM, TARGET
 from market.kernels.rules.portfolio import (
     basis_contingency,
     gross_charges,
@@ -82,7 +82,7 @@ class PositionLine:
     instrument: str
     notional: int
     tier: int
-    """Number of the margin tier, from 1."""
+    """Number of the margin tier, from 1; 0 for an option, which has a rule of its own."""
     tiers: int
     rate: float
     """Marginal rate of the tier, as a share."""
@@ -300,7 +300,7 @@ def _positions(world: World, row: int, profile: int, held: list[int]) -> tuple[P
             PositionLine(
                 instrument=world.instrument_symbols[book],
                 notional=notional,
-                tier=at - int(instrument["first_tier"]) + 1,
+                tier=0 if instrument["kind"] == OPTION else at - int(instrument["first_tier"]) + 1,
                 tiers=int(instrument["n_tiers"]),
                 rate=int(world.tiers[at][name]) / PPM,
                 terms={"rate x notional": int(steps[0][book]) + deduction, "deduction": -deduction, **added},

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.build import build
+from experiments.liquidation_map import value_at
 from experiments.margin_modes.worlds import requirements
 from experiments.recorder import Recorder
 from experiments.result import Result
@@ -129,9 +130,8 @@ def capital_to_sit_through(opening: World, recorder: Recorder) -> float:
     instruments = opening.instruments.copy()
     for tick in np.unique(np.linspace(0, recorder.n - 1, SAMPLES).astype(np.int64)):
         instruments["mark"] = recorder.ticks["mark"][tick]
-        if opening.risk is not None:
-            opening.risk.refresh(instruments, opening.assets)
+        value_at(opening, instruments, opening.assets)
         there = ledger.assess(instruments, opening.assets, opening.margin)[traders]
         least = np.minimum(least, there[:, 0] - there[:, 2])
-    opening.revalue()
+    value_at(opening, opening.instruments, opening.assets)
     return float(np.maximum(start[:, 3], start[:, 1] - least).sum())
