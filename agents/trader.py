@@ -165,12 +165,16 @@ class Traders:
         unknown = [name for name in self.popularity if name not in assets]
         if unknown:
             raise InputError(f"population.popularity: no asset {unknown[0]!r}; assets are {', '.join(assets)}")
-        holdings = draw_holdings(self, world, instruments)
+        holdings = self.holdings(world, instruments)
         accounts = _open_accounts(holdings, world)
         _book(holdings, accounts, world)
         if self.options.share > 0.0:
             book_options(self.options, holdings, accounts[:, 0], world)
         return TraderCohort(self, _Cast(self, holdings, accounts, world), world)
+
+    def holdings(self, world: World, instruments: Mapping[str, Instrument]) -> Holdings:
+        """What everybody owns at the start."""
+        return draw_holdings(self, world, instruments)
 
     def _n_perpetuals(self, instruments: Mapping[str, Instrument]) -> int:
         count = len(perpetuals(instruments, self.popularity))

@@ -281,12 +281,49 @@ def margin(
 
     world, provenance = load(scenario, venue=venue, overrides=sets)
     _say_shadowed(provenance)
+    stated = any(key.startswith("venue.margin.portfolio.") and said != "default" for key, said in provenance.items())
     with _located(provenance):
-        found = command.answer(account, world)
+        found = command.answer(account, world, portfolio_stated=stated)
     if as_json:
         show.print_json(command.as_json(found))
     else:
         command.print_answer(found)
+
+
+@command
+def compare_margin(
+    scenario: ScenarioName = DEFAULT_SCENARIO,
+    *,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds 1 to so many, the same under every mode.")] = 10,
+    venue: Venue = None,
+    sets: Sets = [],  # noqa: B006
+    workers: Annotated[int, typer.Option(min=1, help="Processes that simulate.")] = 1,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write page, picture and figures here.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier comparison in --out.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Compare isolated, cross and portfolio margin: the same people and shocks, paired seed by seed."""
+    from experiments import folder, show
+    from experiments.countdown import display
+    from experiments.margin_modes import command
+    from experiments.margin_modes.compare import compare
+    from experiments.margin_modes.worlds import worlds
+
+    if out is not None:
+        folder.check(out, replace=overwrite)
+    found = worlds(scenario, venue=venue, overrides=sets)
+    _say_shadowed(found.provenance)
+    title = found.scenarios["cross"].summary
+    with display(sys.stderr) as note, _located(found.provenance):
+        result = compare(found, title=title, seeds=range(1, seeds + 1), workers=workers, note=note)
+    if out is not None:
+        command.save(result, out, overwrite=overwrite)
+    if as_json:
+        show.print_json(command.as_json(result))
+        return
+    command.print_result(result)
+    if out is not None:
+        print(f"\nreport: {out / 'report.html'}")
 
 
 @command

@@ -30,7 +30,7 @@ from experiments.fields import (
     specs,
     to_dict,
 )
-from experiments.toml_tree import Node, Reset, Steps, entry_names, join, merge, parse, quote, suggest
+from experiments.toml_tree import Node, Reset, Steps, entry_names, give_way, join, merge, parse, quote, suggest
 from market.errors import InputError
 
 T = TypeVar("T")
@@ -50,10 +50,13 @@ class Override:
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """A file laid over another that may hold certain tables only, such as the rules of a venue."""
+    """A file laid over another, such as the rules of a venue."""
 
     file: Path
     holds: tuple[Steps, ...]
+    """The tables it may have."""
+    replaces: tuple[Steps, ...] = ()
+    """Of these, those that are not merged with what is below: the file's take their place as a whole."""
 
     def read(self, resets: Resets, errors: list[tuple[str, str]]) -> Node:
         """Its tree; what does not belong there is appended to `errors`."""
@@ -116,7 +119,8 @@ def load(
         tree = _extended(parse(source, file=name), None, (), resets)
     errors: list[tuple[str, str]] = []
     for layer in layers:
-        tree = _laid(tree, layer.read(resets, errors), errors, resets)
+        over = layer.read(resets, errors)
+        tree = _laid(give_way(tree, over, layer.replaces), over, errors, resets)
     given = Node({}, tree.source)
     for override in overrides:
         try:

@@ -34,6 +34,7 @@ FILES = frozenset(
         "picture.svg",
         "prices.parquet",
         "report.html",
+        "runs.csv",
         "settlements.parquet",
     }
 )

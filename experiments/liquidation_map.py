@@ -174,10 +174,12 @@ def _side(world: World, moving: NDArray[np.int64], moves: Array) -> tuple[Array,
     found = np.zeros((4, len(moves)))
     for at, move in enumerate(moves.tolist()):
         instruments, assets = moved(world, moving, 1.0 + move)
+        value_at(world, instruments, assets)
         count += _break(world, subject & exposed, broken, closed, instruments, assets)
         pressing = int(closed[0 if falling else 1, books].sum())
         found[:3, at] = count, pressing / USD_QUANTA, (int(closed.sum()) - pressing) / USD_QUANTA
         found[3, at] = _depth(world, np.flatnonzero(books), instruments, side=SELL if falling else BUY)
+    value_at(world, world.instruments, world.assets)
     return found[0], found[1], found[2], found[3]
 
 
@@ -212,6 +214,15 @@ def moved(world: World, moving: NDArray[np.int64], factor: float) -> tuple[NDArr
     if world.options is not None:
         world.options.mark(world, instruments, assets, books=world.options.books.copy())
     return instruments, assets
+
+
+def value_at(world: World, instruments: NDArray[np.void], assets: NDArray[np.void]) -> None:
+    """Bring what portfolio margin reads to the prices of these records; the world's own bring it back."""
+    if world.risk is None:
+        return
+    if world.options is not None:
+        world.options.mark(world, instruments, assets, books=world.options.books)
+    world.risk.refresh(instruments, assets)
 
 
 def _depth(world: World, books: NDArray[np.int64], instruments: NDArray[np.void], *, side: int) -> float:

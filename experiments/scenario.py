@@ -83,14 +83,11 @@ class Recording:
 VENUE_TABLES = (("venue",), ("agents", "oracles"))
 """What the file of a venue may hold: its rules, and where its prices come from."""
 
-_OF_A_VENUE = (
-    ("about",),
-    ("margin",),
-    ("mark",),
-    ("funding",),
-    ("liquidation", "sizing"),
-    ("liquidation", "price"),
+GIVE_WAY = tuple(
+    ("venue", *rest.split("."))
+    for rest in ("about", "margin", "mark", "funding", "liquidation.sizing", "liquidation.price")
 )
+"""What of a scenario's rules gives way as a whole to a venue that has the same: the rest would mix two venues."""
 
 
 @parameters
@@ -101,13 +98,10 @@ class Scenario:
     # another reference does not count on top of them. Whoever wants it says so in the same layer or a later one.
     resets = (
         Reset(
-            choice=("reference", "kind"),
-            path=("assets", "*", "permanent_impact_bps_per_million_usd"),
+            rule=("reference",),
             kinds=("anchors", "replay"),
+            path=("assets", "*", "permanent_impact_bps_per_million_usd"),
         ),
-        # Another venue brings margin, marks, funding and liquidation of its own: what is left of those below would mix
-        # two venues. Sizes that belong to the world, such as the insurance fund, stay.
-        *(Reset(choice=("venue", "about", "name"), path=("venue", *path)) for path in _OF_A_VENUE),
     )
 
     summary: str
@@ -153,5 +147,5 @@ def load(
     name: str | Path, *, venue: str | Path | None = None, overrides: Sequence[str | Override] = ()
 ) -> tuple[Scenario, dict[str, str]]:
     """A scenario as `Scenario.load` reads it, and where each of its values was written."""
-    layers = () if venue is None else (Layer(file=library.find_venue(venue), holds=VENUE_TABLES),)
+    layers = () if venue is None else (Layer(file=library.find_venue(venue), holds=VENUE_TABLES, replaces=GIVE_WAY),)
     return config.load(Scenario, library.find(name), layers=layers, overrides=overrides)

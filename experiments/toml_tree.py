@@ -168,21 +168,28 @@ class _Lines:
 
 @dataclass(frozen=True, kw_only=True)
 class Reset:
-    """What a layer that chooses another rule takes back from the layers below it.
+    """What a layer that chooses another kind of a rule takes back from the layers below it.
 
-    When a layer says that `choice` is one of `kinds` (none given: anything), and it was not before, what was written at
-    `path` below no longer counts; "*" stands for any key.
+    When a layer says that the rule at `rule` is one of `kinds`, and it was not before, what was written at `path` below
+    no longer counts; "*" stands for any key.
     """
 
-    choice: Steps
+    rule: Steps
+    kinds: tuple[str, ...]
     path: Steps
-    kinds: tuple[str, ...] = ()
 
     def below(self, base: Node, over: Node) -> Node:
         """`base` without what `over` takes back."""
-        said, before = (_at(tree, self.choice) for tree in (over, base))
-        chosen = said is not None and (said in self.kinds or not self.kinds)
-        return _without(base, self.path) if chosen and said != before else base
+        said, before = (_at(tree, (*self.rule, "kind")) for tree in (over, base))
+        return _without(base, self.path) if said in self.kinds and said != before else base
+
+
+def give_way(base: Node, over: Node, paths: Sequence[Steps]) -> Node:
+    """`base` without whatever it has at those of `paths` where `over` has something."""
+    for path in paths:
+        if _at(over, path) is not None:
+            base = _without(base, path)
+    return base
 
 
 def _at(tree: Node, path: Steps) -> Any:

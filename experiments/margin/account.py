@@ -142,6 +142,9 @@ def _price(symbol: str, node: Node, scenario: Scenario) -> Iterator[Problem]:
         yield node.source, f": unknown asset or instrument{suggest(symbol, [*scenario.assets, *scenario.instruments])}"
         return
     price = _number(node)
+    if instrument is not None and instrument.kind == "option":
+        yield node.source, f": the mark of an option is the model's; give the price of {instrument.base}"
+        return
     if asset is not None and asset.valuation == "one":
         yield node.source, f": the venue values {symbol} at one dollar; leave its price out"
     elif price is not None and price > 0.0:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from experiments.liquidation_map import SETTLING_TICKS, moved
+from experiments.liquidation_map import SETTLING_TICKS, moved, value_at
 from experiments.margin.account import Account
 from experiments.margin.explain import Explanation, Pot
 from experiments.margin.setting import MODES, Setting, put
@@ -18,7 +18,7 @@ from experiments.scenario import Scenario
 from market.instruments import USD_QUANTA
 from market.kernels.explain import first_call
 from market.kernels.margin import notional_of
-from market.kernels.records import CLAIM
+from market.kernels.records import CLAIM, OPTION
 from market.simulation import run
 
 
@@ -49,6 +49,10 @@ class FirstCall:
     notional_usd: float
     """Of all its positions there."""
     closed: tuple[Closed, ...]
+    """Empty for an account with options."""
+    slices: int
+    """Parts in which dealers are offered the book of an account with options, its delta hedged before where the rule
+    says so; 0 without options."""
 
 
 def first_calls(
@@ -84,18 +88,20 @@ def _call(
     instruments = there.world.instruments.copy()
     for field in ("mark", "funding_index"):
         instruments[field] = prices[field]
+    option = prices["kind"] == OPTION
+    instruments[option] = prices[option]
     claims, scratch = np.zeros(1, CLAIM), there.world.scratch
-    assert world.risk is not None
-    world.risk.refresh(instruments, assets)
+    value_at(world, instruments, assets)
     n = first_call(
         row, claims, there.world.policy, scratch["limits"], there.world.windows, scratch["rank"], scratch["key"],
         scratch["amounts"], instruments, assets, world.margin, there.world.books.levels, there.world.books.occupied,
         world.ledger.positions, world.ledger.cash,
     )  # fmt: skip
-    world.revalue()
+    value_at(world, world.instruments, world.assets)
+    with_options = bool((world.ledger.positions[row]["lots"][option] != 0).any())
     closed = []
     for book, lots in zip(scratch["rank"][:n].tolist(), scratch["amounts"][:n].tolist(), strict=True):
-        if lots == 0:
+        if lots == 0 or with_options:
             continue
         record, held = instruments[book], int(world.ledger.positions[row, book]["lots"])
         tick = float(record["tick_size"])
@@ -115,6 +121,7 @@ def _call(
         excess_usd=int(claims[0]["excess"]) / USD_QUANTA,
         notional_usd=int(claims[0]["notional"]) / USD_QUANTA,
         closed=tuple(closed),
+        slices=scenario.venue.liquidation.option_books.slices if with_options else 0,
     )
 
 

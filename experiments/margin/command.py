@@ -12,14 +12,17 @@ from experiments import show
 from experiments.build import opening_prices
 from experiments.margin.account import Account, read_account
 from experiments.margin.closing import FirstCall, first_calls
-from experiments.margin.explain import PROFILES, Explanation, Pot, Totals, explain
+from experiments.margin.explain import PROFILES, Explanation, PositionLine, Pot, Totals, explain
 from experiments.margin.setting import MODES, WALLET
 from experiments.report.words import MISSING
 from experiments.scenario import Scenario
 from market.instruments import USD_QUANTA
+from market.margin.portfolio import ScenarioMargin
 
 WORST_ROWS = 3
 """Scenarios of portfolio margin that are printed."""
+MOST_SCENARIOS = 100
+"""Those in JSON, the worst first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,13 +33,21 @@ class Answer:
     scenario: Scenario
     found: Explanation
     calls: dict[str, FirstCall | None]
+    portfolio_stated: bool
+    """Whether scenario or venue say anything of portfolio margin."""
 
 
-def answer(path: Path, scenario: Scenario) -> Answer:
+def answer(path: Path, scenario: Scenario, *, portfolio_stated: bool = True) -> Answer:
     """Read an account and explain it in the world of a scenario. Raises InputError."""
     account = read_account(path, scenario)
     found, setting = explain(account, scenario, opening_prices(scenario, seed=1))
-    return Answer(account=account, scenario=scenario, found=found, calls=first_calls(found, setting, account, scenario))
+    return Answer(
+        account=account,
+        scenario=scenario,
+        found=found,
+        calls=first_calls(found, setting, account, scenario),
+        portfolio_stated=portfolio_stated,
+    )
 
 
 # ---- words
@@ -195,7 +206,7 @@ def _print_positions(found: Explanation) -> None:
             rows.append(
                 (
                     name, _amount(found.quantities[name]), _price(found.entries[name]), _price(found.marks[name]),
-                    usd(line.notional), f"{line.tier} of {line.tiers}", _share(line.rate, 3),
+                    usd(line.notional), *_tier(line),
                     *(usd(line.terms[term]) for term in shown), usd(line.needed),
                 )
             )  # fmt: skip
@@ -216,14 +227,20 @@ def _print_positions(found: Explanation) -> None:
         show.print_table(rows, header=header, right=range(1, len(header)))
 
 
+def _tier(line: PositionLine) -> tuple[str, str]:
+    return (f"{line.tier} of {line.tiers}", _share(line.rate, 3)) if line.tier else ("option", "")
+
+
 def _print_portfolio(found: Explanation) -> None:
     (pot,) = found.pots["portfolio"]
     lines = pot.portfolio["maintenance"]
     rows = []
     for name, loss in lines.worst.items():
         worst = min(lines.scenarios, key=lambda line: line.profit[name])
-        where = _scenario(worst.price_factor, worst.volatility, worst.weight)
-        if lines.basis[name] > -worst.profit[name]:
+        where = _scenario({name: worst.price_factors[name]}, worst.volatility, worst.weight)
+        if lines.tail:
+            where = lines.tail
+        elif lines.basis[name] > -worst.profit[name]:
             where = "forwards by themselves"
         rows.append((f"{name}: worst loss", where if loss else "no loss", usd(round(loss))))
     if lines.offset:
@@ -243,19 +260,21 @@ def _print_portfolio(found: Explanation) -> None:
     ranked = sorted(distinct.values(), key=lambda line: line.total)[:WORST_ROWS]
     table = [
         (
-            _scenario(line.price_factor, line.volatility, line.weight),
+            _scenario(line.price_factors, line.volatility, line.weight),
             *(usd(round(profit)) for profit in line.profit.values()),
             usd(round(line.total)),
         )
         for line in ranked
     ]
     _title(f"The {len(table)} worst of {len(lines.scenarios)} scenarios, gain or loss, USD")
-    show.print_table(table, header=("all prices", *lines.worst, "together"), right=range(1, 2 + len(lines.worst)))
+    show.print_table(table, header=("prices", *lines.worst, "together"), right=range(1, 2 + len(lines.worst)))
 
 
-def _scenario(factor: float, volatility: str, weight: float) -> str:
-    words = f"{100.0 * (factor - 1.0):+.3g}%".replace("-", "−")
-    words += "" if volatility == "none" else f", volatility {volatility.replace('_', ' ')}"
+def _scenario(factors: dict[str, float], volatility: str, weight: float) -> str:
+    moves = {name: f"{100.0 * (factor - 1.0):+.3g}%".replace("-", "−") for name, factor in factors.items()}
+    same = len(set(moves.values())) == 1
+    words = next(iter(moves.values())) if same else ", ".join(f"{name} {move}" for name, move in moves.items())
+    words += "" if volatility == "none" else f", volatility {volatility}"
     return words + ("" if weight == 1.0 else f", {weight:.0%} of it")
 
 
@@ -276,6 +295,10 @@ def _print_calls(given: Answer) -> None:
             rows.append((mode, "never breaks", "", "", "", "", "", ""))
             continue
         where = "now" if call.move == 0.0 else f"all prices {100.0 * call.move:+.2f}%".replace("-", "−")
+        if call.slices:
+            hedge = ", its delta hedged first" if given.scenario.venue.liquidation.option_books.hedge_first else ""
+            auction = f"the book, to dealers in {call.slices} slices{hedge}"
+            rows.append((mode, where, "1", auction, "", "", f"{call.notional_usd:,.0f}", ""))
         for number, closed in enumerate(call.closed, start=1):
             first = (mode, where) if number == 1 else ("", "")
             trade = f"{'sell' if closed.quantity < 0 else 'buy'} {_amount(abs(closed.quantity))}"
@@ -308,14 +331,21 @@ def assumptions(given: Answer) -> list[str]:
     return [
         "isolated: each settlement balance is shared out among the positions by their initial margins; all else stays "
         "in the wallet and stands behind nothing; side by side are sums over all these accounts",
-        f"portfolio: ±{rule.price_range:.1%} in {2 * rule.price_steps + 1} steps, "
-        f"{rule.offset_between_underlyings:.0%} offset between underlyings"
+        f"portfolio: {'' if given.portfolio_stated else 'no rule is stated here, so the default: '}{_rule(rule)}"
         f"{', what is owned of an asset stands in the scenarios' if rule.spot_offset else ''}",
         "margin ratio: maintenance margin over margin equity; at 100% liquidation begins",
         "no orders rest; nobody else is at the venue, so rates by open interest or deposits are those of this account",
         "the first call: where all prices together, the nearer way, break the account, against the depth of the "
         "scenario's makers and crowd there; then collateral is sold, the most valuable first, for what is still owed",
     ]
+
+
+def _rule(rule: ScenarioMargin) -> str:
+    if rule.simulated is not None:
+        moves = rule.simulated
+        return f"{moves.samples:,} simulated moves over {moves.horizon_days:g} days, all underlyings together"
+    grid = f"±{rule.price_range:.1%} in {2 * rule.price_steps + 1} steps"
+    return f"{grid}, {rule.offset_between_underlyings:.0%} offset between underlyings"
 
 
 # ---- JSON
@@ -398,12 +428,12 @@ def _profile_json(pot: Pot, profile: str) -> dict[str, Any]:
             "offset_usd": lines.offset / USD_QUANTA,
             "scenarios": [
                 {
-                    "price_factor": line.price_factor,
+                    "price_factors": line.price_factors,
                     "volatility": line.volatility,
                     "weight": line.weight,
                     "profit_usd": {name: profit / USD_QUANTA for name, profit in line.profit.items()},
                 }
-                for line in lines.scenarios
+                for line in sorted(lines.scenarios, key=lambda line: line.total)[:MOST_SCENARIOS]
             ],
         }
     return made

@@ -15,12 +15,11 @@ from experiments.scenario import Scenario
 from market.greeks import account_greeks
 from market.kernels.explain import account_totals, equity_lines, requirements
 from market.kernels.margin import notional_of, tier_of
-from market.kernels.portfolio import concentration_charge, load_lots
-from market.kernels.records import INITIAL, MAINTENANCE, PPM, TARGET
+from market.kernels.portfolio import concentration_charge, load_lots, scenario_loss
+from market.kernels.records import INITIAL, MAINTENANCE, OPTION, PPM, TARGET
 from market.kernels.rules.portfolio import (
     basis_contingency,
     gross_charges,
-    portfolio_loss,
     portfolio_pnl,
     short_charges,
 )
@@ -83,7 +82,7 @@ class PositionLine:
     instrument: str
     notional: int
     tier: int
-    """Number of the margin tier, from 1."""
+    """Number of the margin tier, from 1; 0 for an option, which has a rule of its own."""
     tiers: int
     rate: float
     """Marginal rate of the tier, as a share."""
@@ -100,8 +99,10 @@ class PositionLine:
 class ScenarioLine:
     """One scenario of portfolio margin."""
 
-    price_factor: float
+    price_factors: dict[str, float]
+    """By underlying."""
     volatility: str
+    """What happens to implied volatility."""
     weight: float
     profit: dict[str, float]
     """USD quanta by underlying, weighted."""
@@ -117,13 +118,15 @@ class PortfolioLines:
     """What a portfolio needs under one profile."""
 
     worst: dict[str, float]
-    """Loss of each underlying in its own worst scenario, USD quanta, at least 0."""
+    """Loss of each underlying by itself, USD quanta, at least 0: in its own worst scenario, or its own tail."""
     basis: dict[str, float]
     """Loss of each that counts for forwards moving by themselves."""
     offset: float
     """What gains of one underlying take off losses of another, <= 0."""
     factor: float
     """Requirement per unit of loss."""
+    tail: str
+    """Which measure of a distribution the loss is; "" for the worst of scenarios."""
     scenarios: tuple[ScenarioLine, ...]
     terms: dict[str, int]
     """Worst loss x factor, charges, concentration."""
@@ -297,7 +300,7 @@ def _positions(world: World, row: int, profile: int, held: list[int]) -> tuple[P
             PositionLine(
                 instrument=world.instrument_symbols[book],
                 notional=notional,
-                tier=at - int(instrument["first_tier"]) + 1,
+                tier=0 if instrument["kind"] == OPTION else at - int(instrument["first_tier"]) + 1,
                 tiers=int(instrument["n_tiers"]),
                 rate=int(world.tiers[at][name]) / PPM,
                 terms={"rate x notional": int(steps[0][book]) + deduction, "deduction": -deduction, **added},
@@ -319,23 +322,31 @@ def _portfolio(world: World, row: int, profile: int) -> PortfolioLines:
     load_lots(row, world.instruments, world.ledger.positions, world.ledger.cash, rules, lots)
     tables = (unit, books, groups, terms)
     # In the order in which the engine adds them: the last sum is its own to the last bit.
-    sums = [float(rule["factor"]) * float(portfolio_loss(lots, *tables, rule, touched, work))]
+    sums = [float(rule["factor"]) * float(scenario_loss(lots, *tables, rule, touched, work))]
     sums.append(sums[-1] + float(rule["linear_multiple"]) * float(gross_charges(lots, books)))
     sums.append(sums[-1] + float(rule["short_multiple"]) * float(short_charges(lots, books, n_strikes, work)))
     sums.append(sums[-1] + float(concentration_charge(lots, books, rule)))
     whole = [0, *(ceil(total) for total in sums)]
     names = ("worst loss x factor", "linear charge", "short option charge", "concentration")
     own = _by_underlying(world, lots.copy())
-    worst = {name: float(portfolio_loss(part, *tables, rule, touched, work)) for name, part in own.items()}
+    worst = {name: float(scenario_loss(part, *tables, rule, touched, work)) for name, part in own.items()}
     basis = {name: float(basis_contingency(part, *tables, touched, work)) for name, part in own.items()}
     return PortfolioLines(
         worst=worst,
         basis=basis,
-        offset=float(portfolio_loss(lots, *tables, rule, touched, work)) - sum(worst.values()),
+        offset=float(scenario_loss(lots, *tables, rule, touched, work)) - sum(worst.values()),
         factor=float(rule["factor"]),
+        tail=_tail(rule),
         scenarios=_scenarios(world, own),
         terms={name: after - before for name, before, after in zip(names, whole[:-1], whole[1:], strict=True)},
     )
+
+
+def _tail(rule: np.void) -> str:
+    if not rule["tail_confidence"]:
+        return ""
+    name = "expected shortfall" if rule["tail_mean"] else "value at risk"
+    return f"{name}, {float(rule['tail_confidence']):.3g}"
 
 
 def _by_underlying(world: World, lots: Integers) -> dict[str, Integers]:
@@ -355,15 +366,21 @@ def _scenarios(world: World, own: dict[str, Integers]) -> tuple[ScenarioLine, ..
     for name, part in own.items():
         portfolio_pnl(part, unit, books, groups, terms, touched, work, pnl[name])
     words = {code: word for word, code in VOL_RULES.items()}
+    bases = np.unique(world.instruments["base"]).tolist()
+    columns = {name: bases.index(world.asset(name)) for name in own}
     return tuple(
         ScenarioLine(
-            price_factor=float(world.risk.moves[at, 0]),
-            volatility=words[int(record["vol_rule"])],
+            price_factors={name: float(world.risk.moves[at, column]) for name, column in columns.items()},
+            volatility=_volatility(words[int(record["vol_rule"])], float(record["vol_move"])),
             weight=float(record["weight"]),
             profit={name: float(values[at]) for name, values in pnl.items()},
         )
         for at, record in enumerate(world.risk.scenarios)
     )
+
+
+def _volatility(rule: str, move: float) -> str:
+    return f"{move:+.1%}" if rule == "factor" else rule.replace("_", " ")
 
 
 def _prices(world: World, row: int, book: int) -> Prices:

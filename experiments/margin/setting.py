@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from agents.recorded_accounts import RecordedAccounts
 from experiments import build as building
 from experiments.build import Built
-from experiments.liquidation_map import moved
+from experiments.liquidation_map import moved, value_at
 from experiments.margin.account import Account
 from experiments.run import without_liquidations
 from experiments.scenario import Scenario
@@ -54,10 +54,9 @@ class Setting:
         world = self.world
         movable = np.flatnonzero((world.assets["is_settlement"] == 0) & (world.assets["fixed"] == 0))
         instruments, assets = moved(world, movable, factor)
-        assert world.risk is not None
-        world.risk.refresh(instruments, assets)
+        value_at(world, instruments, assets)
         found = world.ledger.assess(instruments, assets, world.margin)
-        world.revalue()
+        value_at(world, world.instruments, world.assets)
         return np.asarray(found[:, 0] - found[:, 2])
 
     def breaking_moves(self, *, falling: bool) -> NDArray[np.float64]:
@@ -93,6 +92,7 @@ def put(account: Account, scenario: Scenario, prices: dict[str, float]) -> Setti
         if symbol in scenario.instruments:
             record = built.world.instruments[built.world.instrument(symbol)]
             record["mark"] = min(max(round(price / float(record["tick_size"])), 1), int(record["n_levels"]) - 2)
+    value_at(built.world, built.world.instruments, built.world.assets)
     names = {name: row for row, name in enumerate(built.world.ledger.names)}
     alone = {symbol: names[f"isolated/{symbol}"] for symbol in account.lots}
     rows = {

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.estimates import half_width
 from experiments.run import simulate
 from experiments.scenario import Scenario
 from market.errors import InputError
@@ -54,13 +55,6 @@ class Halving:
     def interval(self) -> float:
         """Half-width of the 95 % interval of the mean with the longer tick."""
         return half_width(self.coarse)
-
-
-def half_width(values: NDArray[np.float64]) -> float:
-    """Half-width of the 95 % interval of a mean; Student's quantile to within 1 % for 6 values or more."""
-    freedom = len(values) - 1
-    quantile = 1.96 + 2.37 / freedom + 2.82 / freedom**2 + 2.56 / freedom**3
-    return float(quantile * values.std(ddof=1) / math.sqrt(len(values)))
 
 
 def log_amplifications(name: str, *, overrides: Sequence[str], seeds: Sequence[int]) -> NDArray[np.float64]:

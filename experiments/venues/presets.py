@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from agents.oracle import Oracles
@@ -10,6 +11,9 @@ from experiments import config, library
 from experiments.fields import plain
 from market.parameters import parameters
 from market.venue import Venue
+
+PAGE = Path("docs/venues.md")
+BEGIN, END = "<!-- venues: begin -->", "<!-- venues: end -->"
 
 HEADER = ("venue", "as of", "margin", "rules", "leaves out")
 
@@ -60,3 +64,21 @@ def rows(venues: Sequence[Venue]) -> list[tuple[str, ...]]:
 def as_json(venue: Venue) -> dict[str, Any]:
     """What a venue says about itself, for programs."""
     return {**plain(venue.about), "mode": venue.margin.mode}
+
+
+def markdown() -> str:
+    """The table of docs/venues.md."""
+    lines = [f"| {' | '.join(HEADER)} |", "|---" * len(HEADER) + "|"]
+    lines += [f"| {' | '.join(cells)} |" for cells in rows(presets())]
+    return "\n".join(lines)
+
+
+def write(page: Path = PAGE) -> None:
+    """Renew that table."""
+    text = page.read_text(encoding="utf-8")
+    head, _, rest = text.partition(BEGIN)
+    page.write_text(f"{head}{BEGIN}\n{markdown()}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()

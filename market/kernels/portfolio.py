@@ -47,13 +47,18 @@ def _tail_loss(lots, unit, books, groups, terms, rule, touched, work):
 
 
 @kernel
+def scenario_loss(lots, unit, books, groups, terms, rule, touched, work):
+    """The loss that the rule looks at: the worst of the scenarios, or a measure of the tail of a distribution."""
+    if rule.tail_confidence > 0.0:
+        return _tail_loss(lots, unit, books, groups, terms, rule, touched, work)
+    return portfolio_loss(lots, unit, books, groups, terms, rule, touched, work)
+
+
+@kernel
 def _needed(profile, books, groups, terms, rules, unit, lots, touched, work, n_strikes):
     """USD quanta that the lots in `lots` need, rounded up."""
     rule = rules[0 if profile == MAINTENANCE else 1]
-    if rule.tail_confidence > 0.0:
-        needed = rule.factor * _tail_loss(lots, unit, books, groups, terms, rule, touched, work)
-    else:
-        needed = rule.factor * portfolio_loss(lots, unit, books, groups, terms, rule, touched, work)
+    needed = rule.factor * scenario_loss(lots, unit, books, groups, terms, rule, touched, work)
     needed += rule.linear_multiple * gross_charges(lots, books)
     needed += rule.short_multiple * short_charges(lots, books, n_strikes, work)
     return int(np.ceil(needed + concentration_charge(lots, books, rule)))

@@ -277,7 +277,7 @@ def test_extends_replaces_a_rule_of_another_kind(folder: Callable[[str, str], Pa
 class Exchange:
     """A rule whose choice takes back what layers below said elsewhere."""
 
-    resets = (Reset(choice=("margin", "kind"), kinds=("cross",), path=("venues", "*", "buffer")),)
+    resets = (Reset(rule=("margin",), kinds=("cross",), path=("venues", "*", "buffer")),)
 
     margin: Annotated[Cross | Isolated, Field(discriminator="kind")] = Isolated()
     """Margin model."""

@@ -18,7 +18,7 @@ from experiments import cli
 from experiments.build import opening_prices
 from experiments.margin.account import Account, read_account
 from experiments.margin.closing import first_calls
-from experiments.margin.command import answer, as_json, print_answer
+from experiments.margin.command import Answer, answer, as_json, print_answer
 from experiments.margin.explain import PROFILES, explain, take_apart
 from experiments.margin.setting import MODES, Setting
 from experiments.scenario import Scenario
@@ -26,7 +26,7 @@ from market.errors import InputError
 from market.kernels.explain import account_totals
 from market.kernels.margin import maintenance_excess
 from market.margin.collateral import CollateralRule, HaircutTier
-from market.margin.portfolio import ScenarioMargin
+from market.margin.portfolio import ScenarioMargin, SimulatedMoves
 from market.margin.requirement import LinearSize, NoSizeLaw, RequirementRule, RootPremium, Tier
 from market.margin.rules import Margin
 from market.sizing import CloseFactor
@@ -89,6 +89,7 @@ def margins(draw: st.DrawFn) -> Margin:
         spot_offset=draw(st.booleans()),
         concentration_usd=draw(st.none() | st.just(50_000.0)),
         concentration_rate=0.07,
+        simulated=draw(st.sampled_from((None, None, SimulatedMoves(samples=100)))),
     )
     requirement = {"default": rule} if draw(st.booleans()) else {}
     return Margin(collateral={"BTC": collateral}, requirement=requirement, portfolio=portfolio)
@@ -303,3 +304,25 @@ def test_the_mark_of_an_instrument_may_be_given(tmp_path: Path) -> None:
     (cross,) = found.pots["cross"]
     assert found.marks["BTC-PERP"] == 50_500.0
     assert cross.net_equity == 9_500_000_000
+
+
+def test_options_are_explained_with_their_greeks(capsys: pytest.CaptureFixture[str]) -> None:
+    world = Scenario.load("options-crash")
+    lots = {"BTC-PERP": 2_000, "BTC-2W-54000-P": 2_000, "BTC-2W-66000-C": -1_000}
+    held = account({"USDC": 60_000_000_000}, lots, dict.fromkeys(lots))
+    found, setting = explain(held, world, opening_prices(world, seed=1))
+    for mode in MODES:
+        for pot in found.pots[mode]:
+            for profile in PROFILES:
+                lines = pot.positions[profile] if mode != "portfolio" else ()
+                terms = (
+                    pot.portfolio[profile].terms.values() if mode == "portfolio" else [line.needed for line in lines]
+                )
+                assert pot.totals[profile].requirement == sum(terms)
+                assert pot.totals[profile].equity == sum(line.counted for line in pot.balances[profile])
+    assert found.greeks["BTC"]["vega"] > 0.0 > found.greeks["BTC"]["theta"]
+    calls = first_calls(found, setting, held, world)
+    print_answer(Answer(account=held, scenario=world, found=found, calls=calls, portfolio_stated=False))
+    printed = capsys.readouterr().out
+    for wanted in ("Greeks", "gamma", "dealers in 4 slices", "short option charge", "no rule is stated here"):
+        assert wanted in printed
