@@ -24,6 +24,7 @@ from market.kernels.breakers import (
     REFUSED_BAND,
     REFUSED_HALT,
     REFUSED_REDUCE_ONLY,
+    STOPPED,
     hold_claims,
     restrict,
     trip,
@@ -81,6 +82,7 @@ class CircuitBreakers:
             "orders_refused_by_halt_count": tally[REFUSED_HALT],
             "orders_refused_by_band_count": tally[REFUSED_BAND],
             "orders_capped_by_band_count": tally[CAPPED],
+            "market_orders_stopped_by_band_count": tally[STOPPED],
             "orders_refused_by_reduce_only_count": tally[REFUSED_REDUCE_ONLY],
             "liquidations_delayed_count": tally[HELD],
         }

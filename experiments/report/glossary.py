@@ -114,6 +114,9 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "orders_refused_by_halt_count": Entry("orders refused by halts", "cancellations pass", "orders"),
         "orders_refused_by_band_count": Entry("orders refused by the band", "buys above it, sells below it", "orders"),
         "orders_capped_by_band_count": Entry("orders moved into the band", "to its edge", "orders"),
+        "market_orders_stopped_by_band_count": Entry(
+            "market orders stopped by the band", "nothing inside it", "orders"
+        ),
         "reduce_only_seconds": Entry("time in reduce-only", "orders may only shrink positions", "s"),
         "orders_refused_by_reduce_only_count": Entry(
             "orders refused by it", "those of accounts with nothing to shrink; the others were cut", "orders"

@@ -42,9 +42,12 @@ BREAKER = np.dtype(
     ]
 )
 
-HALTS, HALTED_TICKS, REDUCE_ONLY_TICKS, REFUSED_HALT, REFUSED_BAND, CAPPED, REFUSED_REDUCE_ONLY, HELD = range(8)
-"""Slots of the tally: what breakers have cost. HALTED_TICKS are ticks x instruments, HELD counts claims."""
-N_TALLY = 8
+HALTS, HALTED_TICKS, REDUCE_ONLY_TICKS, REFUSED_HALT, REFUSED_BAND, CAPPED, REFUSED_REDUCE_ONLY, HELD, STOPPED = range(
+    9
+)
+"""Slots of the tally: what breakers have cost. HALTED_TICKS are ticks x instruments, HELD counts claims,
+STOPPED market orders that find nothing inside the band when they arrive."""
+N_TALLY = 9
 
 
 @kernel
@@ -139,6 +142,8 @@ def _inside_band(message, instrument, caps, tally):
     if message.op == MARKET:
         message.op = IOC
         message.price = edge
+        nearest = instrument.best_ask if message.side == BUY else instrument.best_bid
+        tally[STOPPED] += (nearest - edge) * (1 - 2 * message.side) > 0
         return True
     beyond = message.price > edge if message.side == BUY else message.price < edge
     if not beyond:

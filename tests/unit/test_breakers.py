@@ -219,11 +219,12 @@ def test_a_capping_band_moves_the_price_to_its_edge() -> None:
 
 @pytest.mark.parametrize("band", [RejectBand(width_bps=500.0), CapBand(width_bps=500.0)])
 def test_market_orders_stop_at_the_edge(band: Any) -> None:
-    script = {0: [order(op=MARKET, lots=30)]}
+    script = {0: [order(op=MARKET, lots=30)], 1: [order(op=MARKET)]}
     world = world_with(Breakers(band=band), script=script)
     world.asks((10_100, 10), (10_500, 10), (10_501, 10))
-    world.run()
+    world.run(2)
     assert world.lots(ALICE) == 20
+    assert costs(world)["market_orders_stopped_by_band_count"] == 1
     assert int(world.world.instruments["best_ask"][0]) == 10_501
     world.check_books()
 
