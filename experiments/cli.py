@@ -255,6 +255,8 @@ def map(
         show.print_json({"rows": found.rows})
         return
     print(textwrap.fill(map_page.headline(found), show.WIDTH))
+    for note in found.notes:
+        print(textwrap.fill(f"note: {note}", show.WIDTH))
     for curve in found.curves:
         print(f"\n{map_page.title(curve)}")
         table = map_page.table(found, curve)

@@ -128,7 +128,7 @@ def liquidation_map(scenario: Scenario, *, seed: int) -> LiquidationMap:
         seed=seed,
         population=int(np.count_nonzero(built.world.ledger.accounts["flags"] & LIQUIDATABLE)),
         curves=curves,
-        notes=built.notes,
+        notes=(*built.notes, *scenario.venue.about.sentences()),
     )
 
 

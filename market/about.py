@@ -26,3 +26,14 @@ class About:
     holds: tuple[Property, ...] = ()
     """What can be relied on: more collateral never lowers the margin excess; haircuts never fall with size;
     requirements make no jump at a tier; a perfect hedge never needs more than its legs."""
+
+    def sentences(self) -> list[str]:
+        """Whose rules and what they leave out, for readers; empty when they are a scenario's own."""
+        if not self.name:
+            return []
+        of_when = f", as of {self.as_of}" if self.as_of else ""
+        what = f": {self.summary.rstrip('.')}" if self.summary else ""
+        said = [f"Rules of {self.name}{of_when}{what}."]
+        if self.leaves_out:
+            said.append(f"Left out: {'; '.join(text.rstrip('.') for text in self.leaves_out)}.")
+        return said

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from experiments.report.facts import MOST_OF_IT, Facts
 from experiments.report.words import count, listed, money, percent, sentence, span
-from market.venue import About
 
 PAYERS = {
     "fund": ("the insurance fund", "the insurance fund"),
@@ -35,22 +34,11 @@ class Story:
 
 def story(facts: Facts) -> Story:
     """Tell what was measured."""
-    rules, paid = _rules(facts.about), _paid(facts)
+    rules, paid = facts.about.sentences(), _paid(facts)
     if facts.n_failed == 0:
         why = [_market(facts), *_procyclical(facts)]
         return Story(headline=_quiet(facts), rules=rules, failed=_nobody(facts), why=why, paid=paid)
     return Story(headline=_headline(facts), rules=rules, failed=_failed(facts), why=_why(facts), paid=paid)
-
-
-def _rules(about: About) -> list[str]:
-    if not about.name:
-        return []
-    of_when = f", as of {about.as_of}" if about.as_of else ""
-    what = f": {about.summary.rstrip('.')}" if about.summary else ""
-    said = [f"Rules of {about.name}{of_when}{what}."]
-    if about.leaves_out:
-        said.append(f"Left out: {'; '.join(text.rstrip('.') for text in about.leaves_out)}.")
-    return said
 
 
 def _quiet(facts: Facts) -> str:

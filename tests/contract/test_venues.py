@@ -18,6 +18,7 @@ from market.kernels.margin import initial_excess, requirement_of, weighted_value
 from market.kernels.records import INITIAL, MAINTENANCE, PORTFOLIO, SPOT
 from market.simulation import run
 from market.world import World
+from tests.cuts import digests
 
 NAMES = library.venues()
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "venues.md"
@@ -82,6 +83,10 @@ def test_any_scenario_runs_under_its_rules(name: str) -> None:
     assert world.ledger.conservation_error() == 0
     assert world.ledger.clearing_error(world.instruments) == 0
     assert world.n_events > 0, "nobody was liquidated"
+    slow = built(name)
+    slow.world.watch.full_assessment = True
+    run(slow.world, slow.rules, slow.cast, ticks=200)
+    assert digests(slow.world) == digests(world), "the filter of safe accounts misses somebody"
 
 
 def declared(promise: str) -> list[str]:

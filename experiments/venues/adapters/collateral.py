@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from experiments.venues import engine
 from experiments.venues.inputs import number, rows
 from experiments.venues.registry import adapter
 from market.kernels.rules.collateral import collateral_to_convert, tiered_value
 from market.kernels.rules.valuation import ask_rate, bid_rate
+from market.margin.collateral import CollateralRule, HaircutTier
 
 
 @adapter("tiered_collateral")
@@ -27,7 +29,14 @@ def _counted(asset: Mapping[str, Any]) -> float:
     ends = np.array([number(pair, "end", np.inf) for pair in pairs], np.float64)
     ratios = np.array([number(pair, "ratio") for pair in pairs], np.float64)
     in_money = asset.get("tier_unit", "usd") in ("usd", "usdt", "usdc", "quote")
-    return float(tiered_value(number(asset, "amount"), number(asset, "price", 1.0), ends, ratios, in_money))
+    amount, price = number(asset, "amount"), number(asset, "price", 1.0)
+    if engine.holds(ratios) and (np.diff(ratios) <= 0.0).all() and price > 0.0:
+        floors, counted = [0.0, *ends[np.isfinite(ends)].tolist()], [*ratios.tolist(), 0.0]
+        steps = zip(floors, counted, strict=False)
+        tiers = tuple(HaircutTier(floor=floor, haircut=1.0 - ratio) for floor, ratio in steps)
+        rule = CollateralRule(tiers=tiers, tier_unit="usd" if in_money else "asset")
+        return engine.balance(rule, amount=amount, price=price)
+    return float(tiered_value(amount, price, ends, ratios, in_money))
 
 
 @adapter("auto_exchange")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.venues import engine
 from experiments.venues.inputs import number, rows
 from experiments.venues.registry import adapter
 from market.kernels.rules.conversion import collateral_for_debt, debt_for_collateral
@@ -32,6 +33,7 @@ from market.kernels.rules.weights import (
     size_discount,
     size_premium,
 )
+from market.margin.requirement import NoSizeLaw, RequirementRule, RootPremium, Tier
 
 _WEIGHT_STEP = 1e-4
 _LOSS_STEP = 1e-6
@@ -159,10 +161,14 @@ def _count_perp(
     size = worst_size(position, abs(number(perp, "open_bids", 0.0)), abs(number(perp, "open_asks", 0.0)))
     base = _at_profile(profile, number(perp, "margin_ratio_initial"), number(perp, "margin_ratio_maintenance"))
     ratio = max(own_ratio, float(size_premium(base, size, factor, _WEIGHT_STEP)))
-    sums.require(
-        position_requirement(size, price, ratio, quote_price[1], number(perp, "open_orders", 0.0), _ORDER_CHARGE),
-        position_requirement(size, price, 1.0, quote_price[1], 0.0, 0.0),
-    )
+    notional = float(position_requirement(size, price, 1.0, quote_price[1], 0.0, 0.0))
+    needed = notional * ratio
+    if engine.holds((base, ratio)):
+        by_size = ratio > own_ratio
+        tier = Tier(initial=base if by_size else ratio, maintenance=base if by_size else ratio)
+        rule = RequirementRule(tiers=(tier,), size=RootPremium(factor=factor) if by_size else NoSizeLaw())
+        needed = engine.position(rule, notional=notional, size=size, initial=profile == "initial").needed
+    sums.require(needed + number(perp, "open_orders", 0.0) * _ORDER_CHARGE, notional)
     profit = position * price + number(perp, "quote", 0.0)
     if profile == "maintenance":
         weight, cap = number(perp, "upnl_maintenance_weight", 1.0), np.inf

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.venues import engine
 from experiments.venues.inputs import number, rows
 from experiments.venues.registry import adapter
 from market.kernels.rules.account import is_below, net_value, notional_value, total_requirement
@@ -17,6 +18,7 @@ from market.kernels.rules.deleveraging import may_settle, offset_size
 from market.kernels.rules.ordering import price_gap, rank_descending
 from market.kernels.rules.portion import portion_to_close
 from market.kernels.rules.rates import maintenance_rate, open_interest_rate, requirement
+from market.margin.requirement import RequirementRule, Tier
 
 QUOTE_STEP = 1e-6
 RATE_STEP = 1e-6
@@ -90,11 +92,20 @@ def margin(inputs: Mapping[str, Any]) -> dict[str, Any]:
     notional = notional_value(number(inputs, "size"), price, QUOTE_STEP)
     upper = number(inputs, "oi_upper_cap", 0.0)
     interest = notional_value(number(inputs, "open_interest", 0.0), price, QUOTE_STEP)
-    rate = open_interest_rate(base, interest, number(inputs, "oi_lower_cap", 0.0), upper, RATE_STEP)
+    rate = float(open_interest_rate(base, interest, number(inputs, "oi_lower_cap", 0.0), upper, RATE_STEP))
+    fraction = number(inputs, "maintenance_fraction")
+    if engine.holds((base, base * fraction, rate)):
+        rule = RequirementRule(tiers=(Tier(initial=base, maintenance=base * fraction),))
+        return {
+            f"{name}_margin": engine.position(
+                rule, notional=float(notional), initial=name == "initial", crowding=rate, in_millionths=True
+            ).needed
+            for name in ("initial", "maintenance")
+        }
     unscaled = requirement(notional, base, 0.0, QUOTE_STEP)
     return {
         "initial_margin": requirement(notional, rate, 0.0, QUOTE_STEP),
-        "maintenance_margin": requirement(unscaled, number(inputs, "maintenance_fraction"), 0.0, QUOTE_STEP),
+        "maintenance_margin": requirement(unscaled, fraction, 0.0, QUOTE_STEP),
     }
 
 

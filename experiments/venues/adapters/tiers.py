@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
+from experiments.venues import engine
 from experiments.venues.inputs import number, numbers
 from experiments.venues.registry import adapter
-from market.instruments import USD_QUANTA, next_deduction, tier_deductions
-from market.kernels.margin import tier_of
-from market.kernels.records import INSTRUMENT, TIER
+from market.instruments import next_deduction, tier_deductions
 from market.kernels.rules.rates import leverage_rate, linear_size_rate, requirement, root_size_rate, stepped_rate
+from market.margin.requirement import RequirementRule, Tier
 
 
 @adapter("tier_deductions")
@@ -37,16 +35,14 @@ def step(inputs: Mapping[str, Any]) -> dict[str, Any]:
 @adapter("tier_lookup")
 def lookup(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """The tier that holds at a notional, and the requirement it makes."""
-    floors, rates = numbers(inputs, "floors"), numbers(inputs, "rates").tolist()
-    tiers = np.zeros(len(floors), TIER)
-    tiers["floor"] = np.round(floors * USD_QUANTA)
-    instruments = np.zeros(1, INSTRUMENT)
-    instruments["n_tiers"] = len(tiers)
-    notional = abs(number(inputs, "notional"))
-    row = tier_of(instruments[0], round(notional * USD_QUANTA), tiers)
-    deduction = _deductions(inputs, rates)[row]
-    margin = requirement(notional, rates[row], deduction, 0.0)
-    return {"rate": rates[row], "deduction": deduction, "maintenance_margin": margin}
+    floors, rates = numbers(inputs, "floors").tolist(), numbers(inputs, "rates").tolist()
+    rows = zip(floors, rates, strict=True)
+    rule = RequirementRule(tiers=tuple(Tier(floor_usd=floor, initial=rate, maintenance=rate) for floor, rate in rows))
+    notional = number(inputs, "notional")
+    found = engine.position(rule, notional=notional, initial=False)
+    rate, deduction = rates[found.tier], _deductions(inputs, rates)[found.tier]
+    margin = found.needed if engine.holds(rates) else requirement(notional, rate, deduction, 0.0)
+    return {"rate": rate, "deduction": deduction, "maintenance_margin": margin}
 
 
 @adapter("hl_tiers")
