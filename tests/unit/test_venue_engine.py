@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,7 +14,7 @@ from market.kernels.rules.collateral import tiered_value
 from market.kernels.rules.rates import requirement
 from market.kernels.rules.weights import size_premium
 from market.margin.collateral import CollateralRule, HaircutTier
-from market.margin.requirement import RequirementRule, RootPremium, Tier
+from market.margin.requirement import LinearSize, RequirementRule, RootPremium, Tier
 
 TIERS = RequirementRule(
     tiers=(
@@ -48,6 +50,20 @@ def test_open_interest_and_size_raise_the_rate() -> None:
         found = engine.position(rule, notional=153_688.5, size=-size, initial=False).needed
         ratio = float(size_premium(0.05, size, 0.001, 1e-4))
         assert found == pytest.approx(float(requirement(153_688.5, ratio, 0.0, 0.0)), rel=1e-12)
+
+
+def test_maintenance_may_have_a_slope_of_its_own() -> None:
+    """Synthetix: initial = minimum + ratio x size / skew scale, maintenance = scalar x initial; ppm rounded up."""
+    law = LinearSize(factor=1.54 / 12_500, maintenance_factor=0.28 * 1.54 / 12_500)
+    rule = RequirementRule(tiers=(Tier(initial=0.02, maintenance=0.0056),), size=law, minimum_usd=15.0)
+
+    def needed(chosen: RequirementRule, *, initial: bool, size: float = 10.0) -> float:
+        return engine.position(chosen, notional=60_000.0 * size, size=size, initial=initial).needed
+
+    assert needed(rule, initial=True) == pytest.approx(600_000 * 0.021232, abs=1e-6)
+    assert needed(rule, initial=False) == pytest.approx(600_000 * 0.005945, abs=1e-6)
+    assert needed(rule, initial=False, size=0.001) == pytest.approx(15.0)
+    assert needed(replace(rule, size=LinearSize(factor=0.001)), initial=False) == pytest.approx(600_000 * 0.0156)
 
 
 @settings(deadline=None, max_examples=40, derandomize=True)
