@@ -49,6 +49,7 @@ SHOCKS = [
     Shock(spot=3.0, vol="up", weight=0.018),
     Shock(vol="skew_linear"),
     Shock(vol="skew_abs"),
+    Shock(spot=1.3, vol="skew_linear"),
 ]
 
 

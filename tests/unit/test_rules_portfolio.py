@@ -78,7 +78,8 @@ def twin_pnl(books: NDArray[np.void], rule: Any, shock: Shock, lots: list[int]) 
         years, days = book["seconds"] / 31_536_000.0, book["seconds"] / 86_400.0
         power = rule["short_power"] if days <= 30 else rule["long_power"]
         growth = (30.0 / max(days, rule["floor_days"])) ** power
-        forward, vol = book["forward"] * shock.spot, float(book["vol"])
+        spot = 1.0 if shock.vol.startswith("skew") else shock.spot  # a scenario of the smile leaves the forward
+        forward, vol = book["forward"] * spot, float(book["vol"])
         moneyness = math.log(book["strike"] / forward)
         width = max(
             rule["least_width"],

@@ -24,7 +24,7 @@ from market.kernels.rules.rates import (
     root_size_rate,
     stepped_rate,
 )
-from market.kernels.rules.rounding import round_down, round_to_zero, round_up
+from market.kernels.rules.rounding import falls_short, round_down, round_to_zero, round_up
 
 quick = settings(deadline=None, max_examples=50, derandomize=True)
 MONEY = st.floats(0, 1e9)
@@ -40,6 +40,13 @@ def test_rounding_knows_its_direction() -> None:
     assert round_down(2.7, 0.0) == 2.7
     assert round_down(0.1 + 0.2, 0.1) == pytest.approx(0.3)
     assert round_up(0.7 * 5555.0 * 0.01, 1e-6) == pytest.approx(38.885, abs=1e-9)
+
+
+def test_amounts_that_are_equal_do_not_fall_short() -> None:
+    assert 100 * 4.35 < 435  # as floats
+    assert not falls_short(100 * 4.35, 435.0, 435.0)
+    assert falls_short(434.999999, 435.0, 435.0)
+    assert not falls_short(435.1, 435.0, 435.0)
 
 
 @quick

@@ -44,6 +44,8 @@ def twice(inputs: Mapping[str, Any]) -> dict[str, Any]:
         ({"y": 100}, {"y": np.float64(100.0)}),
         ({"y": True}, {"y": np.bool_(True)}),
         ({"y": None}, {"y": None}),
+        ({"y": None}, {"y": float("nan")}),
+        ({"y": None}, {"y": np.float64("inf")}),
         ({"y": [1, 2.5]}, {"y": np.array([1.0, 2.5])}),
         ({"y": {"d": [True, "b"]}}, {"y": {"d": (True, "b"), "e": 0}}),
         ({"y": float("inf")}, {"y": float("inf")}),

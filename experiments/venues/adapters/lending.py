@@ -14,7 +14,7 @@ from market.kernels.rules.absorb import absorbed, pool_offset, pool_share
 from market.kernels.rules.close_factor import leaves_dust, repayable_debt, seizure
 from market.kernels.rules.collateral import borrowable
 from market.kernels.rules.discounts import incentive_factor, store_price
-from market.kernels.rules.health import base_excess, health_factor, weighted_collateral
+from market.kernels.rules.health import health_factor, owes_too_much, weighted_collateral
 
 
 def _column(found: list[Mapping[str, Any]], key: str, default: float | None = None) -> NDArray[np.float64]:
@@ -75,24 +75,24 @@ def aave_seize(inputs: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _comet_excess(inputs: Mapping[str, Any], factor: str) -> float:
+def _owes_too_much(inputs: Mapping[str, Any], factor: str) -> bool:
     collaterals = rows(inputs, "collaterals")
     collateral = weighted_collateral(
         _column(collaterals, "amount"), _column(collaterals, "price"), _column(collaterals, factor)
     )
-    return float(base_excess(number(inputs, "base_balance"), number(inputs, "base_price", 1.0), collateral))
+    return bool(owes_too_much(number(inputs, "base_balance"), number(inputs, "base_price", 1.0), collateral))
 
 
 @adapter("comet_liquidatable")
 def comet_liquidatable(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Whether an account may be absorbed."""
-    return {"liquidatable": number(inputs, "base_balance") < 0.0 and _comet_excess(inputs, "factor") < 0.0}
+    return {"liquidatable": _owes_too_much(inputs, "factor")}
 
 
 @adapter("comet_collateralized")
 def comet_collateralized(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Whether an account may borrow what it has borrowed."""
-    return {"collateralized": number(inputs, "base_balance") >= 0.0 or _comet_excess(inputs, "factor") >= 0.0}
+    return {"collateralized": not _owes_too_much(inputs, "factor")}
 
 
 @adapter("comet_quote")
@@ -110,7 +110,7 @@ def comet_absorb(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Base balance of an account after it was absorbed, as it is where it may not be."""
     balance, price = number(inputs, "base_balance"), number(inputs, "base_price", 1.0)
     collaterals = rows(inputs, "collaterals")
-    if balance >= 0.0 or _comet_excess(inputs, "liquidate_factor") >= 0.0:
+    if not _owes_too_much(inputs, "liquidate_factor"):
         return {"liquidatable": False, "base_balance_after": balance, "deficit": 0.0}
     value = weighted_collateral(
         _column(collaterals, "amount"), _column(collaterals, "price"), _column(collaterals, "liquidation_factor")

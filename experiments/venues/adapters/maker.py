@@ -20,6 +20,7 @@ from market.kernels.rules.dutch_auction import (
     needs_restart,
     starting_price,
 )
+from market.kernels.rules.rounding import falls_short
 
 _KINDS = {"linear": LINEAR, "stairstep": STAIR_STEP, "exponential": EXPONENTIAL}
 
@@ -84,7 +85,7 @@ def maker_take(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """What one bid buys, and the auction after it: an auction without debt or collateral is over and empty."""
     price = _price(inputs)
     tab, lot = number(inputs, "tab"), number(inputs, "lot")
-    if _needs_restart(inputs, price) or price > number(inputs, "max_price", np.inf):
+    if _needs_restart(inputs, price) or falls_short(number(inputs, "max_price", np.inf), price, price):
         return {"ok": False, "price": price}
     bought, paid = bid_taken(tab, lot, price, number(inputs, "amt", np.inf), number(inputs, "chost", 0.0))
     if bought < 0.0:

@@ -18,7 +18,9 @@ from market.kernels.rules.staged_reduction import reduce_and_settle
 from market.kernels.rules.valuation import asset_price, counted_profit, liability_price
 from market.kernels.rules.weights import borrow_scaled, deposit_scaled
 
-_WEIGHTS_OF = {"init": "init", "liq_end": "init", "liquidation_end": "init", "maint": "maint"}
+_WEIGHTS_OF = {"init": "init", "liq_end": "init", "maint": "maint"}
+_NAMES = {"initial": "init", "liquidation_end": "liq_end", "liquidationend": "liq_end", "maintenance": "maint"}
+"""Other names of the profiles."""
 _NATIVE_SLACK = 0.5
 """Half a unit of the chain's own smallest amount; the cases are in these units."""
 
@@ -26,7 +28,8 @@ _NATIVE_SLACK = 0.5
 @adapter("mango_health")
 def mango_health(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Health of one account under one profile."""
-    profile = str(inputs.get("profile", "init"))
+    given = str(inputs.get("profile") or "init").lower()
+    profile = _NAMES.get(given, given)
     if profile not in _WEIGHTS_OF:
         raise ValueError(f"input profile is {profile!r}, none of {', '.join(_WEIGHTS_OF)}")
     tokens = rows(inputs, "tokens")

@@ -12,6 +12,7 @@ from market.kernels.rules.funding_velocity import drifted_rate, drifting_cost, v
 from market.kernels.rules.keeper import bounded_reward
 from market.kernels.rules.price_impact import skewed_price
 from market.kernels.rules.rates import linear_size_rate, requirement
+from market.kernels.rules.rounding import falls_short
 
 _BOUNDS = ("keeper_cost", "min_keeper_profit_ratio", "min_keeper_reward", "max_keeper_reward", "max_keeper_share")
 
@@ -45,7 +46,7 @@ def snx_account(inputs: Mapping[str, Any]) -> dict[str, Any]:
         "initial_margin": initial,
         "maintenance_margin": maintenance,
         "liquidation_reward": reward,
-        "liquidatable": bool(profits) and maintenance + reward > available,
+        "liquidatable": bool(profits) and bool(falls_short(available, maintenance + reward, collateral)),
     }
 
 

@@ -7,6 +7,7 @@ before).
 from __future__ import annotations
 
 from market.kernels.jit import kernel
+from market.kernels.rules.rounding import falls_short
 
 
 @kernel
@@ -35,7 +36,7 @@ def leaves_dust(debt, collateral, repaid, seized, smallest):
     collateral_left = collateral - seized
     if debt_left <= 1e-12 * debt or collateral_left <= 1e-12 * collateral:
         return False
-    return debt_left < smallest or collateral_left < smallest
+    return falls_short(debt_left, smallest, debt) or falls_short(collateral_left, smallest, collateral)
 
 
 @kernel

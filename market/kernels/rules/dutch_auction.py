@@ -6,7 +6,7 @@ Source: Maker Liquidations 2.0, makerdao/dss@fa4f6630 (abaci.sol, clip.sol, dog.
 from __future__ import annotations
 
 from market.kernels.jit import kernel
-from market.kernels.rules.rounding import round_down
+from market.kernels.rules.rounding import falls_short, round_down
 
 LINEAR, STAIR_STEP, EXPONENTIAL = 0, 1, 2
 
@@ -33,7 +33,7 @@ def starting_price(price, markup):
 @kernel
 def needs_restart(price, top, elapsed, longest, lowest):
     """Whether an auction has run longer than `longest` or its price is below `lowest` of the start."""
-    return elapsed > longest or price < lowest * top
+    return elapsed > longest or falls_short(price, lowest * top, top)
 
 
 @kernel

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from market.kernels.jit import kernel
+from market.kernels.rules.rounding import falls_short
 
 
 @kernel
@@ -20,4 +21,6 @@ def below_floors(remaining, size, factor, least):
 
     Source: GMX v2 PositionUtils.isPositionLiquidatable (gmx-io/gmx-synthetics@a5c0c883).
     """
-    return remaining < least or remaining <= 0.0 or remaining < factor * size
+    if falls_short(remaining, least, size) or remaining <= 0.0:
+        return True
+    return falls_short(remaining, factor * size, size)

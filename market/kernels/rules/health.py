@@ -9,6 +9,7 @@ import numpy as np
 
 from market.kernels.jit import kernel
 from market.kernels.rules.open_orders import last_addition, reserved_as_base, reserved_as_quote
+from market.kernels.rules.rounding import falls_short
 
 
 @kernel
@@ -86,6 +87,12 @@ def base_excess(balance, price, collateral):
     nothing is asked, below zero no borrowing (borrow factors) or liquidation (liquidation factors).
     """
     return balance * price + collateral
+
+
+@kernel
+def owes_too_much(balance, price, collateral):
+    """Whether a debt in the base asset exceeds its weighted collateral; nobody who owes nothing does."""
+    return balance < 0.0 and falls_short(base_excess(balance, price, collateral), 0.0, balance * price)
 
 
 @kernel

@@ -33,3 +33,12 @@ def round_up(value, step):
 def round_to_zero(value, step):
     """Multiple of `step` next to `value` on the side of zero: what integer division leaves."""
     return round_down(value, step) if value >= 0.0 else round_up(value, step)
+
+
+@kernel
+def falls_short(value, limit, scale):
+    """Whether a value is below a limit by more than floats of the size `scale` can hide.
+
+    Venues compare integers: amounts that are equal there, 100 x 4.35 and 435, may differ by a few bits here.
+    """
+    return value < limit - 1e-12 * abs(scale)

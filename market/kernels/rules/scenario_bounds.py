@@ -46,6 +46,7 @@ from market.kernels.rules.risk_records import (
     VOL_POINTS,
     VOL_UP,
 )
+from market.kernels.rules.scenario_units import option_move
 from market.kernels.rules.vol_shocks import skew_cap, skew_width, term_power_shock
 
 PRICE, VOL, TIME = range(3)
@@ -211,7 +212,7 @@ def _option_bounds(row, book, rule, scenarios, moves, reach, vol_reach, seconds,
             shock = scenarios[scenario]
             dprice, dvol, dtime, value = _value_bounds(
                 book,
-                moves[scenario, book.underlying],
+                option_move(shock.vol_rule, moves[scenario, book.underlying]),
                 shock.vol_rule,
                 shock.vol_move,
                 reach,

@@ -69,6 +69,15 @@ def scenario_vol(vol_rule, vol_move, vol, up, down, moneyness, years, rule):
 
 
 @kernel
+def option_move(vol_rule, move):
+    """What a scenario multiplies the forward of options by: a scenario of the smile leaves it where it is.
+
+    Linear instruments still move with the price (Derive PMRM_2, getScenarioPnL).
+    """
+    return 1.0 if vol_rule in (SKEW_LINEAR, SKEW_WINGS) else move
+
+
+@kernel
 def scenario_units(books, rule, scenarios, moves, unit):
     """Fill `unit[n_scenarios + 3, n_books]`, USD quanta per lot.
 
@@ -101,7 +110,7 @@ def _option_units(row, book, rule, scenarios, moves, unit):
     down = term_power_shock(rule.vol_down, days, rule.floor_days, rule.short_power, rule.long_power)
     for scenario in range(n_scenarios):
         shock = scenarios[scenario]
-        forward = book.fixed + book.forward * moves[scenario, book.underlying]
+        forward = book.fixed + book.forward * option_move(shock.vol_rule, moves[scenario, book.underlying])
         moneyness = 0.0
         if (shock.vol_rule == SKEW_LINEAR or shock.vol_rule == SKEW_WINGS) and forward > 0.0 and book.strike > 0.0:
             moneyness = math.log(book.strike / forward)
