@@ -18,9 +18,11 @@ def round_down(value, step):
     if step <= 0.0:
         return value
     per_unit = np.floor(1.0 / step + 0.5)
-    units = value / step
-    whole = np.floor(units + 1e-9 + 1e-14 * abs(units))
-    return whole / per_unit if abs(per_unit * step - 1.0) < 1e-12 else whole * step
+    decimal = abs(per_unit * step - 1.0) < 1e-12
+    units = value * per_unit if decimal else value / step
+    # A few bits more than a product of three rates and amounts loses; more would swallow units of large amounts.
+    whole = np.floor(units + 1e-9 + 1e-15 * abs(units))
+    return whole / per_unit if decimal else whole * step
 
 
 @kernel
