@@ -174,10 +174,13 @@ def _side(world: World, moving: NDArray[np.int64], moves: Array) -> tuple[Array,
     found = np.zeros((4, len(moves)))
     for at, move in enumerate(moves.tolist()):
         instruments, assets = moved(world, moving, 1.0 + move)
+        if world.risk is not None:
+            world.risk.refresh(instruments, assets)
         count += _break(world, subject & exposed, broken, closed, instruments, assets)
         pressing = int(closed[0 if falling else 1, books].sum())
         found[:3, at] = count, pressing / USD_QUANTA, (int(closed.sum()) - pressing) / USD_QUANTA
         found[3, at] = _depth(world, np.flatnonzero(books), instruments, side=SELL if falling else BUY)
+    world.revalue()
     return found[0], found[1], found[2], found[3]
 
 
@@ -202,7 +205,8 @@ def _break(
 def moved(world: World, moving: NDArray[np.int64], factor: float) -> tuple[NDArray[np.void], NDArray[np.void]]:
     """Copies of (instruments, assets) with the prices of the assets `moving` times `factor`, marks with them.
 
-    Options follow their forwards on the surface as it stands.
+    Options follow their forwards on the surface as it stands; the tables behind them stay at these prices until
+    `World.revalue`.
     """
     instruments, assets = world.instruments.copy(), world.assets.copy()
     assets["price"][moving] = np.maximum(1, np.rint(assets["price"][moving] * factor))
@@ -210,7 +214,7 @@ def moved(world: World, moving: NDArray[np.int64], factor: float) -> tuple[NDArr
     marks = np.rint(instruments["mark"][books] * factor)
     instruments["mark"][books] = np.clip(marks, 1, instruments["n_levels"][books] - 2)
     if world.options is not None:
-        world.options.mark(world, instruments, assets, books=world.options.books.copy())
+        world.options.mark(world, instruments, assets)
     return instruments, assets
 
 

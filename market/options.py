@@ -73,23 +73,22 @@ class OptionMarket:
         self._move(world, 0.0)
         return True
 
-    def mark(
-        self, world: World, instruments: NDArray[np.void], assets: NDArray[np.void], *, books: NDArray[np.void]
-    ) -> None:
-        """Write marks and margins into these INSTRUMENT records, and into RISK_BOOK, at their prices."""
+    def mark(self, world: World, instruments: NDArray[np.void], assets: NDArray[np.void]) -> None:
+        """Write marks and margins into these INSTRUMENT records, and into `books`, at their prices; surfaces stay."""
         expiries = world.expiries
         assert expiries is not None
         averages, elapsed = np.zeros(len(instruments)), expiries.counts * world.tick_seconds
         for book in np.flatnonzero(expiries.counts):
             averages[book] = expiries.average(world, int(book))
         mark_options(
-            world.seconds, self._window, averages, elapsed, self.surfaces, books, instruments, assets, self._rules
-        )
+            world.seconds, self._window, averages, elapsed, self.surfaces, self.books, instruments, assets,
+            self._rules,
+        )  # fmt: skip
 
     def _move(self, world: World, seconds: float) -> None:
         records = world.instruments
         move_surfaces(self.surfaces, self.leads, self._before, self.vega_bought, seconds, records)
-        self.mark(world, records, world.assets, books=self.books)
+        self.mark(world, records, world.assets)
         self._seen = records["mark"].astype(np.int64)
 
 

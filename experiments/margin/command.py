@@ -12,7 +12,7 @@ from experiments import show
 from experiments.build import opening_prices
 from experiments.margin.account import Account, read_account
 from experiments.margin.closing import FirstCall, first_calls
-from experiments.margin.explain import PROFILES, Explanation, Pot, Totals, explain
+from experiments.margin.explain import PROFILES, Explanation, PositionLine, Pot, Totals, explain
 from experiments.margin.setting import MODES, WALLET
 from experiments.report.words import MISSING
 from experiments.scenario import Scenario
@@ -178,7 +178,12 @@ _TERMS = {
     "crowding": "crowding",
     "stress": "stress",
     "minimum": "minimum",
+    "option rule": "option rule",
 }
+
+
+def _tier(line: PositionLine) -> str:
+    return f"{line.tier} of {line.tiers}" if line.tiers else "–"
 
 
 def _print_positions(found: Explanation) -> None:
@@ -195,7 +200,7 @@ def _print_positions(found: Explanation) -> None:
             rows.append(
                 (
                     name, _amount(found.quantities[name]), _price(found.entries[name]), _price(found.marks[name]),
-                    usd(line.notional), f"{line.tier} of {line.tiers}", _share(line.rate, 3),
+                    usd(line.notional), _tier(line), _share(line.rate, 3),
                     *(usd(line.terms[term]) for term in shown), usd(line.needed),
                 )
             )  # fmt: skip

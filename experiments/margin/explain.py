@@ -16,7 +16,7 @@ from market.greeks import account_greeks
 from market.kernels.explain import account_totals, equity_lines, requirements
 from market.kernels.margin import notional_of, tier_of
 from market.kernels.portfolio import concentration_charge, load_lots
-from market.kernels.records import INITIAL, MAINTENANCE, PPM, TARGET
+from market.kernels.records import INITIAL, MAINTENANCE, OPTION, PPM, TARGET
 from market.kernels.rules.portfolio import (
     basis_contingency,
     gross_charges,
@@ -83,12 +83,12 @@ class PositionLine:
     instrument: str
     notional: int
     tier: int
-    """Number of the margin tier, from 1."""
+    """Number of the margin tier, from 1; 0 for an option."""
     tiers: int
-    rate: float
-    """Marginal rate of the tier, as a share."""
+    rate: float | None
+    """Marginal rate of the tier, as a share; None for an option."""
     terms: dict[str, int]
-    """Rate x notional, deduction (negative), and what size, crowding, stress and the minimum add."""
+    """Rate x notional, deduction (negative), what size, crowding, stress and the minimum add, and the option rule."""
 
     @property
     def needed(self) -> int:
@@ -260,6 +260,7 @@ def _balances(world: World, row: int, profile: int) -> tuple[BalanceLine, ...]:
     )
 
 
+_RULE = "option rule"
 _LAYERS: tuple[tuple[str, dict[str, int]], ...] = (
     ("size", {"size_law": 0}),
     ("crowding", {"crowding": 0}),
@@ -286,6 +287,9 @@ def _positions(world: World, row: int, profile: int, held: list[int]) -> tuple[P
         instrument = world.instruments[book]
         lots = int(world.ledger.positions[row, book]["lots"])
         notional = int(notional_of(book, lots, world.instruments, world.assets))
+        if instrument["kind"] == OPTION:
+            lines.append(_option_line(world.instrument_symbols[book], notional, int(steps[0][book])))
+            continue
         at = int(tier_of(instrument, notional, world.tiers))
         name = "maintenance" if profile == MAINTENANCE else "initial"
         deduction = int(world.tiers[at][f"{name}_deduction"])
@@ -300,10 +304,16 @@ def _positions(world: World, row: int, profile: int, held: list[int]) -> tuple[P
                 tier=at - int(instrument["first_tier"]) + 1,
                 tiers=int(instrument["n_tiers"]),
                 rate=int(world.tiers[at][name]) / PPM,
-                terms={"rate x notional": int(steps[0][book]) + deduction, "deduction": -deduction, **added},
+                terms={"rate x notional": int(steps[0][book]) + deduction, "deduction": -deduction, **added, _RULE: 0},
             )
         )
     return tuple(lines)
+
+
+def _option_line(symbol: str, notional: int, needed: int) -> PositionLine:
+    """Market value in the place of notional; the rule for options says the rest."""
+    terms = {"rate x notional": 0, "deduction": 0, **{word: 0 for word, _ in _LAYERS}, _RULE: needed}
+    return PositionLine(instrument=symbol, notional=notional, tier=0, tiers=0, rate=None, terms=terms)
 
 
 def _needed(world: World, row: int, profile: int, records: NDArray[np.void]) -> Integers:
