@@ -58,11 +58,13 @@ class OptionMarket:
             self._rules[book] = rule.record()[0]
             records["long_weight"][book] = round(rule.long_value * 1_000_000)
         self._window = venue.settlement_seconds
+        self._now = 0.0
         self._before = np.zeros(len(self.underlyings))
         self._seen: NDArray[np.int64] = np.zeros(len(records), np.int64)
 
     def update(self, world: World) -> None:
         """Let a tick pass on the surfaces, then mark every option."""
+        self._now = world.seconds
         self._move(world, world.tick_seconds if world.tick > 0 else 0.0)
 
     def follow(self, world: World) -> bool:
@@ -81,7 +83,7 @@ class OptionMarket:
         for book in np.flatnonzero(expiries.counts):
             averages[book] = expiries.average(world, int(book))
         mark_options(
-            world.seconds, self._window, averages, elapsed, self.surfaces, self.books, instruments, assets,
+            self._now, self._window, averages, elapsed, self.surfaces, self.books, instruments, assets,
             self._rules,
         )  # fmt: skip
 
