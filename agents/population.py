@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from agents.kernels.population import deposit_all, open_positions
 from market.instruments import USD_QUANTA
-from market.kernels.records import REST_OF_MARKET
+from market.kernels.records import OPTION, REST_OF_MARKET
 from market.world import World
 
 Integers = NDArray[np.int64]
@@ -42,12 +42,14 @@ def take_positions(world: World, *, accounts: Integers, books: Integers, lots: I
     """Open positions entered at `prices` (ticks) and let the rest of the market hold what does not cancel out.
 
     Their profit until now has been made against the outside world; the rest of the market enters at the mark, with
-    collateral of its own.
+    collateral of its own. Options stay with the outside world until dealers join (agents/dealer.py).
     """
     ledger, instruments = world.ledger, world.instruments
     columns = map(np.ascontiguousarray, (accounts, books, lots, prices))
     open_positions(*columns, instruments, ledger.positions, ledger.cash)
     for book in np.unique(books).tolist():
+        if instruments[book]["kind"] == OPTION:
+            continue
         residual = -int(lots[books == book].sum())
         if residual:
             mark = int(instruments["mark"][book])

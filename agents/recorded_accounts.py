@@ -14,6 +14,7 @@ import numpy as np
 from agents.population import Floats, Integers, deposit, take_positions
 from market.errors import InputError
 from market.instruments import LARGEST_MONEY, Asset, Instrument
+from market.kernels.records import OPTION
 from market.world import Inbox, World
 
 
@@ -67,6 +68,8 @@ class RecordedAccounts:
         records = world.instruments[self.position_books]
         ticks = np.rint(self.entry_prices / records["tick_size"])
         ticks = np.where(np.isnan(ticks), records["mark"], np.maximum(ticks, 1.0))
+        # Balances are those of now: premiums have been paid.
+        ticks[records["kind"] == OPTION] = 0.0
         too_large = np.flatnonzero(np.abs(self.position_lots) * ticks * records["tick_value"] > LARGEST_MONEY)
         if len(too_large):
             account = self.names[self.position_accounts[too_large[0]]]

@@ -179,7 +179,7 @@ def _side(world: World, moving: NDArray[np.int64], moves: Array) -> tuple[Array,
         pressing = int(closed[0 if falling else 1, books].sum())
         found[:3, at] = count, pressing / USD_QUANTA, (int(closed.sum()) - pressing) / USD_QUANTA
         found[3, at] = _depth(world, np.flatnonzero(books), instruments, side=SELL if falling else BUY)
-    value_at(world, world.instruments, world.assets)
+    world.revalue()
     return found[0], found[1], found[2], found[3]
 
 
@@ -204,7 +204,8 @@ def _break(
 def moved(world: World, moving: NDArray[np.int64], factor: float) -> tuple[NDArray[np.void], NDArray[np.void]]:
     """Copies of (instruments, assets) with the prices of the assets `moving` times `factor`, marks with them.
 
-    Options follow their forwards on the surface as it stands.
+    Options follow their forwards on the surface as it stands; the tables behind them stay at these prices until
+    `World.revalue`.
     """
     instruments, assets = world.instruments.copy(), world.assets.copy()
     assets["price"][moving] = np.maximum(1, np.rint(assets["price"][moving] * factor))
@@ -212,17 +213,14 @@ def moved(world: World, moving: NDArray[np.int64], factor: float) -> tuple[NDArr
     marks = np.rint(instruments["mark"][books] * factor)
     instruments["mark"][books] = np.clip(marks, 1, instruments["n_levels"][books] - 2)
     if world.options is not None:
-        world.options.mark(world, instruments, assets, books=world.options.books.copy())
+        world.options.mark(world, instruments, assets)
     return instruments, assets
 
 
 def value_at(world: World, instruments: NDArray[np.void], assets: NDArray[np.void]) -> None:
-    """Bring what portfolio margin reads to the prices of these records; the world's own bring it back."""
-    if world.risk is None:
-        return
-    if world.options is not None:
-        world.options.mark(world, instruments, assets, books=world.options.books)
-    world.risk.refresh(instruments, assets)
+    """Bring what portfolio margin reads to the prices of these records, from `moved`; `World.revalue` takes it back."""
+    if world.risk is not None:
+        world.risk.refresh(instruments, assets)
 
 
 def _depth(world: World, books: NDArray[np.int64], instruments: NDArray[np.void], *, side: int) -> float:

@@ -61,7 +61,7 @@ def close_claims(world: World, venue: Venue, keepers: Sequence[Keepers], *, cloc
     capacity = room = int(world.policy["capacity"][0])
     for cohort in keepers:
         room -= serve_round(world, cohort, room=room, round_=round_, clock=clock, after=rounds.stop)
-        world.revalue()
+        world.follow()
     return served + capacity - room
 
 

@@ -64,7 +64,7 @@ def close_option_books(world: World, venue: Venue, *, clock: int, round_: int, a
         done |= _auction(world, rule, claim, round_=round_)
         if done:
             served += 1
-            world.revalue()
+            world.follow()
         else:
             claim["next_try"] = after
     return served
@@ -100,7 +100,7 @@ def _hedge(world: World, claim: np.void, *, round_: int) -> bool:
         )  # fmt: skip
         if value:
             traded = True
-            world.revalue()
+            world.follow()
     return traded
 
 

@@ -58,11 +58,13 @@ class OptionMarket:
             self._rules[book] = rule.record()[0]
             records["long_weight"][book] = round(rule.long_value * 1_000_000)
         self._window = venue.settlement_seconds
+        self._now = 0.0
         self._before = np.zeros(len(self.underlyings))
         self._seen: NDArray[np.int64] = np.zeros(len(records), np.int64)
 
     def update(self, world: World) -> None:
         """Let a tick pass on the surfaces, then mark every option."""
+        self._now = world.seconds
         self._move(world, world.tick_seconds if world.tick > 0 else 0.0)
 
     def follow(self, world: World) -> bool:
@@ -73,23 +75,22 @@ class OptionMarket:
         self._move(world, 0.0)
         return True
 
-    def mark(
-        self, world: World, instruments: NDArray[np.void], assets: NDArray[np.void], *, books: NDArray[np.void]
-    ) -> None:
-        """Write marks and margins into these INSTRUMENT records, and into RISK_BOOK, at their prices."""
+    def mark(self, world: World, instruments: NDArray[np.void], assets: NDArray[np.void]) -> None:
+        """Write marks and margins into these INSTRUMENT records, and into `books`, at their prices; surfaces stay."""
         expiries = world.expiries
         assert expiries is not None
         averages, elapsed = np.zeros(len(instruments)), expiries.counts * world.tick_seconds
         for book in np.flatnonzero(expiries.counts):
             averages[book] = expiries.average(world, int(book))
         mark_options(
-            world.seconds, self._window, averages, elapsed, self.surfaces, books, instruments, assets, self._rules
-        )
+            self._now, self._window, averages, elapsed, self.surfaces, self.books, instruments, assets,
+            self._rules,
+        )  # fmt: skip
 
     def _move(self, world: World, seconds: float) -> None:
         records = world.instruments
         move_surfaces(self.surfaces, self.leads, self._before, self.vega_bought, seconds, records)
-        self.mark(world, records, world.assets, books=self.books)
+        self.mark(world, records, world.assets)
         self._seen = records["mark"].astype(np.int64)
 
 

@@ -226,7 +226,14 @@ class World:
         self.risk.refresh(self.instruments, self.assets)
 
     def revalue(self) -> None:
-        """Between rounds: bring options, and what portfolio margin reads, up to the marks of now."""
+        """Bring options, and what portfolio margin reads, up to the marks of now, whatever was in the tables."""
+        if self.options is not None:
+            self.options.mark(self, self.instruments, self.assets)
+        if self.risk is not None:
+            self.risk.refresh(self.instruments, self.assets)
+
+    def follow(self) -> None:
+        """Between rounds: let surfaces, options and what portfolio margin reads follow the marks, if they moved."""
         moved = self.options.follow(self) if self.options is not None else True
         if self.risk is not None and moved:
             self.risk.refresh(self.instruments, self.assets)

@@ -97,7 +97,7 @@ def _call(
         scratch["amounts"], instruments, assets, world.margin, there.world.books.levels, there.world.books.occupied,
         world.ledger.positions, world.ledger.cash,
     )  # fmt: skip
-    value_at(world, world.instruments, world.assets)
+    world.revalue()
     with_options = bool((world.ledger.positions[row]["lots"][option] != 0).any())
     closed = []
     for book, lots in zip(scratch["rank"][:n].tolist(), scratch["amounts"][:n].tolist(), strict=True):

@@ -189,6 +189,7 @@ _TERMS = {
     "crowding": "crowding",
     "stress": "stress",
     "minimum": "minimum",
+    "option rule": "option rule",
 }
 
 
@@ -228,7 +229,7 @@ def _print_positions(found: Explanation) -> None:
 
 
 def _tier(line: PositionLine) -> tuple[str, str]:
-    return (f"{line.tier} of {line.tiers}", _share(line.rate, 3)) if line.tier else ("option", "")
+    return ("option", "") if line.rate is None else (f"{line.tier} of {line.tiers}", _share(line.rate, 3))
 
 
 def _print_portfolio(found: Explanation) -> None:

@@ -84,10 +84,10 @@ class PositionLine:
     tier: int
     """Number of the margin tier, from 1; 0 for an option, which has a rule of its own."""
     tiers: int
-    rate: float
-    """Marginal rate of the tier, as a share."""
+    rate: float | None
+    """Marginal rate of the tier, as a share; None for an option."""
     terms: dict[str, int]
-    """Rate x notional, deduction (negative), and what size, crowding, stress and the minimum add."""
+    """Rate x notional, deduction (negative), what size, crowding, stress and the minimum add, and the option rule."""
 
     @property
     def needed(self) -> int:
@@ -263,6 +263,7 @@ def _balances(world: World, row: int, profile: int) -> tuple[BalanceLine, ...]:
     )
 
 
+_RULE = "option rule"
 _LAYERS: tuple[tuple[str, dict[str, int]], ...] = (
     ("size", {"size_law": 0}),
     ("crowding", {"crowding": 0}),
@@ -289,6 +290,9 @@ def _positions(world: World, row: int, profile: int, held: list[int]) -> tuple[P
         instrument = world.instruments[book]
         lots = int(world.ledger.positions[row, book]["lots"])
         notional = int(notional_of(book, lots, world.instruments, world.assets))
+        if instrument["kind"] == OPTION:
+            lines.append(_option_line(world.instrument_symbols[book], notional, int(steps[0][book])))
+            continue
         at = int(tier_of(instrument, notional, world.tiers))
         name = "maintenance" if profile == MAINTENANCE else "initial"
         deduction = int(world.tiers[at][f"{name}_deduction"])
@@ -300,13 +304,19 @@ def _positions(world: World, row: int, profile: int, held: list[int]) -> tuple[P
             PositionLine(
                 instrument=world.instrument_symbols[book],
                 notional=notional,
-                tier=0 if instrument["kind"] == OPTION else at - int(instrument["first_tier"]) + 1,
+                tier=at - int(instrument["first_tier"]) + 1,
                 tiers=int(instrument["n_tiers"]),
                 rate=int(world.tiers[at][name]) / PPM,
-                terms={"rate x notional": int(steps[0][book]) + deduction, "deduction": -deduction, **added},
+                terms={"rate x notional": int(steps[0][book]) + deduction, "deduction": -deduction, **added, _RULE: 0},
             )
         )
     return tuple(lines)
+
+
+def _option_line(symbol: str, notional: int, needed: int) -> PositionLine:
+    """Market value in the place of notional; the rule for options says the rest."""
+    terms = {"rate x notional": 0, "deduction": 0, **{word: 0 for word, _ in _LAYERS}, _RULE: needed}
+    return PositionLine(instrument=symbol, notional=notional, tier=0, tiers=0, rate=None, terms=terms)
 
 
 def _needed(world: World, row: int, profile: int, records: NDArray[np.void]) -> Integers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from experiments.build import build
+from experiments.scenario import Scenario
 from market.errors import InputError
 from market.instruments import Instrument, instrument_records
 from market.kernels.margin import safe_distance
@@ -238,3 +241,26 @@ def test_terms_that_make_no_sense(fields: dict[str, Any], message: str) -> None:
     books = {**INSTRUMENTS, "X": changed(BOOKS["PUT"], **fields)}
     with pytest.raises(InputError, match=message):
         instrument_records(ASSETS, books, {"USDC": 1.0, "BTC": 10_000.0})
+
+
+def test_recorded_options_have_paid_their_premium_and_dealers_opposite(tmp_path: Path) -> None:
+    """A file says what is owned now: its balance stays, the option's value is on top; dealers take the other side."""
+    file = tmp_path / "book.csv"
+    file.write_text(
+        "account,asset,instrument,quantity,entry_price\n"
+        "a,USDC,,30000,\n"
+        "a,,BTC-2W-54000-P,-1,900\n"
+        "b,USDC,,30000,\n"
+        "b,,BTC-2W-66000-C,2,\n"
+    )
+    scenario = Scenario.load("options-crash", overrides=['population.kind="file"', f"population.file={file}"])
+    world = build(scenario, seed=1).world
+    row = world.ledger.names.index("a")
+    put = world.instrument("BTC-2W-54000-P")
+    assert world.ledger.cash[row, 0] == 30_000 * USD
+    worth = world.ledger.assess(world.instruments, world.assets, world.margin)[row, 1]
+    value = 1_000 * int(world.instruments["mark"][put]) * int(world.instruments["tick_value"][put])
+    assert worth == 30_000 * USD - value
+    dealers = [index for index, role in enumerate(world.ledger.roles) if role == "dealer"]
+    assert world.ledger.positions["lots"][dealers, put].sum() == 1_000
+    assert world.ledger.conservation_error() == world.ledger.clearing_error(world.instruments) == 0

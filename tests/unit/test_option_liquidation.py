@@ -168,3 +168,19 @@ def test_a_dealer_asks_more_for_more_risk_and_with_less_capital_and_has_an_end()
     wanted[PUT] = 10
     least = 10 * 0.001 * 10_000.0 * 10e-4
     assert cohort.asks(made.world, wanted)[1][0] == pytest.approx(least, rel=1e-3), "it takes risk off: the least ask"
+
+
+def test_a_dealer_is_liquidated_like_everybody() -> None:
+    made = engine(deposits=[1_000.0], venue=broken().rules.venue, instruments=BOOKS, extra_accounts=2)
+    rules = Dealers(count=2, capital_usd=10_000.0, capital_sigma=0.0)
+    cohort = rules.join(made.world, assets=made.assets, instruments=made.instruments)
+    weak, strong = cohort.accounts.tolist()
+    made.open(weak, SHORT, int(made.world.instruments["mark"][PUT]), book=PUT)
+    equity, _, maintenance, _ = made.assess(weak)
+    made.world.ledger.deposit(weak, 0, maintenance - equity - 5 * USD)
+    made.run()
+    assert SHORT < made.lots(weak, PUT) < 0
+    assert made.lots(strong, PUT) == SHORT - made.lots(weak, PUT)
+    after = made.assess(weak)
+    assert after[0] >= after[2]
+    made.check_books()

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from experiments.liquidation_map import stress
 from market.kernels.records import PORTFOLIO
 from market.kernels.rules.options import SECONDS_PER_YEAR, black_price
 from market.margin.portfolio import ScenarioMargin
@@ -101,10 +102,23 @@ def test_nothing_is_worked_out_twice() -> None:
     unit = made.world.risk.unit
     before = unit.copy()
     unit[:] = np.nan
-    made.world.revalue()
+    made.world.follow()
     assert np.isnan(unit).all(), "no mark has moved"
     made.world.instruments["mark"][PERP] = 9_900
-    made.world.revalue()
+    made.world.follow()
     assert not np.isnan(unit).any()
     assert (unit[:, PUT] > before[:, PUT]).all()
     assert changed(RULE, price_steps=2) != RULE
+
+
+def test_a_stress_map_leaves_the_world_as_it_was() -> None:
+    """It looks at other prices through the same tables: marks, margins and scenario values come back."""
+    made = world(prices=rising)
+    account, other = made.rows
+    made.open(account, -15_000, 100, book=PUT, against=other)
+    made.run(2)
+    before, instruments = made.assess(account), made.world.instruments.copy()
+    (curve,) = stress(made.world)
+    assert curve.accounts.max() == 1, "far enough down the puts break it"
+    assert made.assess(account) == before
+    np.testing.assert_array_equal(made.world.instruments, instruments)
