@@ -363,7 +363,7 @@ def calibrate(
         from experiments.calibration.command import Data, calibrate
     except ModuleNotFoundError as error:
         name = str(error.name).split(".")[0]
-        missing = {"sklearn": "scikit-learn", "scipy": "scikit-learn"}.get(name, name)
+        missing = {"sklearn": "scikit-learn"}.get(name, name)
         raise InputError(f"{missing} is not installed: pip install -c constraints.txt '.[calibrate]'") from None
     from experiments import folder
     from experiments.calibration.fit import Effort
