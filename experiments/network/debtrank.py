@@ -32,8 +32,9 @@ def walk_once(exposures: Matrix, equity: ArrayLike, shock: ArrayLike, *, weights
 
     Impact of `j` on `i`: min(1, exposures[i, j] / equity[i]). `weights` float64[n]: economic value of the members,
     scaled to sum to 1; without them, their claims on others. Battiston, Puliga, Kaushik, Tasca and Caldarelli (2012),
-    Scientific Reports 2, 541. Who is shocked a little passes on that little and nothing later, so that shocking one more
-    member may end better than leaving it alone. Raises InputError for a shock outside [0, 1] and equity that is not above 0.
+    Scientific Reports 2, 541. Who is shocked a little passes on that little and nothing later, so that shocking one
+    more member may end better than leaving it alone. Raises InputError for a shock outside [0, 1] and equity that is
+    not above 0.
     """
     claims, worth, start = _checked(exposures, equity, shock)
     impact = _leverage(claims, worth)
