@@ -130,7 +130,8 @@ def clear(obligations: Obligations, vector: Vector = "greatest") -> Clearing:
 
     Greatest: the fictitious sequence of defaults of Eisenberg and Noe: all pay, those who then cannot default, and so
     on; at most n rounds. Least: all are in default, those who then could pay recover, and so on. Every round solves
-    linear equations in the payments of those in default: quick up to some thousands of them; `iterate` goes further.
+    linear equations in the payments of those in default: a fifth of a second for a thousand of them in a random
+    network, seconds for three thousand; `iterate` goes further.
     """
     if vector not in ("greatest", "least"):
         raise InputError(f"vector: {vector!r} is neither 'greatest' nor 'least'")

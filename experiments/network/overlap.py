@@ -15,13 +15,28 @@ from market.errors import InputError
 def cosine_overlap(holdings: Matrix) -> Sparse:
     """csr_array[n, n]: cosine of the angle between portfolios; 1: the same mix, 0: nothing in common, -1: opposites.
 
-    `holdings` [n, m] in USD, signed. Portfolios without anything have overlap 0 with all, themselves included.
+    `holdings` [n, m] in USD, signed. Portfolios without anything have overlap 0 with all, themselves included. Where
+    all hold one asset, n^2 figures of 12 bytes; `mean_overlap` needs none of them.
     """
+    unit = _directions(holdings)
+    return sparse.csr_array(unit @ unit.T)
+
+
+def mean_overlap(holdings: Matrix) -> Array:
+    """float64[n]: mean of `cosine_overlap` with all others; 0 for who is alone."""
+    unit = _directions(holdings)
+    n = unit.shape[0]
+    together = unit @ np.asarray(unit.sum(axis=0), np.float64).ravel()
+    own = np.asarray(unit.multiply(unit).sum(axis=1), np.float64).ravel()
+    found: Array = (together - own) / max(1, n - 1)
+    return found
+
+
+def _directions(holdings: Matrix) -> Sparse:
     held = matrix("holdings", holdings, signed=True)
     norm = np.sqrt(np.asarray(held.multiply(held).sum(axis=1), np.float64)).ravel()
     scale = np.divide(1.0, norm, out=np.zeros(len(norm)), where=norm > 0.0)
-    unit = sparse.diags_array(scale) @ held
-    return sparse.csr_array(unit @ unit.T)
+    return sparse.csr_array(sparse.diags_array(scale) @ held)
 
 
 def liquidity_overlap(holdings: Matrix, depth_usd: ArrayLike) -> Sparse:

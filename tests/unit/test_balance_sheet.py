@@ -10,7 +10,7 @@ from experiments.network.balance_sheet import BalanceSheet, balance_sheet
 from experiments.network.clearing import clear
 from market.errors import InputError
 from market.kernels.records import CLEARING, INSURANCE_FUND
-from tests.engine_worlds import PERP, Engine, engine, falls_to
+from tests.engine_worlds import PERP, USD, Engine, engine, falls_to
 
 PRICE = 10_000.0
 
@@ -46,6 +46,27 @@ def test_the_system_is_closed() -> None:
         assert np.abs(found.notional_usd.sum(axis=0)).max() < 1e-6
         assert abs(found.equity_usd.sum()) < 1e-6
         assert abs(found.equity_usd[CLEARING]) < 1e-6
+
+
+def test_equity_is_the_net_equity_of_the_margin_rules() -> None:
+    """Reference prices are the venue's here, so both count alike."""
+    found = world(price=9_000.0)
+    net = [found.assess(row)[1] / USD for row in found.rows]
+    assert balance_sheet(found.world).equity_usd[found.rows] == pytest.approx(net)
+
+
+def test_after_liquidations_it_is_still_closed() -> None:
+    found = engine(deposits=(1_500.0, 5_000.0), prices=falls_to(8_000.0), instruments={"BTC-PERP": PERP}, bid_usd=1.0)
+    lots = round(1.0 / PERP.lot_size)
+    found.open(found.rows[0], lots, round(PRICE / PERP.tick_size), against=found.rows[1])
+    found.bids((round(8_000.0 / PERP.tick_size), lots))
+    found.run(4)
+    assert len(found.events)
+    after = balance_sheet(found.world)
+    assert after.tick == 4
+    assert abs(after.equity_usd.sum()) < 1e-6
+    assert abs(after.equity_usd[CLEARING]) < 1e-6
+    assert after.notional_usd[found.rows[0], 0] == 0.0
 
 
 def test_claims_and_what_clearing_would_pay() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from experiments.network.firesale import Banks, CapitalRule, fire_sale
 from experiments.network.impact import communicability, diffusion, impact_matrix, susceptibility
-from experiments.network.overlap import cosine_overlap, leverage_targeting, liquidity_overlap
+from experiments.network.overlap import cosine_overlap, leverage_targeting, liquidity_overlap, mean_overlap
 from experiments.network.price_impact import exponential, exponential_rate, floored, market_depth
 from market.errors import InputError
 
@@ -56,6 +56,8 @@ def test_overlaps() -> None:
     held = [[3.0, 4.0], [-6.0, -8.0], [0.0, 0.0], [4.0, -3.0]]
     found = cosine_overlap(held).toarray()
     assert found == pytest.approx(np.array([[1, -1, 0, 0], [-1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]))
+    assert mean_overlap(held) == pytest.approx((found.sum(axis=1) - found.diagonal()) / 3)
+    assert mean_overlap([[1.0]]) == pytest.approx([0.0])
     assert liquidity_overlap(held, [10.0, 100.0]).toarray()[0] == pytest.approx([1.06, -2.12, 0.0, 1.08])
     with pytest.raises(InputError, match="not above 0"):
         liquidity_overlap(held, [10.0, 0.0])
