@@ -1,6 +1,7 @@
 """Where a network is thick and where it hangs by a thread: eigenvector centrality, k-core, bridges; by networkx.
 
-All take the network without directions: a link is there if either side has a claim on the other.
+All take the network without directions: a link is there if either side has a claim on the other. A graph of balance
+sheets becomes one by `simple`; others raise InputError.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ def eigenvector(graph: nx.Graph, *, tolerance: float = 1e-10, most_rounds: int =
     on sparse arrays (networkx's own takes ten seconds for 50,000 links), until no value moves by `tolerance`. Raises
     InputError for negative or not finite weights, and when it has not stopped after `most_rounds`.
     """
+    _check(graph)
     links = square("graph", nx.to_scipy_sparse_array(graph)) if len(graph) else None
     if links is None or links.nnz == 0:
         return dict.fromkeys(graph, 0.0)
@@ -65,9 +67,16 @@ def eigenvector(graph: nx.Graph, *, tolerance: float = 1e-10, most_rounds: int =
 
 def core_numbers(graph: nx.Graph) -> dict[Hashable, int]:
     """Largest k for which a node belongs to a k-core: a part in which everybody has k links within the part."""
+    _check(graph)
     return dict(nx.core_number(graph))
 
 
 def bridges(graph: nx.Graph) -> list[tuple[Hashable, Hashable]]:
     """Links whose loss would cut the network into more pieces."""
+    _check(graph)
     return list(nx.bridges(graph))
+
+
+def _check(graph: nx.Graph) -> None:
+    if graph.is_directed() or graph.is_multigraph() or nx.number_of_selfloops(graph):
+        raise InputError("graph: has directions, parallel links or loops; `simple` makes one without")

@@ -91,7 +91,10 @@ def _checked(exposures: Matrix, equity: ArrayLike, shock: ArrayLike) -> tuple[Sp
     worth = vector("equity", equity, n)
     if n and worth.min() <= 0.0:
         raise InputError(f"equity: {worth.min():g} is not above 0; leave out who has nothing to lose")
-    start = np.array(shock, np.float64)
+    try:
+        start = np.array(shock, np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"shock: not numbers: {error}") from None
     if start.ndim not in (1, 2) or start.shape[0] != n:
         raise InputError(f"shock: shape {start.shape} instead of ({n},) or ({n}, k)")
     if not ((start >= 0.0) & (start <= 1.0)).all():

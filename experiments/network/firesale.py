@@ -74,7 +74,8 @@ def fire_sale(banks: Banks, rule: CapitalRule, *, shock: ArrayLike, impact_rate:
     if (jump <= -1.0).any():
         raise InputError("shock: a price cannot fall by all it is worth")
     rates = vector("impact_rate", impact_rate, m)
-    steps = int(number("steps", steps, low=1))
+    if number("steps", steps, low=1) != int(steps):
+        raise InputError(f"steps: {steps!r} is not a whole number")
     supply = quantity.sum(axis=0)
     prices, sold = np.empty((steps + 1, m)), np.zeros((steps, m))
     prices[0] = 1.0 + jump

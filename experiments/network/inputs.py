@@ -68,6 +68,10 @@ def vector(name: str, value: ArrayLike, length: int | None = None, *, signed: bo
 
 def number(name: str, value: float, *, low: float, high: float = np.inf) -> float:
     """A finite float from `low` to `high`. Raises InputError outside."""
-    if not low <= value <= high or np.isinf(value):
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        raise InputError(f"{name}: {value!r} is not a number") from None
+    if not low <= found <= high or np.isinf(found):
         raise InputError(f"{name}: {value!r} is not between {low:g} and {high:g}")
-    return float(value)
+    return found

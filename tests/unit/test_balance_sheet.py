@@ -115,6 +115,7 @@ def test_graph() -> None:
     fewer = found.graph(least_usd=1_000.0)
     assert all(data["usd"] >= 1_000.0 for _, _, data in fewer.edges(data=True) if data["kind"] != "tracks")
     assert "".join(nx.generate_graphml(graph))
+    assert "".join(nx.generate_gexf(graph))
     with pytest.raises(InputError, match="least_usd"):
         found.graph(least_usd=float("nan"))
 

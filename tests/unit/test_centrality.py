@@ -52,5 +52,9 @@ def test_nothing_and_bad_input() -> None:
         undirected(CLAIMS, "aacde")
     with pytest.raises(InputError, match="negative"):
         undirected([[0, -1], [0, 0]])
+    for measure in (eigenvector, core_numbers, bridges):
+        for wrong in (nx.DiGraph([(0, 1)]), nx.MultiGraph([(0, 1)]), nx.Graph([(0, 0)])):
+            with pytest.raises(InputError, match="simple"):
+                measure(wrong)
     with pytest.raises(InputError, match="not converged"):
         eigenvector(undirected(CLAIMS), most_rounds=3)

@@ -86,6 +86,7 @@ def test_ten_thousand_members() -> None:
         ({"external_debts": [1.0, "x"]}, "not a vector"),
         ({"priority": "junior"}, "priority"),
         ({"external_recovery": 1.5}, "external_recovery"),
+        ({"external_recovery": "x"}, "not a number"),
         ({"network_recovery": float("nan")}, "network_recovery"),
     ],
 )

@@ -97,6 +97,7 @@ def test_each_alone_and_ten_thousand_members() -> None:
         (PAIR, TEN, [1.5, 0.0], "shock"),
         (PAIR, TEN, [float("nan"), 0.0], "shock"),
         (PAIR, TEN, [1.0], "shape"),
+        (PAIR, TEN, ["x", 0.0], "not numbers"),
         (PAIR, [10.0], [1.0, 0.0], "shape"),
         ([[0, -1], [0, 0]], TEN, [1.0, 0.0], "negative"),
     ],

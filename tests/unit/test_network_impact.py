@@ -113,9 +113,15 @@ def test_sales_of_one_break_the_other() -> None:
 
 def test_bad_fire_sales() -> None:
     banks = Banks(**ONE_BANK)  # type: ignore[arg-type]
-    for shock, rate, steps in (([-1.0], [0.0], 1), ([0.0], [-1.0], 1), ([0.0], [0.0], 0), ([0.0, 0.0], [0.0], 1)):
+    for shock, rate, steps in (
+        ([-1.0], [0.0], 1),
+        ([0.0], [-1.0], 1),
+        ([0.0], [0.0], 0),
+        ([0.0], [0.0], 1.5),
+        ([0.0, 0.0], [0.0], 1),
+    ):
         with pytest.raises(InputError):
-            fire_sale(banks, RULE, shock=shock, impact_rate=rate, steps=steps)
+            fire_sale(banks, RULE, shock=shock, impact_rate=rate, steps=steps)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="cash"):
         Banks(**(ONE_BANK | {"cash": [-1.0]}))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="ratios"):
