@@ -339,11 +339,17 @@ def validation(
     from experiments import show
     from experiments.validation import table
     from experiments.validation.case import run_case
-    from experiments.validation.registry import chosen
+    from experiments.validation.registry import absent, chosen
 
     cases = chosen(only)
     if write and only:
         raise InputError("--write needs all cases; leave --only away")
+    missing = {case.name: reason for case in cases if (reason := absent(case))}
+    if missing and (write or only):
+        raise InputError("\n".join(f"{name}: {reason}" for name, reason in missing.items()))
+    for name, reason in missing.items():
+        print(f"{name} is left out: {reason}", file=sys.stderr)
+    cases = tuple(case for case in cases if case.name not in missing)
     outcomes = []
     for number, case in enumerate(cases, start=1):
         print(f"{number}/{len(cases)} {case.name}: {case.subject} ...", file=sys.stderr, end=" ", flush=True)
@@ -402,7 +408,7 @@ def calibrate(
         from experiments.calibration.command import Data, calibrate
     except ModuleNotFoundError as error:
         name = str(error.name).split(".")[0]
-        missing = {"sklearn": "scikit-learn", "scipy": "scikit-learn"}.get(name, name)
+        missing = {"sklearn": "scikit-learn"}.get(name, name)
         raise InputError(f"{missing} is not installed: pip install -c constraints.txt '.[calibrate]'") from None
     from experiments import folder
     from experiments.calibration.fit import Effort

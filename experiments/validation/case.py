@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -14,11 +15,15 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from market.errors import InputError
+
 Verdict = Literal["pass", "miss", "shown"]
 Facts = Mapping[str, Any]
 Values: TypeAlias = float | Sequence[float] | NDArray[np.floating[Any]]
 
 PUBLISHED = Path(__file__).resolve().parent / "published.toml"
+BESIDE = Path(__file__).resolve().parents[3] / "shared"
+"""Where recorded data lies unless CASCADE_SHARED says otherwise: `shared` beside the project."""
 
 
 @cache
@@ -142,6 +147,16 @@ class Case:
     """How the product expresses it, where that is not plain."""
     miss: str = ""
     """Why it misses, in one sentence, where it is known to."""
+    data: str = ""
+    """File of recorded data that it reads; without it the case is left out."""
+
+
+def data_file(name: str) -> Path:
+    """A file of recorded data. Raises InputError when it is absent."""
+    path = Path(os.environ.get("CASCADE_SHARED") or BESIDE) / "data" / name
+    if not path.is_file():
+        raise InputError(f"recorded data {name} is absent: set CASCADE_SHARED to the folder that holds data/{name}")
+    return path
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from itertools import product
 
 import numpy as np
 
+from experiments.network.price_impact import exponential_rate
 from experiments.validation.case import Case, Check, Facts, near
 from experiments.validation.laboratory import BTC, PERP, SPOT, TICK_LOT, USDC, Engine, changed, engine, plain_venue
 from market.instruments import Tier
@@ -202,7 +203,11 @@ def exponential_impact(facts: Facts) -> list[Check]:
     return [
         near("fall, sold at once", falls[0], given["drop"], tolerance=tolerance),
         near("fall, sold in four parts, a tick each", falls[1], given["drop"], tolerance=tolerance),
-    ]
+        near(
+            "alpha of the impact law of fire sales", exponential_rate(fall=given["drop"], sold_share=given["frac"]),
+            alpha, tolerance=facts["tolerance"],
+        ),
+    ]  # fmt: skip
 
 
 # --- toxic liquidations -------------------------------------------------------------------------------------------

@@ -13,11 +13,12 @@ from experiments.validation import (
     execution,
     leverage,
     liquidation,
+    networks,
     queues,
     quoting,
     zero_intelligence,
 )
-from experiments.validation.case import Case
+from experiments.validation.case import Case, data_file
 from market.errors import InputError
 
 CASES: tuple[Case, ...] = (
@@ -31,24 +32,15 @@ CASES: tuple[Case, ...] = (
     *leverage.CASES,
     *calm_market.CASES,
     *cross_section.CASES,
+    *networks.CASES,
 )
 
-_NETWORK = "banks that owe each other: the product has one venue and no debts between customers"
-_FIRE_SALE = "balance sheets of banks that sell towards a target leverage: not the product's accounts"
 _POLICY = "leverage rules of banks over years, stated as an ordering of policies without numbers"
 _LENDING = "measured on lending protocols over years: nothing to run, and the product has one venue"
 _EVENT = "figures of one day on one market: bands for calibration, not a result a model can be run to"
 
 NOT_RUN: dict[str, str] = {
-    "EN-A2-nonunique": _NETWORK,
-    "BBF-4bank": _NETWORK,
-    "BARUCCA-ex2": _NETWORK,
-    "NEVA-cycle-EN": _NETWORK,
-    "NRM-impacts": _NETWORK,
-    "OXINET-exp1": _FIRE_SALE,
-    "CS-impact": "an impact that saturates at a floor price: permanent impact here is linear in the log price",
     "CFS-impact": "a property of equilibria of a fire-sale map, which the product does not solve for",
-    "GLT-toy": _FIRE_SALE,
     "GATTO-gap": "needs the distribution of health factors of one lending book, which was not published",
     "PEREZ-2021": _LENDING,
     "QIN-2021": _LENDING,
@@ -78,3 +70,13 @@ def chosen(names: Sequence[str]) -> tuple[Case, ...]:
         if name not in known:
             raise InputError(f"--only: no case {name!r}{suggest(name, list(known))}")
     return tuple(case for case in CASES if not names or case.name in names)
+
+
+def absent(case: Case) -> str:
+    """Why the case cannot be run here; empty when it can."""
+    try:
+        if case.data:
+            data_file(case.data)
+    except InputError as error:
+        return str(error)
+    return ""

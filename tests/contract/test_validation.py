@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from experiments.cli import app
 from experiments.validation import table
 from experiments.validation.case import near, published, shown, within
-from experiments.validation.registry import CASES, NOT_RUN
+from experiments.validation.registry import CASES, NOT_RUN, absent
 from tests.shared import shared_file
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "validation.md"
@@ -55,8 +56,17 @@ def test_command_runs_one_case_and_refuses_unknown_ones() -> None:
     assert done.exit_code == 0, done.output
     case = json.loads(done.stdout)["cases"]["ADL-vwap"]
     assert (case["verdict"], case["checks"][0]["product"]) == ("pass", [5.5, 5.5])
-    for name, said in (("ADL-vwop", "did you mean"), ("GLT-toy", "not run")):
+    for name, said in (("ADL-vwop", "did you mean"), ("CFS-impact", "not run")):
         failed = CliRunner().invoke(app, ["validation", "--only", name])
         assert failed.exit_code == 2
         assert said in failed.output
     assert CliRunner().invoke(app, ["validation", "--only", "ADL-vwap", "--write"]).exit_code == 2
+
+
+def test_a_case_without_its_data_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CASCADE_SHARED", str(tmp_path))
+    failed = CliRunner().invoke(app, ["validation", "--only", "OXINET-exp1"])
+    assert failed.exit_code == 2
+    assert "CASCADE_SHARED" in failed.output
+    for case in CASES:
+        assert bool(absent(case)) == bool(case.data)

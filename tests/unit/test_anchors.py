@@ -7,6 +7,7 @@ import pytest
 from experiments.validation.case import Case, published, run_case
 from experiments.validation.liquidation import SUBCRITICAL, borel_probabilities
 from experiments.validation.registry import CASES
+from tests.shared import shared_file
 
 QUICK = [case for case in CASES if case.quick]
 MISSES = {("CACCIOLI-alpha", "fall, sold in four parts, a tick each")}
@@ -15,6 +16,8 @@ MISSES = {("CACCIOLI-alpha", "fall, sold in four parts, a tick each")}
 
 @pytest.mark.parametrize("case", QUICK, ids=lambda case: case.name)
 def test_quick_case(case: Case) -> None:
+    if case.data:
+        shared_file(f"data/{case.data}")
     outcome = run_case(case)
     missed = {(case.name, check.what) for check in outcome.checks if check.verdict == "miss"}
     assert missed == {miss for miss in MISSES if miss[0] == case.name}, [
