@@ -56,7 +56,7 @@ class Setting:
         instruments, assets = moved(world, movable, factor)
         value_at(world, instruments, assets)
         found = world.ledger.assess(instruments, assets, world.margin)
-        value_at(world, world.instruments, world.assets)
+        world.revalue()
         return np.asarray(found[:, 0] - found[:, 2])
 
     def breaking_moves(self, *, falling: bool) -> NDArray[np.float64]:
@@ -92,7 +92,7 @@ def put(account: Account, scenario: Scenario, prices: dict[str, float]) -> Setti
         if symbol in scenario.instruments:
             record = built.world.instruments[built.world.instrument(symbol)]
             record["mark"] = min(max(round(price / float(record["tick_size"])), 1), int(record["n_levels"]) - 2)
-    value_at(built.world, built.world.instruments, built.world.assets)
+    built.world.revalue()
     names = {name: row for row, name in enumerate(built.world.ledger.names)}
     alone = {symbol: names[f"isolated/{symbol}"] for symbol in account.lots}
     rows = {

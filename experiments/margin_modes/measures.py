@@ -133,5 +133,5 @@ def capital_to_sit_through(opening: World, recorder: Recorder) -> float:
         value_at(opening, instruments, opening.assets)
         there = ledger.assess(instruments, opening.assets, opening.margin)[traders]
         least = np.minimum(least, there[:, 0] - there[:, 2])
-    value_at(opening, opening.instruments, opening.assets)
+    opening.revalue()
     return float(np.maximum(start[:, 3], start[:, 1] - least).sum())
