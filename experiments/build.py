@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from agents.recorded_accounts import RecordedAccounts
 from agents.strategy import Strategies, Strategy, StrategyCohort
-from experiments.accounts import read_accounts
-from experiments.prices import read_prices
 from experiments.scenario import AccountsFile, RecordedPrices, Scenario
 from experiments.toml_tree import suggest
 from market.book import Books
@@ -105,6 +103,8 @@ def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> 
         raise InputError("assets: none is a settlement asset; set settlement = true on one, such as a stablecoin")
     population: Any = scenario.population
     if isinstance(population, AccountsFile):
+        from experiments.accounts import read_accounts  # here, because pandas is a fifth of the time of a start
+
         population = read_accounts(population.file, assets=assets, instruments=instruments)
         notes.extend(population.notes)
     agents = scenario.agents
@@ -220,6 +220,8 @@ def _reference(scenario: Scenario, streams: Streams, notes: list[str]) -> tuple[
     path: ReferencePath
     try:
         if isinstance(model, RecordedPrices):
+            from experiments.prices import read_prices  # as above
+
             wanted = [symbol for symbol, asset in scenario.assets.items() if not asset.settlement]
             table = read_prices(model.file, assets=wanted, start=model.start, hours=scenario.hours)
             notes.append(table.describe())
