@@ -188,6 +188,10 @@ def _affordable(
     quote = world.instruments["quote"][books]
     weighted = margin * (1.0 - world.assets["initial_haircut"][quote] / PPM)
     needed = _initial_margin(world, notional, books)
+    if world.risk is not None:
+        # Offsets only lower it; nobody starts with less than the positions need one by one.
+        alone = notional * world.risk.initial_rates()[books]
+        needed = np.where(isolated[:, None], needed, np.maximum(needed, alone))
     total = np.where(isolated[:, None], needed, needed.sum(axis=1, keepdims=True))
     available = np.where(isolated[:, None], weighted, (weighted.sum(axis=1) + backing)[:, None])
     return np.asarray(np.clip((available * (1.0 - _SLACK) - 1e-3) / np.maximum(total, 1e-9), 0.0, 1.0))

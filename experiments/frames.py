@@ -134,7 +134,8 @@ def liquidations_frame(trace: Trace) -> pd.DataFrame:
             "notional_usd": value,
             "mark_before": events["mark"] * tick_size,
             "displacement_bps": (events["touch_after"] - before) / np.maximum(before, 1.0) * 1e4,
-            "mark_move_bps": events["mark_move"] / events["mark"] * 1e4,
+            # An option far from its strike may be marked at nothing; its auction moves no mark.
+            "mark_move_bps": events["mark_move"] / np.maximum(events["mark"], 1) * 1e4,
             "adl_loss_usd": np.where(events["kind"] == FORCED_ADL, events["loss"], 0) * quote_usd(world)[books],
             "claim_tick": events["claim_tick"],
             "latency_seconds": fill_latencies(trace),

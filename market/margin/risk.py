@@ -49,6 +49,14 @@ class RiskTables:
         expiry_groups(self.books, self.rules[0], self.groups)
         scenario_units(self.books, self.rules[0], self.scenarios, self.moves, self.unit)
 
+    def initial_rates(self) -> NDArray[np.float64]:
+        """float64[n_instruments]: initial margin of a linear position taken by itself, as a share of its notional."""
+        rule, linear = self.rules[1], self.books["kind"] == LINEAR
+        gains = np.abs(self.unit[: len(self.scenarios)] * self.scenarios["weight"][:, None]).max(axis=0)
+        value = np.maximum(self.books["forward"] * self.books["per_lot"], 1e-300)
+        rates = float(rule["factor"]) * gains / value + float(rule["linear_multiple"]) * self.books["gross_rate"]
+        return np.asarray(np.where(linear, rates, 0.0))
+
     @property
     def tables(self) -> tuple[Any, ...]:
         """What follows modes and tiers in the `margin` tuple of the kernels (market/kernels/portfolio.py)."""

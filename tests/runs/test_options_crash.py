@@ -40,7 +40,13 @@ def test_short_gamma_amplifies_and_long_gamma_dampens(seed: int) -> None:
 
 
 def test_the_scenario_auctions_books_hedges_and_settles_on_the_way() -> None:
-    made = trace(cut("options-crash", "instruments.BTC-2H-58500-P.expiry_hours=0.12"), seed=1, label="run")
+    sold = (
+        "population.options.strangle_share=0.6",
+        "population.options.covered_call_share=0.0",
+        "population.options.size=8.0",
+        "reference.crash_log_return=-0.2",
+    )
+    made = trace(cut("options-crash", "instruments.BTC-2H-58500-P.expiry_hours=0.12", *sold), seed=1, label="run")
     world = made.built.world
     kinds = np.bincount(world.events["kind"][: world.n_events], minlength=5)
     assert kinds[FORCED_AUCTION] > 0
