@@ -50,7 +50,7 @@ def measure(*, accounts: int, ticks: int, seed: int = 1) -> dict[str, Any]:
     began = time.perf_counter()
     simulation.step(built.world, built.rules, built.cast)
     first_tick = time.perf_counter() - began
-    wall, messages, events = np.zeros(ticks), np.zeros(ticks), np.zeros(ticks)
+    wall, messages, events, claims = np.zeros((4, ticks))
     timed = {name: Timed(getattr(simulation, name)) for name in PHASES}
     for name, wrapper in timed.items():
         setattr(simulation, name, wrapper)
@@ -61,10 +61,14 @@ def measure(*, accounts: int, ticks: int, seed: int = 1) -> dict[str, Any]:
             wall[tick] = time.perf_counter() - began
             messages[tick] = built.world.inboxes[(built.world.tick - 1) & 1].count
             events[tick] = built.world.n_events
+            claims[tick] = built.world.n_claims
     finally:
         for name, wrapper in timed.items():
             setattr(simulation, name, wrapper.function)
-    return _figures(built, wall, messages, events, timed, built_seconds, first_tick)
+    figures = _figures(built, wall, messages, events, timed, built_seconds, first_tick)
+    calm = np.arange(1, min(CRASH_TICK, ticks))
+    quiet = calm[(claims[calm] == 0) & (events[calm] == events[calm - 1])]
+    return figures | {"calm_tick_us_without_liquidation": float(wall[quiet].mean() * 1e6)}
 
 
 def _figures(

@@ -68,7 +68,7 @@ def simulate(
         often = (
             "this once" if kernel_cache.lasts() else "and again next time: no folder can be written to keep kernels in"
         )
-        progress(label=f"compiling, {often} (about half a minute)", done=0, total=0, liquidations=0)
+        progress(label=f"compiling, {often} (up to a minute)", done=0, total=0, liquidations=0)
     main = trace(scenario, seed=seed, label="simulating", progress=progress, observers=observers, strategies=strategies)
     other = None
     if twin:
