@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from market.greeks import unit_greeks
 from market.instruments import USD_QUANTA
 from market.kernels.margin import amount_of, maintenance_excess, net_equity_of
-from market.kernels.option_liquidation import cancel_all, hand_over_slice, hedge_delta
+from market.kernels.option_liquidation import hand_over_slice, hedge_delta
 from market.kernels.records import INSURANCE_FUND, NONE, OPTION, TREASURY
 from market.kernels.rules.greeks import DELTA, VEGA
 from market.parameters import PositiveCount, parameters
@@ -59,7 +59,7 @@ def close_option_books(world: World, venue: Venue, *, clock: int, round_: int, a
     for row in due.tolist():
         claim = claims[row]
         world.make_room(messages=4, events=(1 + rule.slices) * len(world.instruments), losses=0)
-        cancel_all(int(claim["account"]), *world.books.arrays)
+        world.books.cancel_account(int(claim["account"]))
         done = rule.hedge_first and _hedge(world, claim, round_=round_)
         done |= _auction(world, rule, claim, round_=round_)
         if done:
@@ -88,8 +88,8 @@ def _hedge(world: World, claim: np.void, *, round_: int) -> bool:
         if book == NONE or excess_of(world, account) >= 0:
             continue
         unit = unit_greeks(market.books)[:, DELTA]
-        mine = (market.books["underlying"] == underlying) & (world.instruments["expiry"] > world.seconds)
-        mine |= (market.books["underlying"] == underlying) & (world.instruments["expiry"] == 0.0)
+        expiry = world.instruments["expiry"]
+        mine = (market.books["underlying"] == underlying) & ((expiry > world.seconds) | (expiry == 0.0))
         delta = float((world.ledger.positions["lots"][account] * unit)[mine].sum())
         lots = int(-delta / unit[book])
         value = hedge_delta(

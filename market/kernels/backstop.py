@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from market.kernels.arithmetic import part
 from market.kernels.book import cancel_account
+from market.kernels.handover import hand_over
 from market.kernels.jit import kernel
-from market.kernels.ledger import settle_trade, transfer
+from market.kernels.ledger import transfer
 from market.kernels.liquidation import has_positions
 from market.kernels.margin import equities, maintenance_excess, maintenance_of
-from market.kernels.records import BUY, CLAIM_COUNT, EVENT_COUNT, FORCED_ADL, MAINTENANCE, SELL
+from market.kernels.records import CLAIM_COUNT, FORCED_ADL, MAINTENANCE
 from market.kernels.trading import touch
 
 
@@ -20,20 +21,11 @@ def _hand_over(claim, vault, tick, events, instruments, positions, cash, counter
         lots = positions[account, book].lots
         if lots == 0:
             continue
-        instrument = instruments[book]
-        value = abs(lots) * instrument.mark * instrument.tick_value
-        if lots > 0:
-            settle_trade(book, vault, account, lots, value, instruments, positions, cash)
-        else:
-            settle_trade(book, account, vault, -lots, value, instruments, positions, cash)
-        event = events[counters[EVENT_COUNT]]
-        counters[EVENT_COUNT] += 1
-        event.tick, event.round, event.claim_tick = tick, 0, claim.tick
-        event.account, event.keeper = account, vault
-        event.book, event.side, event.kind = book, SELL if lots > 0 else BUY, FORCED_ADL
-        event.lots, event.value, event.loss = abs(lots), value, 0
-        event.mark = event.touch_before = event.touch_after = instrument.mark
-        event.mark_move = 0.0
+        value = abs(lots) * instruments[book].mark * instruments[book].tick_value
+        hand_over(
+            account, vault, book, lots, value, 0, FORCED_ADL, tick, 0, claim.tick, events, instruments, positions,
+            cash, counters,
+        )  # fmt: skip
     for asset in range(cash.shape[1]):
         transfer(cash, asset, account, vault, cash[account, asset])
 

@@ -39,10 +39,10 @@ def _allowed(price, side, instrument):
 
 
 @kernel
-def _mark_limit(side, policy, instrument):
-    """The mark less or plus the slippage limit."""
+def mark_limit(side, policy, instrument):
+    """The mark less or plus the slippage limit, inside the price band and the book."""
     room = part(instrument.mark, policy.slippage)
-    return instrument.mark + room if side == BUY else instrument.mark - room
+    return _allowed(instrument.mark + room if side == BUY else instrument.mark - room, side, instrument)
 
 
 @kernel
@@ -115,7 +115,7 @@ def write_limits(claim, clock, policy, instruments, assets, margin, positions, l
         instrument = instruments[book]
         lots = positions[claim.account, book].lots
         side = BUY if lots < 0 else SELL
-        limits[book, 0] = _allowed(_mark_limit(side, policy, instrument), side, instrument)
+        limits[book, 0] = mark_limit(side, policy, instrument)
         limits[book, 1] = 0
         if rule == AT_MARK or (lots == 0 and (own or instrument.kind != SPOT)):
             continue

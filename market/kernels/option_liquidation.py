@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from market.kernels.arithmetic import part
-from market.kernels.book import cancel_account
 from market.kernels.forced import forced_order
+from market.kernels.handover import hand_over
 from market.kernels.jit import kernel
-from market.kernels.ledger import settle_trade, transfer
+from market.kernels.ledger import transfer
+from market.kernels.limits import mark_limit
 from market.kernels.margin import relief_of
 from market.kernels.marks import mark_of, remark
-from market.kernels.records import BUY, EVENT_COUNT, FORCED_AUCTION, FORCED_HEDGE, SELL
+from market.kernels.records import BUY, FORCED_AUCTION, FORCED_HEDGE, SELL
 from market.kernels.trading import touch
-
-
-@kernel
-def cancel_all(account, orders, free, levels, occupied, instruments, counters, positions, accounts):
-    """Cancel every resting order of the account."""
-    return cancel_account(account, orders, free, levels, occupied, instruments, counters, positions, accounts)
 
 
 @kernel
@@ -34,10 +28,7 @@ def hedge_delta(
         return 0
     instrument = instruments[book]
     side = BUY if lots > 0 else SELL
-    room = part(instrument.mark, policy.slippage) * (1 - 2 * side)
-    limits[book, 0] = min(max(instrument.mark + room, 1), instrument.n_levels - 2)
-    if instrument.band_high > 0:
-        limits[book, 0] = min(max(limits[book, 0], instrument.band_low), instrument.band_high)
+    limits[book, 0] = mark_limit(side, policy, instrument)
     limits[book, 1] = 0
     book_marks[book] = mark_of(instrument, policy.mark_rule)
     value = forced_order(
@@ -63,20 +54,11 @@ def hand_over_slice(
         size = lots[book]
         if size == 0:
             continue
-        instrument = instruments[book]
-        value = abs(size) * instrument.mark * instrument.tick_value
-        if size > 0:
-            settle_trade(book, dealer, account, size, value, instruments, positions, cash)
-        else:
-            settle_trade(book, account, dealer, -size, value, instruments, positions, cash)
-        event = events[counters[EVENT_COUNT]]
-        counters[EVENT_COUNT] += 1
-        event.tick, event.round, event.claim_tick = tick, round_, claim_tick
-        event.account, event.keeper = account, dealer
-        event.book, event.side, event.kind = book, SELL if size > 0 else BUY, FORCED_AUCTION
-        event.lots, event.value, event.loss = abs(size), value, due
-        event.mark = event.touch_before = event.touch_after = instrument.mark
-        event.mark_move = 0.0
+        value = abs(size) * instruments[book].mark * instruments[book].tick_value
+        hand_over(
+            account, dealer, book, size, value, due, FORCED_AUCTION, tick, round_, claim_tick, events, instruments,
+            positions, cash, counters,
+        )  # fmt: skip
         due = 0
     transfer(cash, quote, account, dealer, paid)
     touch(account, touched, touched_mark, counters)

@@ -12,8 +12,9 @@ from market.kernels.allocation import allocate_pro_rata, allocate_queue
 from market.kernels.arithmetic import multiply_divide, part, part_up
 from market.kernels.book import cancel_account
 from market.kernels.collateral import sell_outside
+from market.kernels.handover import hand_over
 from market.kernels.jit import kernel
-from market.kernels.ledger import settle_trade, transfer
+from market.kernels.ledger import transfer
 from market.kernels.liquidation import has_positions
 from market.kernels.margin import amount_of, net_equity_of, notional_of, settlement_profit, unrealised, value_of
 from market.kernels.records import (
@@ -22,7 +23,6 @@ from market.kernels.records import (
     BUY,
     CLAIM_COUNT,
     DEFICIT,
-    EVENT_COUNT,
     FORCED_ADL,
     INSURANCE_FUND,
     LIQUIDATABLE,
@@ -143,21 +143,11 @@ def _deleverage_position(
         paid = multiply_divide(due, traded, left)
         value = traded * instrument.mark * instrument.tick_value
         value += paid if side == SELL else -paid
-        if side == SELL:
-            settle_trade(book, other, account, traded, value, instruments, positions, cash)
-        else:
-            settle_trade(book, account, other, traded, value, instruments, positions, cash)
+        hand_over(
+            account, other, book, traded if side == SELL else -traded, value, paid, FORCED_ADL, tick, round_,
+            claim_tick, events, instruments, positions, cash, counters,
+        )  # fmt: skip
         touch(other, touched, touched_mark, counters)
-        event = events[counters[EVENT_COUNT]]
-        counters[EVENT_COUNT] += 1
-        event.tick, event.round, event.claim_tick = tick, round_, claim_tick
-        event.account, event.keeper = account, other
-        event.book, event.side, event.kind = book, side, FORCED_ADL
-        event.lots, event.value, event.loss = traded, value, paid
-        event.mark = instrument.mark
-        event.touch_before = instrument.mark
-        event.touch_after = instrument.mark
-        event.mark_move = 0.0
         left -= traded
         due -= paid
     touch(account, touched, touched_mark, counters)
