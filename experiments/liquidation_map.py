@@ -174,7 +174,6 @@ def _side(world: World, moving: NDArray[np.int64], moves: Array) -> tuple[Array,
     found = np.zeros((4, len(moves)))
     for at, move in enumerate(moves.tolist()):
         instruments, assets = moved(world, moving, 1.0 + move)
-        value_at(world, instruments, assets)
         count += _break(world, subject & exposed, broken, closed, instruments, assets)
         pressing = int(closed[0 if falling else 1, books].sum())
         found[:3, at] = count, pressing / USD_QUANTA, (int(closed.sum()) - pressing) / USD_QUANTA
@@ -212,15 +211,8 @@ def moved(world: World, moving: NDArray[np.int64], factor: float) -> tuple[NDArr
     books = np.isin(instruments["base"], moving) & (instruments["kind"] != OPTION)
     marks = np.rint(instruments["mark"][books] * factor)
     instruments["mark"][books] = np.clip(marks, 1, instruments["n_levels"][books] - 2)
-    if world.options is not None:
-        world.options.mark(world, instruments, assets)
+    world.value_at(instruments, assets)
     return instruments, assets
-
-
-def value_at(world: World, instruments: NDArray[np.void], assets: NDArray[np.void]) -> None:
-    """Bring what portfolio margin reads to the prices of these records, from `moved`; `World.revalue` takes it back."""
-    if world.risk is not None:
-        world.risk.refresh(instruments, assets)
 
 
 def _depth(world: World, books: NDArray[np.int64], instruments: NDArray[np.void], *, side: int) -> float:

@@ -225,12 +225,16 @@ class World:
         self.margin = (self.ledger.accounts["mode"], self.tiers, *self.risk.tables)
         self.risk.refresh(self.instruments, self.assets)
 
-    def revalue(self) -> None:
-        """Bring options, and what portfolio margin reads, up to the marks of now, whatever was in the tables."""
+    def value_at(self, instruments: NDArray[np.void], assets: NDArray[np.void]) -> None:
+        """Bring options, and what portfolio margin reads, to the prices of these records; `revalue` takes it back."""
         if self.options is not None:
-            self.options.mark(self, self.instruments, self.assets)
+            self.options.mark(self, instruments, assets)
         if self.risk is not None:
-            self.risk.refresh(self.instruments, self.assets)
+            self.risk.refresh(instruments, assets)
+
+    def revalue(self) -> None:
+        """Bring them up to the marks of now, whatever was in the tables."""
+        self.value_at(self.instruments, self.assets)
 
     def follow(self) -> None:
         """Between rounds: let surfaces, options and what portfolio margin reads follow the marks, if they moved."""

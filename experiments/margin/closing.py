@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from experiments.liquidation_map import SETTLING_TICKS, moved, value_at
+from experiments.liquidation_map import SETTLING_TICKS, moved
 from experiments.margin.account import Account
 from experiments.margin.explain import Explanation, Pot
 from experiments.margin.setting import MODES, Setting, put
@@ -91,7 +91,6 @@ def _call(
     option = prices["kind"] == OPTION
     instruments[option] = prices[option]
     claims, scratch = np.zeros(1, CLAIM), there.world.scratch
-    value_at(world, instruments, assets)
     n = first_call(
         row, claims, there.world.policy, scratch["limits"], there.world.windows, scratch["rank"], scratch["key"],
         scratch["amounts"], instruments, assets, world.margin, there.world.books.levels, there.world.books.occupied,

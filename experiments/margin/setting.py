@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from agents.recorded_accounts import RecordedAccounts
 from experiments import build as building
 from experiments.build import Built
-from experiments.liquidation_map import moved, value_at
+from experiments.liquidation_map import moved
 from experiments.margin.account import Account
 from experiments.run import without_liquidations
 from experiments.scenario import Scenario
@@ -54,7 +54,6 @@ class Setting:
         world = self.world
         movable = np.flatnonzero((world.assets["is_settlement"] == 0) & (world.assets["fixed"] == 0))
         instruments, assets = moved(world, movable, factor)
-        value_at(world, instruments, assets)
         found = world.ledger.assess(instruments, assets, world.margin)
         world.revalue()
         return np.asarray(found[:, 0] - found[:, 2])

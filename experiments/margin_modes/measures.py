@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.build import build
-from experiments.liquidation_map import value_at
 from experiments.margin_modes.worlds import requirements
 from experiments.recorder import Recorder
 from experiments.result import Result
@@ -130,7 +129,8 @@ def capital_to_sit_through(opening: World, recorder: Recorder) -> float:
     instruments = opening.instruments.copy()
     for tick in np.unique(np.linspace(0, recorder.n - 1, SAMPLES).astype(np.int64)):
         instruments["mark"] = recorder.ticks["mark"][tick]
-        value_at(opening, instruments, opening.assets)
+        if opening.risk is not None:
+            opening.risk.refresh(instruments, opening.assets)
         there = ledger.assess(instruments, opening.assets, opening.margin)[traders]
         least = np.minimum(least, there[:, 0] - there[:, 2])
     opening.revalue()
