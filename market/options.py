@@ -7,8 +7,7 @@ it follows the forward between two rounds of liquidations as well.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ from market.kernels.rules.option_margin import STANDARD
 from market.kernels.rules.risk_records import CALL, LINEAR, PUT, RISK_BOOK
 from market.kernels.rules.surface import SURFACE
 from market.margin.options import OptionRequirement
-from market.margin.rules import ANY
+from market.margin.rules import chosen
 from market.option_liquidation import OptionBidder
 from market.surface import ImpliedSurface
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from market.world import World
 
 Floats = NDArray[np.float64]
-Rule = TypeVar("Rule")
 
 
 class OptionMarket:
@@ -44,7 +42,7 @@ class OptionMarket:
         self.books["underlying"] = underlying_of
         self.books["strike"] = records["strike"]
         symbols = [world.asset_symbols[base] for base in self.underlyings]
-        surfaces = [_chosen(venue.surfaces, symbol, ImpliedSurface()) for symbol in symbols]
+        surfaces = [chosen(venue.surfaces, symbol) or ImpliedSurface() for symbol in symbols]
         self.surfaces = np.concatenate([surface.record() for surface in surfaces]).astype(SURFACE)
         self.leads = np.array([_lead(records, base) for base in self.underlyings])
         self.vega_bought = np.zeros(len(self.underlyings))
@@ -54,7 +52,7 @@ class OptionMarket:
         self._rules = np.zeros(len(records), STANDARD)
         for book in np.flatnonzero(option):
             symbol, base = world.instrument_symbols[book], world.asset_symbols[records["base"][book]]
-            rule = _chosen(venue.margin.options, symbol, _chosen(venue.margin.options, base, OptionRequirement()))
+            rule = chosen(venue.margin.options, symbol, base) or OptionRequirement()
             self._rules[book] = rule.record()[0]
             records["long_weight"][book] = round(rule.long_value * 1_000_000)
         self._window = venue.settlement_seconds
@@ -92,10 +90,6 @@ class OptionMarket:
         move_surfaces(self.surfaces, self.leads, self._before, self.vega_bought, seconds, records)
         self.mark(world, records, world.assets)
         self._seen = records["mark"].astype(np.int64)
-
-
-def _chosen(rules: Mapping[str, Rule], symbol: str, otherwise: Rule) -> Rule:
-    return rules.get(symbol, rules.get(ANY, otherwise))
 
 
 def _lead(records: NDArray[np.void], base: int) -> int:

@@ -3,7 +3,8 @@
 `excess = equity(profile) - requirement(profile)`, with the profiles MAINTENANCE, TARGET and INITIAL. Amounts are USD
 quanta. Every division rounds against the account: assets down, debts and requirements up.
 
-`margin` is the tuple of tables that `market.margin.tables` makes: (modes int32[n_accounts], tiers TIER[n]).
+`margin` is a tuple: (modes int32[n_accounts], tiers TIER[n]) and, with portfolio margin, the tables that
+market/kernels/portfolio.py names.
 """
 
 from __future__ import annotations

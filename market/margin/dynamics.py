@@ -24,6 +24,7 @@ class StaticHaircuts:
 
     kind: Literal["static"] = "static"
     """Name of the rule."""
+    halflife_seconds = update_seconds = math.inf
 
 
 @parameters
@@ -71,6 +72,7 @@ class LiquidityHaircuts:
     """Most a haircut rises per update."""
     fall_limit: Share = 0.02
     """Most it falls per update."""
+    halflife_seconds = math.inf
 
     def __post_init__(self) -> None:
         if not self.sizes_usd or sorted(set(self.sizes_usd)) != list(self.sizes_usd):
@@ -90,6 +92,7 @@ class StaticRates:
 
     kind: Literal["static"] = "static"
     """Name of the rule."""
+    halflife_seconds = update_seconds = math.inf
 
 
 @parameters
@@ -135,7 +138,7 @@ class OpenInterestRates:
     """Most the multiple rises per update."""
     fall_limit: Ratio = 0.1
     """Most it falls per update."""
-    halflife_seconds = 3_600.0
+    halflife_seconds = math.inf
 
     def __post_init__(self) -> None:
         if self.upper_usd <= self.lower_usd:

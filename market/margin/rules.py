@@ -51,12 +51,13 @@ class Margin:
 
     def collateral_of(self, symbol: str, *, settlement: bool) -> CollateralRule | None:
         """The rule for an asset, a settlement asset or not; None when the asset's own haircut holds."""
-        return _chosen(self.collateral, symbol, *([SETTLEMENT] if settlement else []))
+        return chosen(self.collateral, symbol, *([SETTLEMENT] if settlement else []))
 
     def requirement_of(self, symbol: str, base: str) -> RequirementRule | None:
         """The rule for an instrument; None when its own tiers hold."""
-        return _chosen(self.requirement, symbol, base)
+        return chosen(self.requirement, symbol, base)
 
 
-def _chosen(rules: Mapping[str, Rule], *symbols: str) -> Rule | None:
+def chosen(rules: Mapping[str, Rule], *symbols: str) -> Rule | None:
+    """The rule of the first symbol that has one, else that for every symbol; None when there is neither."""
     return next((rules[symbol] for symbol in (*symbols, ANY) if symbol in rules), None)

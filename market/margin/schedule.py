@@ -50,6 +50,7 @@ class MarginSchedule:
 
     def __init__(self, margin: Margin, world: World, *, bases: dict[int, float]) -> None:
         self.margin = margin
+        self._rules = (margin.haircuts, margin.rates)
         self.calls: list[MarginCall] = []
         self._base_haircut = world.assets[["haircut", "initial_haircut"]].copy()
         self._ladders = bases
@@ -62,7 +63,7 @@ class MarginSchedule:
         self._observe(world)
         if self.margin.slow_price_seconds > 0.0:
             self._follow(world)
-        due = [rule for rule in (self.margin.haircuts, self.margin.rates) if self._due(world, rule)]
+        due = [rule for rule in self._rules if world.tick > 0 and _every(world, rule.update_seconds)]
         if due:
             before = self._excess(world)
             for rule in due:
@@ -85,19 +86,20 @@ class MarginSchedule:
         }
 
     def _observe(self, world: World) -> None:
-        """Add the squared log return of this tick to each rule's exponentially weighted realised variance."""
+        """Add the squared log return of this tick to the realised variance of the rules that look at one."""
+        if all(rule.halflife_seconds == math.inf for rule in self._rules):
+            return
         price = world.assets["price"] * world.assets["price_tick"]
         if world.tick > 0:
             squared = np.log(price / self._seen) ** 2 * (YEAR_SECONDS / world.tick_seconds)
-            for row, rule in enumerate((self.margin.haircuts, self.margin.rates)):
-                weight = 1.0 - 0.5 ** (world.tick_seconds / getattr(rule, "halflife_seconds", math.inf))
+            for row, rule in enumerate(self._rules):
+                weight = 1.0 - 0.5 ** (world.tick_seconds / rule.halflife_seconds)
                 self._variance[row] += weight * (squared - self._variance[row])
         self._seen = price
 
     def _volatility(self, world: World, row: int, asset: int) -> float:
         """Annual realised volatility; what has been seen of it, while the half-life is longer than the run so far."""
-        rule = (self.margin.haircuts, self.margin.rates)[row]
-        seen = 1.0 - 0.5 ** (world.seconds / getattr(rule, "halflife_seconds", math.inf))
+        seen = 1.0 - 0.5 ** (world.seconds / self._rules[row].halflife_seconds)
         return math.sqrt(self._variance[row, asset] / max(seen, 1e-12)) if world.tick > 0 else 0.0
 
     def _follow(self, world: World) -> None:
@@ -106,11 +108,6 @@ class MarginSchedule:
         weight = -math.expm1(-world.tick_seconds / self.margin.slow_price_seconds) if world.tick > 0 else 1.0
         self._slow += weight * (price - self._slow)
         world.assets["slow_price"] = np.where(world.assets["fixed"], 0, np.maximum(np.rint(self._slow), 1))
-
-    def _due(self, world: World, rule: object) -> bool:
-        if isinstance(rule, StaticHaircuts | StaticRates):
-            return False
-        return world.tick > 0 and _every(world, getattr(rule, "update_seconds", math.inf))
 
     def _move(self, world: World, rule: object) -> None:
         if isinstance(rule, VolatilityHaircuts):

@@ -19,7 +19,7 @@ from market.margin.dynamics import (
 )
 from market.margin.portfolio import ScenarioMargin, SimulatedMoves
 from market.margin.requirement import LinearSize, RequirementRule, RootPremium, RootSize, Tier
-from market.margin.rules import Margin
+from market.margin.rules import Margin, chosen
 from market.margin.schedule import sale_losses
 from tests.engine_worlds import PERP, SPOT, USD, USDC, Engine, changed, engine, falls_to, plain_venue
 
@@ -261,3 +261,13 @@ def test_a_rule_for_the_instrument_comes_before_that_of_its_base_and_the_default
     world.open(world.rows[0], 1_000, 10_000, book=2)
     assert world.assess(world.rows[0])[2] == 7_000 * USD
     assert np.array_equal(world.world.instruments["n_tiers"], [1, 1, 1])
+
+
+def test_rules_of_options_are_chosen_like_all_others() -> None:
+    rules = {"default": 1, "BTC": 2, "BTC-C": 3}
+    assert [chosen(rules, symbol, base) for symbol, base in (("BTC-C", "BTC"), ("BTC-P", "BTC"), ("X", "Y"))] == [
+        3,
+        2,
+        1,
+    ]
+    assert chosen({"BTC": 2}, "ETH-C", "ETH") is None
