@@ -5,14 +5,14 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from experiments.venues.cases import Case, read_cases
+from experiments.venues.cases import Case, Malformed, read_cases
 from experiments.venues.registry import adapters
 from experiments.venues.verify import verify
 from tests.shared import shared_file
 
 
 @cache
-def _cases(path: Path) -> list[Case]:
+def _cases(path: Path) -> list[Case | Malformed]:
     return read_cases(path)
 
 

@@ -333,7 +333,7 @@ def assumptions(given: Answer) -> list[str]:
         "isolated: each settlement balance is shared out among the positions by their initial margins; all else stays "
         "in the wallet and stands behind nothing; side by side are sums over all these accounts",
         f"portfolio: {'' if given.portfolio_stated else 'no rule is stated here, so the default: '}{_rule(rule)}"
-        f"{', what is owned of an asset stands in the scenarios' if rule.spot_offset else ''}",
+        f"{', what counts of an asset that is owned stands in the scenarios' if rule.spot_offset else ''}",
         "margin ratio: maintenance margin over margin equity; at 100% liquidation begins",
         "no orders rest; nobody else is at the venue, so rates by open interest or deposits are those of this account",
         "the first call: where all prices together, the nearer way, break the account, against the depth of the "
@@ -345,7 +345,8 @@ def _rule(rule: ScenarioMargin) -> str:
     if rule.simulated is not None:
         moves = rule.simulated
         return f"{moves.samples:,} simulated moves over {moves.horizon_days:g} days, all underlyings together"
-    grid = f"±{rule.price_range:.1%} in {2 * rule.price_steps + 1} steps"
+    span = f"the 16 scenarios of SPAN over ±{rule.price_range:.1%}"
+    grid = span if rule.scenarios == "span" else f"±{rule.price_range:.1%} in {2 * rule.price_steps + 1} steps"
     return f"{grid}, {rule.offset_between_underlyings:.0%} offset between underlyings"
 
 

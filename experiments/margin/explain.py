@@ -329,7 +329,7 @@ def _portfolio(world: World, row: int, profile: int) -> PortfolioLines:
     """The parts of the engine's figure, each from its own rule function."""
     _, _, books, groups, terms, rules, unit, lots, touched, work, n_strikes = world.margin
     rule = rules[0 if profile == MAINTENANCE else 1]
-    load_lots(row, world.instruments, world.ledger.positions, world.ledger.cash, rules, lots)
+    load_lots(row, world.instruments, books, world.ledger.positions, world.ledger.cash, lots)
     tables = (unit, books, groups, terms)
     # In the order in which the engine adds them: the last sum is its own to the last bit.
     sums = [float(rule["factor"]) * float(scenario_loss(lots, *tables, rule, touched, work))]
@@ -390,6 +390,8 @@ def _scenarios(world: World, own: dict[str, Integers]) -> tuple[ScenarioLine, ..
 
 
 def _volatility(rule: str, move: float) -> str:
+    if rule == "points":
+        return f"{100.0 * move:+g} points" if move else "none"
     return f"{move:+.1%}" if rule == "factor" else rule.replace("_", " ")
 
 

@@ -11,6 +11,9 @@ from typing import Any
 
 from market.errors import InputError
 
+NO_MODEL = "(no model)"
+"""Stands for the model of an entry that names none."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tolerance:
@@ -47,6 +50,21 @@ class Case:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Malformed:
+    """An entry of a file that is no case: it has failed, and stops nobody else."""
+
+    id: str
+    """Its number in the file, and its own id where it has one."""
+    model: str
+    reason: str
+    """What is wrong with it."""
+
+    def __str__(self) -> str:
+        """One line."""
+        return f"{self.id}: {self.reason}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Difference:
     """First place where a case differs from what is expected."""
 
@@ -68,8 +86,8 @@ class Difference:
         return f"{line} (tolerance {self.tolerance})" if numeric else line
 
 
-def read_cases(path: Path) -> list[Case]:
-    """The cases of a file. InputError for a file that is absent, cut off, or not of the format."""
+def read_cases(path: Path) -> list[Case | Malformed]:
+    """The cases of a file, and what is none. InputError for a file that is absent, cut off, or no list of anything."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -86,7 +104,7 @@ def read_cases(path: Path) -> list[Case]:
         raise InputError(f"{path}: holds {_kind(data)}; a file of cases is a list of objects")
     if not data:
         raise InputError(f"{path}: holds no cases")
-    return [_case(entry, f"{path}: case {number}") for number, entry in enumerate(data, start=1)]
+    return [_case(entry, f"case {number}") for number, entry in enumerate(data, start=1)]
 
 
 def difference(case: Case, got: Mapping[str, Any]) -> Difference | None:
@@ -118,34 +136,40 @@ def _compare(case: Case, key: str, got: Any, expected: Any) -> Difference | None
     return None if same else Difference(id=case.id, key=key, got=got, expected=expected, tolerance=case.tolerance)
 
 
-def _case(entry: Any, place: str) -> Case:
+def _case(entry: Any, place: str) -> Case | Malformed:
     if not isinstance(entry, dict):
-        raise InputError(f"{place}: is {_kind(entry)}, not an object")
-    if isinstance(entry.get("id"), str) and entry["id"]:
-        place = f"{place} ({entry['id']})"
-    for key, wanted in (("id", str), ("model", str), ("inputs", dict), ("expected", dict)):
-        if key not in entry:
-            raise InputError(f"{place}: has no {key!r}")
-        if not isinstance(entry[key], wanted) or (not entry[key] and key != "inputs"):
-            raise InputError(f"{place}: {key!r} is {_kind(entry[key])}, not a filled {_WORDS[wanted]}")
+        return Malformed(id=place, model=NO_MODEL, reason=f"is {_kind(entry)}, not an object")
+    if wrong := _wrong(entry):
+        named, modelled = (isinstance(entry.get(key), str) and entry[key] for key in ("id", "model"))
+        name = f"{place} ({' '.join(entry['id'].split())})" if named else place
+        return Malformed(id=name, model=entry["model"] if modelled else NO_MODEL, reason=wrong)
     return Case(
         id=entry["id"],
         model=entry["model"],
         inputs=entry["inputs"],
         expected=entry["expected"],
-        tolerance=_tolerance(entry.get("tolerance"), place),
+        tolerance=_tolerance(entry.get("tolerance")),
         venue=str(entry.get("venue", "")),
         source=str(entry.get("source", "")),
     )
 
 
-def _tolerance(entry: Any, place: str) -> Tolerance:
-    if entry is None:
-        return Tolerance()
-    usable = isinstance(entry, dict) and entry.keys() <= {"abs", "rel"}
-    if not usable or not all(_is_number(value) and value >= 0 for value in entry.values()):
-        raise InputError(f"{place}: 'tolerance' is not an object of abs and rel, numbers of 0 or more")
-    return Tolerance(**{"abs": 0.0, **entry}) if entry else Tolerance()
+def _wrong(entry: dict[str, Any]) -> str:
+    """What keeps an entry from being a case; "" when nothing does."""
+    for key, wanted in (("id", str), ("model", str), ("inputs", dict), ("expected", dict)):
+        if key not in entry:
+            return f"has no {key!r}"
+        if not isinstance(entry[key], wanted) or (not entry[key] and key != "inputs"):
+            return f"{key!r} is {_kind(entry[key])}, not a filled {_WORDS[wanted]}"
+    bounds = {} if entry.get("tolerance") is None else entry["tolerance"]
+    usable = isinstance(bounds, dict) and bounds.keys() <= {"abs", "rel"}
+    if usable and all(_is_number(value) and value >= 0 for value in bounds.values()):
+        return ""
+    return "'tolerance' is not an object of abs and rel, numbers of 0 or more"
+
+
+def _tolerance(bounds: dict[str, Any] | None) -> Tolerance:
+    return Tolerance(**{"abs": 0.0, **bounds}) if bounds else Tolerance()
 
 
 _WORDS: dict[type, str] = {str: "text", dict: "object", list: "list", bool: "truth value", type(None): "null"}

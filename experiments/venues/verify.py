@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from experiments.venues.cases import Case, Difference, difference
+from experiments.venues.cases import Case, Difference, Malformed, difference
 from experiments.venues.registry import Adapter, UnsupportedError
 
 HEADER = ("model", "passed", "failed", "unsupported", "first difference")
@@ -32,11 +32,14 @@ class Tally:
         return next(iter([*self.failures, *self.unsupported]), None)
 
 
-def verify(cases: Sequence[Case], rules: Mapping[str, Adapter]) -> list[Tally]:
-    """Run every case; one tally per model, in the order in which models first appear."""
+def verify(cases: Sequence[Case | Malformed], rules: Mapping[str, Adapter]) -> list[Tally]:
+    """Run every case; one tally per model, in the order in which models first appear. What is no case has failed."""
     tallies: dict[str, Tally] = {}
     for case in cases:
         tally = tallies.setdefault(case.model, Tally(model=case.model))
+        if isinstance(case, Malformed):
+            tally.failures.append(Difference(id=case.id, key="", reason=f"malformed: {case.reason}"))
+            continue
         try:
             found = run(case, rules)
         except UnsupportedError as error:

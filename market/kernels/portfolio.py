@@ -17,7 +17,7 @@ from numba.extending import overload
 from market.kernels.jit import kernel
 from market.kernels.records import MAINTENANCE, PPM, SPOT
 from market.kernels.rules.portfolio import gross_charges, portfolio_loss, portfolio_pnl, short_charges
-from market.kernels.rules.risk_records import LINEAR
+from market.kernels.rules.risk_records import ALL_OFFSETS, DEBTS_OFFSET, LINEAR, NO_OFFSET
 from market.kernels.rules.tail_risk import scenario_quantile, scenario_shortfall
 
 PLAIN_TABLES = 2
@@ -65,12 +65,17 @@ def _needed(profile, books, groups, terms, rules, unit, lots, touched, work, n_s
 
 
 @kernel
-def load_lots(account, instruments, positions, cash, rules, lots):
-    """Write the account's lots into `lots`; a spot instrument's are those of its base asset, where they offset."""
+def load_lots(account, instruments, books, positions, cash, lots):
+    """Write the account's lots into `lots`; a spot instrument's are those of its base asset, where they offset.
+
+    What counts for nothing as collateral offsets nothing either; owed, it is a short position all the same.
+    """
     for book in range(instruments.shape[0]):
         lots[book] = positions[account, book].lots
-        if instruments[book].kind == SPOT and rules[0].spot_offset != 0.0:
-            lots[book] = cash[account, instruments[book].base] // instruments[book].lot_quanta
+        if instruments[book].kind == SPOT and books[book].offset != NO_OFFSET:
+            owned = cash[account, instruments[book].base]
+            if books[book].offset == ALL_OFFSETS or owned < 0:
+                lots[book] = owned // instruments[book].lot_quanta
 
 
 def portfolio_needed(
@@ -87,7 +92,7 @@ def _portfolio_needed(account, profile, book, extra, instruments, margin, positi
 
     def needed(account, profile, book, extra, instruments, margin, positions, cash):  # type: ignore[no-untyped-def]
         _, _, books, groups, terms, rules, unit, lots, touched, work, n_strikes = margin
-        load_lots(account, instruments, positions, cash, rules, lots)
+        load_lots(account, instruments, books, positions, cash, lots)
         lots[book] += extra
         return _needed(profile, books, groups, terms, rules, unit, lots, touched, work, n_strikes)
 
@@ -111,7 +116,7 @@ def _portfolio_exposure(account, instruments, assets, margin, positions, cash): 
 
     def exposure(account, instruments, assets, margin, positions, cash):  # type: ignore[no-untyped-def]
         _, _, books, _, terms, rules, unit, lots, _, _, _ = margin
-        load_lots(account, instruments, positions, cash, rules, lots)
+        load_lots(account, instruments, books, positions, cash, lots)
         return _exposure(account, instruments, assets, terms.shape[1], books, rules[0], unit, lots, positions)
 
     return exposure
@@ -139,15 +144,20 @@ def _exposure(account, instruments, assets, n_scenarios, books, rule, unit, lots
 
 
 @kernel
-def load_risk_books(books, short_rate, instruments, assets):
+def load_risk_books(books, rule, short_rate, instruments, assets):
     """Take prices over into RISK_BOOK records: of linear instruments the mark, and USD quanta per lot and tick.
 
     Options have theirs from market/kernels/option_marks.py; `short_rate` of their notional is charged per short lot.
+    Of spot instruments: whether what is owned of the base asset offsets, `rule` being a row of RISK_RULE.
     """
     for row in range(instruments.shape[0]):
         instrument = instruments[row]
         quote = assets[instrument.quote]
         book = books[row]
+        if instrument.kind == SPOT and rule.spot_offset != 0.0:
+            base = assets[instrument.base]
+            worthless = base.n_tiers == 0 and base.haircut >= PPM
+            book.offset = DEBTS_OFFSET if worthless else ALL_OFFSETS
         if book.kind == LINEAR:
             book.forward = instrument.mark
             book.per_lot = instrument.tick_value * (quote.price * quote.multiplier / quote.divisor)

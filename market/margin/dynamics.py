@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from market.parameters import PositiveSeconds, PositiveUsd, Ratio, Share, parameters
+from market.kernels.rules.weights import ramped_weight
+from market.parameters import PositiveSeconds, PositiveUsd, Ratio, Seconds, Share, parameters
 
 YEAR_SECONDS = 365.25 * 86_400.0
 Multiple = Annotated[float, Field(ge=1.0, le=100.0, json_schema_extra={"unit": "x"})]
@@ -83,7 +84,35 @@ class LiquidityHaircuts:
         return min(base + self.multiple * slippage, max(self.unsold, base))
 
 
-HaircutDynamics = Annotated[StaticHaircuts | VolatilityHaircuts | LiquidityHaircuts, Field(discriminator="kind")]
+@parameters
+class RampedHaircuts:
+    """An announced change of haircuts: a higher one holds at once for new risk, for what is held it rises slowly.
+
+    Under the maintenance profile the weight falls in a straight line, under the others at once; a lower haircut holds
+    at once under maintenance and leaves the others alone (Euler's borrow and liquidation LTV).
+    """
+
+    kind: Literal["ramp"] = "ramp"
+    """Name of the rule."""
+    to: dict[str, Share]
+    """Haircuts it leads to, by asset."""
+    start_seconds: Seconds = 0.0
+    """Time of the run at which the change takes effect."""
+    duration_seconds: PositiveSeconds = 86_400.0
+    """Time from then on after which it holds in full."""
+    update_seconds: PositiveSeconds = 60.0
+    """Time between updates."""
+    halflife_seconds = math.inf
+
+    def aim(self, *, base: float, to: float, seconds: float) -> float:
+        """The haircut of maintenance at a time of the run, from a base that is that of the table."""
+        elapsed = seconds - self.start_seconds
+        return 1.0 - float(ramped_weight(1.0 - base, 1.0 - to, elapsed, self.duration_seconds))
+
+
+HaircutDynamics = Annotated[
+    StaticHaircuts | VolatilityHaircuts | LiquidityHaircuts | RampedHaircuts, Field(discriminator="kind")
+]
 
 
 @parameters

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from market.kernels.rules.risk_records import RISK_RULE
-from market.margin.scenarios import Shock, scenario_table, simulated_scenarios
+from market.margin.scenarios import Shock, grid_scenarios, scenario_table, simulated_scenarios, span_scenarios
 from market.parameters import AnnualVolatility, Count, PositiveUsd, Ratio, Share, parameters
 from market.streams import Draws
 
@@ -130,6 +130,18 @@ class SimulatedMoves:
 
 
 @parameters
+class SpanArray:
+    """The sixteen scenarios of SPAN over the price range, in the place of grid and volatilities."""
+
+    volatility_points: AnnualVolatility = 0.1
+    """Absolute move of implied volatility, up and down, at each of the seven inner prices."""
+    extreme_ranges: PriceFactor = 2.0
+    """Price ranges that the two extreme scenarios move by, never below a price of 0."""
+    extreme_cover: Share = 0.35
+    """Share of their gain or loss that counts."""
+
+
+@parameters
 class ScenarioMargin:
     """Portfolio margin: a multiple of the worst loss over scenarios of price and volatility, plus charges by size."""
 
@@ -139,16 +151,20 @@ class ScenarioMargin:
     """Maintenance margin per unit of loss."""
     offset_between_underlyings: Share = 0.0
     """0: every underlying at its own worst scenario; 1: all in the same one, gains and losses offset."""
+    scenarios: Literal["grid", "span"] = "grid"
+    """Which matrix: evenly spaced prices, each with every rule for volatility; or a risk array as SPAN has it."""
     price_range: Share = 0.18
-    """Largest price move of the grid, either way."""
+    """Largest price move of the matrix, either way, extremes and tails apart."""
     price_steps: Count = 4
     """Steps of the grid on each side of no move."""
     volatilities: tuple[VolRule, ...] = ("none", "up", "down")
     """What happens to implied volatility at every point of the grid."""
+    span: SpanArray = SpanArray()
+    """The risk array of `scenarios = "span"`."""
     simulated: SimulatedMoves | None = None
-    """A distribution of moves in the place of grid, tails and smile; the loss is then a measure of its tail."""
+    """A distribution of moves in the place of matrix, tails and smile; the loss is then a measure of its tail."""
     tails: tuple[Tail, ...] = ()
-    """Scenarios beyond the grid."""
+    """Scenarios beyond the matrix."""
     volatility: VolatilityShock = VolatilityShock()
     """How far implied volatility is shocked."""
     smile: SmileShock | None = None
@@ -176,11 +192,19 @@ class ScenarioMargin:
     """Share added of what is above `concentration_usd`."""
 
     def shocks(self) -> list[Shock]:
-        """The scenarios in order: grid from the lowest price up, tails, smile."""
-        moves = np.linspace(-self.price_range, self.price_range, 2 * self.price_steps + 1).tolist()
-        grid = [Shock(spot=1.0 + move, vol=vol) for move in moves for vol in self.volatilities]
+        """The scenarios in order: matrix (the grid from the lowest price up), tails, smile."""
         tails = [Shock(spot=tail.price_factor, vol=tail.volatility, weight=tail.weight) for tail in self.tails]
-        return [*grid, *tails, *([Shock(vol="skew_linear"), Shock(vol="skew_abs")] if self.smile else [])]
+        return [*self._matrix(), *tails, *([Shock(vol="skew_linear"), Shock(vol="skew_abs")] if self.smile else [])]
+
+    def _matrix(self) -> list[Shock]:
+        if self.scenarios == "grid":
+            return grid_scenarios(reach=self.price_range, points=2 * self.price_steps + 1, vol=self.volatilities)
+        return span_scenarios(
+            price_range=self.price_range,
+            vol_points=self.span.volatility_points,
+            extreme=self.span.extreme_ranges,
+            cover=self.span.extreme_cover,
+        )
 
     def table(self, *, n_underlyings: int) -> tuple[NDArray[np.void], NDArray[np.float64]]:
         """(SCENARIO records [n], moves [n, n_underlyings])."""

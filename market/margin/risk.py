@@ -45,7 +45,7 @@ class RiskTables:
 
     def refresh(self, instruments: NDArray[np.void], assets: NDArray[np.void]) -> None:
         """Take over marks, and work out what one lot of each instrument gains under each scenario."""
-        load_risk_books(self.books, self.short_rate, instruments, assets)
+        load_risk_books(self.books, self.rules[0], self.short_rate, instruments, assets)
         expiry_groups(self.books, self.rules[0], self.groups)
         scenario_units(self.books, self.rules[0], self.scenarios, self.moves, self.unit)
 

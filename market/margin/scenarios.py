@@ -80,7 +80,8 @@ def span_scenarios(*, price_range: float, vol_points: float, extreme: float = 2.
         for step in steps
         for move in (vol_points, -vol_points)
     ]
-    return [*inner, *(Shock(spot=1.0 + sign * extreme * price_range, weight=cover) for sign in (1.0, -1.0))]
+    far = extreme * price_range
+    return [*inner, *(Shock(spot=max(1.0 + move, 0.0), weight=cover) for move in (far, -far))]
 
 
 def grid_scenarios(*, reach: float, points: int, vol: Sequence[str] = ("none",)) -> list[Shock]:

@@ -18,6 +18,7 @@ from market.margin.dynamics import (
     YEAR_SECONDS,
     LiquidityHaircuts,
     OpenInterestRates,
+    RampedHaircuts,
     StaticHaircuts,
     StaticRates,
     VolatilityHaircuts,
@@ -68,6 +69,8 @@ class MarginSchedule:
             before = self._excess(world)
             for rule in due:
                 self._move(world, rule)
+            if world.risk is not None:
+                world.risk.refresh(world.instruments, world.assets)  # a coin may have ceased to count, or begun to
             world.watch.invalidate()
             self._note(world, before)
         if _every(world, self.margin.update_seconds):
@@ -114,6 +117,8 @@ class MarginSchedule:
             self._move_haircuts(world, rule)
         elif isinstance(rule, LiquidityHaircuts):
             self._move_ladders(world, rule)
+        elif isinstance(rule, RampedHaircuts):
+            self._ramp_haircuts(world, rule)
         elif isinstance(rule, VolatilityRates | OpenInterestRates):
             self._move_rates(world, rule)
 
@@ -125,6 +130,16 @@ class MarginSchedule:
                 base = int(self._base_haircut[name][asset]) / PPM
                 moved = limited(int(record[name]) / PPM, max(aim, base), rise=rule.rise_limit, fall=rule.fall_limit)
                 record[name] = round(moved * PPM)
+
+    def _ramp_haircuts(self, world: World, rule: RampedHaircuts) -> None:
+        if world.seconds < rule.start_seconds:
+            return
+        for symbol, to in rule.to.items():
+            asset = world.asset(symbol)
+            base = int(self._base_haircut["haircut"][asset]) / PPM
+            initial = int(self._base_haircut["initial_haircut"][asset])
+            world.assets["haircut"][asset] = round(rule.aim(base=base, to=to, seconds=world.seconds) * PPM)
+            world.assets["initial_haircut"][asset] = max(initial, round(to * PPM))
 
     def _move_ladders(self, world: World, rule: LiquidityHaircuts) -> None:
         for asset, base in self._ladders.items():

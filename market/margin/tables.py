@@ -11,7 +11,7 @@ from market.errors import InputError
 from market.instruments import LARGEST_MONEY, USD_QUANTA, Asset, Instrument, tier_records, tier_rows
 from market.kernels.records import NONE, PPM, TIER
 from market.margin.collateral import CollateralRule
-from market.margin.dynamics import LiquidityHaircuts, StaticHaircuts, StaticRates
+from market.margin.dynamics import LiquidityHaircuts, RampedHaircuts, StaticHaircuts, StaticRates
 from market.margin.requirement import RequirementRule
 from market.margin.rules import Margin
 
@@ -28,6 +28,10 @@ def write_margin_rules(
 
     Raises InputError for a rule that the engine cannot hold.
     """
+    if isinstance(margin.haircuts, RampedHaircuts):
+        for symbol in margin.haircuts.to:
+            if symbol not in assets:
+                raise InputError(f"venue.margin.haircuts.to.{symbol}: no such asset; expected {', '.join(assets)}")
     tiers = [tuple(int(value) for value in row) for row in tier_records(instruments).tolist()]
     for record, (symbol, instrument) in zip(instrument_records, instruments.items(), strict=True):
         needed = margin.requirement_of(symbol, instrument.base)
@@ -44,7 +48,8 @@ def write_margin_rules(
         rows = _haircut_rows(margin, counted, record, asset)
         record["first_tier"], record["n_tiers"] = len(tiers), len(rows)
         tiers.extend(rows)
-        record["haircut_only"] &= not rows and margin.slow_price_seconds == 0.0
+        ramped = isinstance(margin.haircuts, RampedHaircuts) and symbol in margin.haircuts.to
+        record["haircut_only"] &= not (rows or ramped or margin.slow_price_seconds > 0.0)
     return np.array(tiers, TIER)
 
 

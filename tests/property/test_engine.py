@@ -45,7 +45,13 @@ from market.kernels.records import (
     SELL,
 )
 from market.margin.collateral import CollateralRule, HaircutTier
-from market.margin.dynamics import LiquidityHaircuts, OpenInterestRates, VolatilityHaircuts, VolatilityRates
+from market.margin.dynamics import (
+    LiquidityHaircuts,
+    OpenInterestRates,
+    RampedHaircuts,
+    VolatilityHaircuts,
+    VolatilityRates,
+)
 from market.margin.ownership import SubAccounts
 from market.margin.portfolio import ScenarioMargin
 from market.margin.requirement import LinearSize, RequirementRule, RootPremium, RootSize
@@ -165,6 +171,7 @@ PORTFOLIO_MARGIN = Margin(
         price_range=0.12, linear_charge=0.01, offset_between_underlyings=0.5, concentration_usd=10_000.0,
         concentration_rate=0.05,
     ),
+    haircuts=RampedHaircuts(to={"XYZ": 1.0}, start_seconds=3.0, duration_seconds=9.0, update_seconds=2.0),
     sub_accounts=SubAccounts(transfers="automatic", recourse=0.4),
 )  # fmt: skip
 

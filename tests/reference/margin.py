@@ -213,7 +213,10 @@ def assess_portfolio(state: State, risk: Any, account: int) -> Figures:
         for book, instrument in enumerate(state.instruments):
             lots = state.positions[account][book]["lots"]
             if instrument["kind"] == 0 and rule["spot_offset"]:
-                lots = state.cash[account][instrument["base"]] // instrument["lot_quanta"]
+                owned, base = state.cash[account][instrument["base"]], state.assets[instrument["base"]]
+                worthless = base["haircut"] == 1_000_000 and base["n_tiers"] == 0
+                if owned < 0 or not worthless:
+                    lots = owned // instrument["lot_quanta"]
             if lots == 0:
                 continue
             quote = state.assets[instrument["quote"]]

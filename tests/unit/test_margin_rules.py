@@ -7,12 +7,15 @@ import math
 import numpy as np
 import pytest
 
+from experiments import config
+from experiments.venues.presets import VenueFile
 from market.errors import InputError
 from market.instruments import Asset
 from market.margin.collateral import CollateralRule, HaircutTier
 from market.margin.dynamics import (
     LiquidityHaircuts,
     OpenInterestRates,
+    RampedHaircuts,
     VolatilityHaircuts,
     VolatilityRates,
     limited,
@@ -234,6 +237,81 @@ def test_tail_measures_of_simulated_moves() -> None:
     assert needed["value_at_risk"] == pytest.approx(
         10_000 * (1 - math.exp(-3.365 * 0.6**0.5 * 0.8 / 365.25**0.5)), rel=0.1
     )
+
+
+def test_a_coin_that_counts_for_nothing_offsets_nothing() -> None:
+    """1 BTC owned against 1 short at 10,000, +-15 %: a hedge at a haircut of 0.999, at 1 as if it were not there."""
+    for haircut, needed in ((0.999, 0.0), (1.0, 1_500.0)):
+        rule = ScenarioMargin(price_range=0.15, maintenance_factor=1.0, linear_charge=0.0, linear_charge_initial=0.0)
+        margin = Margin(mode="portfolio", portfolio=rule, collateral={"BTC": CollateralRule(haircut=haircut)})
+        world = with_margin(margin, deposits=(50_000.0, 50_000.0))
+        own_bitcoin(world, 1.0)
+        world.open(world.rows[0], -1_000, 10_000)
+        world.world.ledger.deposit(world.rows[1], 1, -round(1e8))
+        assert world.assess(world.rows[0])[2] == pytest.approx(needed * USD, abs=1)
+        assert world.assess(world.rows[1])[2] == pytest.approx(1_500 * USD, abs=1), "a debt is short all the same"
+
+
+def stated(text: str) -> Margin:
+    return config.load(VenueFile, text)[0].venue.margin
+
+
+def test_a_risk_array_as_span_has_it_from_a_file() -> None:
+    """1 BTC at 10,000 over +-15 %: 1,500; three ranges of which half counts: 2,250; of a short one the same."""
+    text = """
+        [venue.margin]
+        mode = "portfolio"
+        [venue.margin.portfolio]
+        scenarios = "span"
+        price_range = 0.15
+        maintenance_factor = 1.0
+        linear_charge = 0.0
+        linear_charge_initial = 0.0
+    """
+    wide = f"{text}[venue.margin.portfolio.span]\nextreme_ranges = 3.0\nextreme_cover = 0.5"
+    for margin, needed in ((stated(text), 1_500.0), (stated(wide), 2_250.0)):
+        world = with_margin(margin, deposits=(5_000.0, 5_000.0))
+        world.open(world.rows[0], 1_000, 10_000, against=world.rows[1])
+        world.run(2)
+        assert world.world.risk is not None
+        assert len(world.world.risk.scenarios) == 16
+        for row in world.rows:
+            assert world.assess(row)[2] == pytest.approx(needed * USD, abs=1)
+
+
+def test_a_haircut_that_rises_in_a_ramp_from_a_file() -> None:
+    """10 % to 50 % over 8 s from second 2 on: at once for new risk, by a twentieth a second for what is held."""
+    margin = stated("""
+        [venue.margin]
+        collateral.BTC = { haircut = 0.1, initial_haircut = 0.2 }
+        [venue.margin.haircuts]
+        kind = "ramp"
+        to = { BTC = 0.5 }
+        start_seconds = 2.0
+        duration_seconds = 8.0
+        update_seconds = 2.0
+    """)
+    world = with_margin(margin, deposits=(0.0,))
+    own_bitcoin(world, 1.0)
+    counted = []
+    for _ in range(13):
+        world.run(1)
+        equity, _, _, initial = world.assess(world.rows[0])
+        counted.append((equity // USD, (equity - initial) // USD))
+    assert counted[0] == counted[1] == (9_000, 8_000)
+    assert [held for held, _ in counted[2::2]] == [9_000, 8_000, 7_000, 6_000, 5_000, 5_000]
+    assert counted[3::2] == counted[2:-1:2], "between updates nothing moves"
+    assert {new for _, new in counted[2:]} == {5_000}
+    schedule = world.world.margin_schedule
+    assert schedule is not None
+    assert schedule.costs()["margin_called_by_rules_usd"] == pytest.approx(4_000.0)
+
+
+def test_a_lower_haircut_holds_at_once() -> None:
+    rule = RampedHaircuts(to={"BTC": 0.1}, duration_seconds=100.0)
+    assert rule.aim(base=0.4, to=0.1, seconds=0.0) == pytest.approx(0.1)
+    with pytest.raises(InputError, match=r"venue\.margin\.haircuts\.to\.XRP: no such asset; expected USDC, BTC"):
+        with_margin(Margin(haircuts=RampedHaircuts(to={"XRP": 0.5})))
 
 
 def test_what_cannot_be_combined_is_said() -> None:

@@ -10,7 +10,7 @@ import pytest
 from experiments.liquidation_map import stress
 from market.kernels.records import PORTFOLIO
 from market.kernels.rules.options import SECONDS_PER_YEAR, black_price
-from market.margin.portfolio import ScenarioMargin
+from market.margin.portfolio import ScenarioMargin, SpanArray
 from tests.engine_worlds import USD, Engine, changed, engine
 from tests.unit.test_expiry import BOOKS, FUT, PER_TICK, PERP, PUT, rising, venue
 
@@ -54,6 +54,21 @@ def test_the_worst_of_three_prices(put_lots: int, perp_lots: int) -> None:
     _, _, maintenance, initial = made.assess(account)
     assert maintenance == pytest.approx(needed(put_lots, perp_lots, initial=False), abs=2)
     assert initial == pytest.approx(needed(put_lots, perp_lots, initial=True), abs=2)
+
+
+def test_the_risk_array_of_span_moves_volatility_by_points() -> None:
+    """Two scenarios decide: short puts lose most a third of the way down or more with 20 points more volatility."""
+    rule = changed(RULE, scenarios="span", span=SpanArray(volatility_points=0.2, extreme_cover=0.3), linear_charge=0.0)
+    made = world(rule=rule)
+    account, other = made.rows
+    made.open(account, -20, int(made.world.instruments["mark"][PUT]), book=PUT, against=other)
+    root = math.sqrt((720.0 * 3600.0 - 4.0 * 2.0 / 3.0) / SECONDS_PER_YEAR)
+    now = put_value(10_000.0, 0.0)
+    worst = float(black_price(False, 9_000.0, 9_000.0, 1.0 * root)) - now
+    extreme = 0.3 * (put_value(8_000.0, 0.0) - now)
+    expected = 20.0 * (0.8 * max(worst, extreme) + 0.01 * 10_000.0) * PER_TICK
+    assert worst > extreme > 0.0
+    assert made.assess(account)[2] == pytest.approx(expected, abs=2)
 
 
 def test_a_hedge_needs_no_more_than_its_legs() -> None:

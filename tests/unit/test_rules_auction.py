@@ -28,7 +28,7 @@ from market.kernels.rules.fees import (
 )
 from market.kernels.rules.floors import below_floors, interest_ratio
 from market.kernels.rules.funding_velocity import drifted_rate, drifting_cost, velocity
-from market.kernels.rules.keeper import bounded_reward, window_capacity, window_room, windows_needed
+from market.kernels.rules.keeper import bounded_reward, window_capacity, window_room
 from market.kernels.rules.price_impact import counted_impact, imbalance_impact, skewed_price
 from market.kernels.rules.socialise import deposit_after_loss, loss_per_unit
 
@@ -175,8 +175,6 @@ def test_keepers_and_windows() -> None:
     assert capacity == pytest.approx(10.0)
     assert window_room(capacity, 4.0) == pytest.approx(6.0)
     assert window_room(capacity, 40.0) == 0.0
-    assert [windows_needed(size, 10.0) for size in (0.0, 10.0, -10.1, 40.0)] == [0, 1, 2, 4]
-    assert windows_needed(1.0, 0.0) == math.inf
 
 
 def test_funding_drifts_with_the_skew() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from market.kernels.rules.absorb import absorbed, pool_offset, pool_share
 from market.kernels.rules.close_factor import leaves_dust, repayable_debt, seizure
 from market.kernels.rules.collateral import borrowable, collateral_to_convert, tiered_value
-from market.kernels.rules.discounts import discounted_seizure, health_discount, incentive_factor, store_price
+from market.kernels.rules.discounts import health_discount, incentive_factor, store_price
 
 quick = settings(deadline=None, max_examples=50, derandomize=True)
 ENDS, RATIOS = np.array([10.0, 20.0, 50.0]), np.array([0.98, 0.95, 0.8])
@@ -102,16 +102,6 @@ def test_incentives() -> None:
 def test_a_discount_grows_as_health_falls(collateral: float, discount: float) -> None:
     assert health_discount(collateral, 100.0, 0.2) == pytest.approx(discount)
     assert health_discount(collateral, 0.0, 0.2) == 0.0
-
-
-@quick
-@given(VALUE, VALUE, st.floats(0, 0.9))
-def test_a_discounted_seizure_uses_up_one_side(debt: float, held: float, discount: float) -> None:
-    repaid, seized = discounted_seizure(debt, held, discount)
-    assert repaid == debt or seized == held
-    assert repaid <= debt
-    assert seized <= held * (1 + 1e-12)
-    assert repaid == pytest.approx(seized * (1 - discount), rel=1e-9)
 
 
 def test_an_absorbed_account_ends_at_zero_or_above() -> None:

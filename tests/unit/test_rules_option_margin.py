@@ -22,12 +22,6 @@ modest = settings(deadline=None, derandomize=True, max_examples=60)
 SHARES = st.floats(0.0, 1.0)
 
 
-def test_short_equity_option_by_hand() -> None:
-    # Spot 95, call struck at 100, premium 2: max(0.2 x 95 - 5, 0.1 x 95) + 2 = 16; put at 80: max(4, 8) + 2 = 10.
-    assert option_margin.short_equity_option(True, 95.0, 100.0, 2.0, 0.2, 0.1) == pytest.approx(16.0)
-    assert option_margin.short_equity_option(False, 95.0, 80.0, 2.0, 0.2, 0.1) == pytest.approx(10.0)
-
-
 def test_short_put_initial_is_never_below_maintenance() -> None:
     # Far in the money the maintenance of a put grows with its mark: 0.075 x 3000 > 0.1 x 1000.
     maintenance = option_margin.short_put_maintenance(1000.0, 3000.0, 0.075, 0.075)

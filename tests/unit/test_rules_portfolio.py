@@ -19,12 +19,10 @@ from market.kernels.rules.scenario_units import expiry_groups, scenario_units
 from market.kernels.rules.tail_risk import scenario_quantile, scenario_shortfall
 from market.margin.scenarios import (
     Shock,
-    grid_scenarios,
     scenario_table,
     scenario_terms,
     scratch,
     simulated_scenarios,
-    span_scenarios,
     unit_table,
 )
 from tests.risk_books import N_STRIKES, RULE, SHOCKS, example_books
@@ -190,11 +188,6 @@ def test_shortfall_is_at_least_the_quantile_and_at_most_the_worst(pnl: list[floa
 
 
 def test_tables_of_scenarios() -> None:
-    span = span_scenarios(price_range=0.3, vol_points=0.1)
-    assert len(span) == 16
-    assert [shock.spot for shock in span[::2]] == pytest.approx([1.0, 1.1, 0.9, 1.2, 0.8, 1.3, 0.7, 1.6])
-    assert [shock.weight for shock in span[-2:]] == [0.35, 0.35]
-    assert [shock.spot for shock in grid_scenarios(reach=0.15, points=11)][:2] == pytest.approx([0.85, 0.88])
     with pytest.raises(ValueError, match="none of none, up"):
         scenario_table([Shock(vol="sideways")])
     assert example_books()["group"][0] == NONE

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
+from math import ceil, floor
 
 import numpy as np
 import pytest
@@ -24,7 +26,15 @@ from market.kernels.rules.rates import (
     root_size_rate,
     stepped_rate,
 )
-from market.kernels.rules.rounding import falls_short, round_down, round_to_zero, round_up
+from market.kernels.rules.rounding import (
+    falls_short,
+    product_down,
+    product_to_zero,
+    product_up,
+    round_down,
+    round_near,
+    round_up,
+)
 
 quick = settings(deadline=None, max_examples=50, derandomize=True)
 MONEY = st.floats(0, 1e9)
@@ -35,8 +45,11 @@ def test_rounding_knows_its_direction() -> None:
     assert round_down(2.7, 0.5) == 2.5
     assert round_down(-2.7, 0.5) == -3.0
     assert round_up(2.7, 0.5) == 3.0
-    assert round_to_zero(-2.7, 0.5) == -2.5
-    assert round_to_zero(2.7, 0.5) == 2.5
+    assert product_to_zero(-0.9, 3.0, 0.5) == -2.5
+    assert product_to_zero(0.9, 3.0, 0.5) == 2.5
+    assert round_near(2.7, 0.5) == 2.5
+    assert round_near(0.1 + 0.2, 0.1) == 0.3
+    assert round_near(2.7, 0.0) == 2.7
     assert round_down(2.7, 0.0) == 2.7
     assert round_down(0.1 + 0.2, 0.1) == pytest.approx(0.3)
     assert round_up(0.7 * 5555.0 * 0.01, 1e-6) == pytest.approx(38.885, abs=1e-9)
@@ -52,8 +65,28 @@ def test_amounts_that_are_equal_do_not_fall_short() -> None:
 @quick
 @given(units=st.integers(-(10**12), 10**12), step=st.sampled_from([1e-8, 1e-6, 5e-8, 1.0]))
 def test_a_multiple_rounds_to_itself(units: int, step: float) -> None:
-    for rounded in (round_down, round_up, round_to_zero):
+    for rounded in (round_down, round_up, round_near):
         assert round(rounded(units * step, step) / step) == units
+
+
+@quick
+@given(
+    digits=st.integers(-(10**12), 10**12),
+    places=st.integers(0, 9),
+    rate=st.integers(0, 10**6),
+    step=st.sampled_from([1e-6, 1e-2, 1.0]),
+)
+def test_products_of_decimal_numbers_are_rounded_exactly(digits: int, places: int, rate: int, step: float) -> None:
+    one, other, per_unit = float(Fraction(digits, 10**places)), rate / 1e6, round(1 / step)
+    exact = Fraction(digits, 10**places) * Fraction(rate, 10**6) * per_unit
+    for rounded, whole in ((product_down, floor(exact)), (product_up, ceil(exact)), (product_to_zero, int(exact))):
+        assert rounded(one, other, step) == whole / per_unit
+    assert product_down(one, other, 0.0) == one * other
+
+
+def test_products_too_long_for_64_bits_are_rounded_as_floats_are() -> None:
+    assert product_down(0.12345678901234, 0.12345678901234, 1e-6) == 0.015241
+    assert product_up(1.0, 1 / 3, 1 / 3) == pytest.approx(1 / 3)
 
 
 def test_requirements_round_up_and_ignore_the_side() -> None:

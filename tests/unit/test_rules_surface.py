@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from market.kernels.rules.options import black_price
-from market.kernels.rules.surface import money_variance, move_surface, surface_vol, surface_vols
+from market.kernels.rules.surface import money_variance, move_surface, surface_vol
 from market.surface import ImpliedSurface
-from tests.risk_books import example_books
 
 modest = settings(deadline=None, derandomize=True, max_examples=40)
 HOUR, DAY, YEAR = 1 / 8760, 1 / 365, 1.0
@@ -110,16 +109,6 @@ def test_sticky_strikes_and_sticky_moneyness(share: float) -> None:
     same_moneyness = surface_vol(surface, 90.0, 81.0, 30 * DAY)
     assert (same_strike if share else same_moneyness) == pytest.approx(before, rel=1e-12)
     assert (same_moneyness if share else same_strike) != pytest.approx(before, rel=1e-3)
-
-
-def test_books_take_the_volatility_of_their_underlying() -> None:
-    surfaces = np.concatenate([ImpliedSurface().record(), ImpliedSurface(short_volatility=1.2).record()])
-    books = example_books()
-    surface_vols(surfaces, books)
-    assert (books["vol"][:3] == 0.0).all()
-    # A call and a put of one strike and expiry share one volatility.
-    assert books["vol"][3] == books["vol"][4]
-    assert books["vol"][6] == surface_vol(surfaces[1], 2_520.0, 2_600.0, 2 * DAY)
 
 
 def test_a_smile_with_arbitrage_is_refused() -> None:

@@ -19,7 +19,6 @@ from market.kernels.rules.valuation import (
 )
 from market.kernels.rules.weights import (
     asset_weight,
-    balance_weight,
     borrow_scaled,
     deposit_scaled,
     fill_weight,
@@ -91,14 +90,6 @@ def test_a_weight_moves_continuously_with_size(base: float, factor: float, size:
     for curve, weight in ((size_discount, base), (size_premium, 1 + base)):
         jump = abs(curve(weight, size + step, factor, 0.0) - curve(weight, size, factor, 0.0))
         assert jump <= factor * math.sqrt(step) * 1.1 + 1e-9
-
-
-def test_the_sign_of_a_balance_picks_the_curve() -> None:
-    terms = (0.01, 5e5, 1e6, 5e5, 1e6, 0.0)
-    owned = balance_weight(0.9, 1.1, 100.0, *terms)
-    owed = balance_weight(0.9, 1.1, -100.0, *terms)
-    assert owned == asset_weight(0.9, 100.0, 0.01, 5e5, 1e6, 0.0) == 0.45
-    assert owed == liability_weight(1.1, 100.0, 0.01, 5e5, 1e6, 0.0) == 2.2
 
 
 def test_profiles_and_own_limits() -> None:

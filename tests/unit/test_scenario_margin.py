@@ -12,6 +12,7 @@ from market.margin.portfolio import (
     ScenarioMargin,
     SignDiscount,
     SmileShock,
+    SpanArray,
     Tail,
     VolatilityShock,
 )
@@ -30,6 +31,16 @@ def test_the_default_grid_has_27_scenarios_and_31_with_tails_and_smile() -> None
     assert [shock.vol for shock in whole[-4:]] == ["up", "up", "skew_linear", "skew_abs"]
 
 
+def test_the_risk_array_of_span_takes_the_place_of_the_grid() -> None:
+    span = ScenarioMargin(scenarios="span", price_range=0.3, tails=(Tail(price_factor=3.0, weight=0.02),)).shocks()
+    assert len(span) == 17
+    assert [shock.spot for shock in span[:14:2]] == pytest.approx([1.0, 1.1, 0.9, 1.2, 0.8, 1.3, 0.7])
+    assert [shock.spot for shock in span[14:]] == pytest.approx([1.6, 0.4, 3.0])
+    assert [(shock.vol, shock.vol_move) for shock in span[:2]] == [("points", 0.1), ("points", -0.1)]
+    assert [shock.weight for shock in span[-3:]] == [0.35, 0.35, 0.02]
+    assert min(shock.spot for shock in ScenarioMargin(scenarios="span", price_range=0.9).shocks()) == 0.0
+
+
 def test_the_record_says_what_the_parameters_say() -> None:
     margin = ScenarioMargin(long_discount=SignDiscount(static=0.95), basis=BasisContingency(price_move=0.1))
     rule = margin.record(initial=False)[0]
@@ -42,7 +53,8 @@ def test_the_record_says_what_the_parameters_say() -> None:
 
 
 @pytest.mark.parametrize(
-    "cls", [ScenarioMargin, Tail, VolatilityShock, SmileShock, SignDiscount, BasisContingency, ImpliedSurface]
+    "cls",
+    [ScenarioMargin, SpanArray, Tail, VolatilityShock, SmileShock, SignDiscount, BasisContingency, ImpliedSurface],
 )
 def test_every_field_has_help_and_every_number_a_unit(cls: type) -> None:
     for name, spec in specs(cls).items():

@@ -117,15 +117,6 @@ def test_every_case_is_counted_once(tmp_path: Path) -> None:
         ("[1, oops]", "is not JSON"),
         ("{}", "holds an empty object"),
         ("[]", "holds no cases"),
-        ("[3]", "case 1: is a number, not an object"),
-        (json.dumps([CASE, {"id": "b", "model": "m", "inputs": {}}]), "case 2 (b): has no 'expected'"),
-        (json.dumps([{"model": "m"}]), "case 1: has no 'id'"),
-        (json.dumps([{**CASE, "id": 7}]), "case 1: 'id' is a number"),
-        (json.dumps([{**CASE, "model": None}]), "case 1 (a): 'model' is null"),
-        (json.dumps([{**CASE, "expected": {}}]), "case 1 (a): 'expected' is an empty object"),
-        (json.dumps([{**CASE, "inputs": [1]}]), "case 1 (a): 'inputs' is a list"),
-        (json.dumps([{**CASE, "tolerance": {"abs": -1}}]), "case 1 (a): 'tolerance'"),
-        (json.dumps([{**CASE, "tolerance": {"absolute": 1}}]), "case 1 (a): 'tolerance'"),
         ("[" * 100_000, "is nested too deeply"),
     ],
 )
@@ -137,6 +128,56 @@ def test_bad_files_end_in_one_line(text: str, said: str, tmp_path: Path) -> None
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (3, "case 2: is a number, not an object"),
+        ({"id": "b", "model": "twice", "inputs": {}}, "case 2 (b): has no 'expected'"),
+        ({"model": "m"}, "case 2: has no 'id'"),
+        ({**CASE, "id": 7}, "case 2: 'id' is a number"),
+        ({**CASE, "model": None}, "case 2 (a): 'model' is null"),
+        ({**CASE, "expected": {}}, "case 2 (a): 'expected' is an empty object"),
+        ({**CASE, "inputs": [1]}, "case 2 (a): 'inputs' is a list"),
+        ({**CASE, "tolerance": {"abs": -1}}, "case 2 (a): 'tolerance'"),
+        ({**CASE, "tolerance": {"absolute": 1}}, "case 2 (a): 'tolerance'"),
+        ({**CASE, "tolerance": 3}, "case 2 (a): 'tolerance'"),
+    ],
+)
+def test_a_malformed_case_fails_alone(
+    entry: object, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "cases.json"
+    file.write_text(json.dumps([CASE, entry, {**CASE, "id": "last"}]))
+    monkeypatch.setattr(command, "adapters", lambda: {"twice": twice})
+    done = CliRunner().invoke(cli.app, ["verify-venues", str(file)])
+    assert (done.exit_code, done.stderr) == (1, "")
+    lines = done.stdout.splitlines()
+    assert sum(line.startswith(f"malformed, counted as failed: {said}") for line in lines) == 1
+    assert lines[-1] == "1 failed"
+    answer = json.loads(CliRunner().invoke(cli.app, ["verify-venues", str(file), "--json"]).stdout)
+    assert (answer["passed"], answer["failed"], answer["unsupported"]) == (2, 1, 0)
+    assert answer["malformed"][0].startswith(said)
+
+
+def test_the_last_line_says_what_is_left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "cases.json"
+    monkeypatch.setattr(command, "adapters", lambda: {"twice": twice})
+
+    def last(*entries: object, strict: bool = False) -> tuple[int, str]:
+        file.write_text(json.dumps(entries))
+        done = CliRunner().invoke(cli.app, ["verify-venues", str(file), *(["--strict"] if strict else [])])
+        return done.exit_code, done.stdout.splitlines()[-1]
+
+    unknown, wrong = {**CASE, "model": "unheard of"}, {**CASE, "expected": {"y": 5}}
+    assert last(CASE, CASE, strict=True) == (0, "all 2 passed")
+    code, line = last(CASE, unknown)
+    assert (code, line.startswith("none failed, but 1 unsupported: "), "1 with --strict" in line) == (0, True, True)
+    code, line = last(CASE, unknown, strict=True)
+    assert (code, line.startswith("none failed, but 1 unsupported: "), "--strict" in line) == (1, True, False)
+    assert last(wrong, unknown)[0] == 1
+    assert last(wrong, unknown)[1].startswith("1 failed, 1 unsupported: ")
 
 
 def test_a_missing_file_a_folder_and_binary_are_named(tmp_path: Path) -> None:
@@ -153,7 +194,7 @@ def test_the_command_counts_filters_and_fails(tmp_path: Path, monkeypatch: pytes
     done = CliRunner().invoke(cli.app, ["verify-venues", str(file)])
     assert done.exit_code == 1
     assert "b: y is 4, expected 6 (tolerance 1e-06)" in done.stdout
-    assert done.stdout.splitlines()[-1].split() == ["all", "1", "1", "0"]
+    assert done.stdout.splitlines()[-2].split() == ["all", "1", "1", "0"]
     done = CliRunner().invoke(cli.app, ["verify-venues", str(file), "--model", "twice", "--json"])
     assert done.exit_code == 0
     answer = json.loads(done.stdout)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
+from math import ceil
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from experiments.venues.registry import adapters
 from tests.venue_cases import check_model
@@ -26,6 +30,29 @@ def test_venues_own_cases(model: str) -> None:
 
 def answer(model: str, **inputs: Any) -> dict[str, Any]:
     return adapters()[model](inputs)
+
+
+@settings(deadline=None, max_examples=60, derandomize=True)
+@given(
+    digits=st.integers(10**12, 10**14),
+    price=st.sampled_from([0.645, 1.3, 89.91, 5_555.0, 123_456.75]),
+    rate=st.integers(1_000, 10**6),
+    fraction=st.integers(1_000, 10**6),
+)
+def test_dydx_margins_of_large_positions_are_whole_quanta(digits: int, price: float, rate: int, fraction: int) -> None:
+    """Up to a billion dollars: position value to zero, initial margin up, maintenance a share of that, up again."""
+    size = Fraction(int(Fraction(digits, 10**2) / Fraction(str(price))), 10**4)
+    value = int(size * Fraction(str(price)) * 10**6)
+    initial = ceil(Fraction(value * rate, 10**6))
+    found = answer(
+        "dydx_margin", size=float(size), price=price, initial_margin_fraction=rate / 1e6,
+        maintenance_fraction=fraction / 1e6,
+    )  # fmt: skip
+    assert found["initial_margin"] == initial / 1e6
+    assert found["maintenance_margin"] == ceil(Fraction(initial * fraction, 10**6)) / 1e6
+    row = {"market": "BTC", "size": -float(size), "price": price, "mmf": rate / 1e6}
+    found = answer("dydx_liquidatable", cash=1.5, positions=[row, row])
+    assert (found["equity"], found["maintenance_margin"]) == ((1_500_000 - 2 * value) / 1e6, 2 * initial / 1e6)
 
 
 def account(cash: float, **held: tuple[float, float]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.venues.cases import Case, read_cases
+from experiments.venues.cases import Case, Malformed, read_cases
 from experiments.venues.registry import adapters
 from experiments.venues.verify import verify
 
@@ -14,7 +14,7 @@ CASES = read_cases(Path(__file__).parents[1] / "reference" / "venue_cases.json")
 MODELS = sorted({case.model for case in CASES})
 
 
-def cases_of(model: str) -> list[Case]:
+def cases_of(model: str) -> list[Case | Malformed]:
     return [case for case in CASES if case.model == model]
 
 
@@ -25,5 +25,5 @@ def test_further_cases(model: str) -> None:
 
 
 def test_every_case_says_where_it_is_from() -> None:
-    assert all(case.source and case.venue for case in CASES)
+    assert all(isinstance(case, Case) and case.source and case.venue for case in CASES)
     assert len({case.id for case in CASES}) == len(CASES)

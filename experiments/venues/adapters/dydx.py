@@ -94,19 +94,20 @@ def margin(inputs: Mapping[str, Any]) -> dict[str, Any]:
     interest = notional_value(number(inputs, "open_interest", 0.0), price, QUOTE_STEP)
     rate = float(open_interest_rate(base, interest, number(inputs, "oi_lower_cap", 0.0), upper, RATE_STEP))
     fraction = number(inputs, "maintenance_fraction")
-    if engine.holds((base, base * fraction, rate)):
-        rule = RequirementRule(tiers=(Tier(initial=base, maintenance=base * fraction),))
-        return {
-            f"{name}_margin": engine.position(
-                rule, notional=float(notional), initial=name == "initial", crowding=rate, in_millionths=True
-            ).needed
-            for name in ("initial", "maintenance")
-        }
-    unscaled = requirement(notional, base, 0.0, QUOTE_STEP)
+    unscaled = _needed(notional, base, base)
+    # Rounded twice: maintenance is a share of the initial margin, not of the notional.
     return {
-        "initial_margin": requirement(notional, rate, 0.0, QUOTE_STEP),
-        "maintenance_margin": requirement(unscaled, fraction, 0.0, QUOTE_STEP),
+        "initial_margin": _needed(notional, base, rate),
+        "maintenance_margin": _needed(unscaled, fraction, fraction),
     }
+
+
+def _needed(notional: float, base: float, rate: float) -> float:
+    """Margin at a rate that open interest may have raised above its base."""
+    if not engine.holds((base, rate)):
+        return float(requirement(notional, rate, 0.0, QUOTE_STEP))
+    rule = RequirementRule(tiers=(Tier(initial=base, maintenance=base),))
+    return engine.position(rule, notional=float(notional), initial=True, crowding=rate, in_millionths=True).needed
 
 
 @adapter("dydx_oimf")

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from market.kernels.jit import kernel
 from market.kernels.rules.rates import requirement
-from market.kernels.rules.rounding import round_to_zero
+from market.kernels.rules.rounding import product_to_zero, round_near
 
 
 @kernel
 def notional_value(size, price, step):
     """Signed value of a position, rounded to zero at `step` (0: not rounded)."""
-    return round_to_zero(size * price, step)
+    return product_to_zero(size, price, step)
 
 
 @kernel
@@ -28,7 +28,7 @@ def net_value(cash, sizes, prices, step):
     total = cash
     for at in range(len(sizes)):
         total += notional_value(sizes[at], prices[at], step)
-    return total
+    return round_near(total, step)
 
 
 @kernel
@@ -37,7 +37,7 @@ def total_requirement(sizes, prices, rates, step):
     total = 0.0
     for at in range(len(sizes)):
         total += requirement(notional_value(sizes[at], prices[at], step), rates[at], 0.0, step)
-    return total
+    return round_near(total, step)
 
 
 @kernel

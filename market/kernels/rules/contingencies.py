@@ -25,15 +25,6 @@ def net_short(strike_of, sizes, n_strikes, work):
 
 
 @kernel
-def offset_units(long, short):
-    """Units of futures that offset each other: the lesser of both sides, both given as sizes above zero.
-
-    Deribit portfolio margin charges a share of them: expiries that offset one another still differ in basis.
-    """
-    return min(long, short)
-
-
-@kernel
 def doubt_charge(confidence, threshold, factor, notional):
     """(1 - confidence) x factor x notional where an oracle's confidence is below the threshold; else zero (Derive)."""
     return (1.0 - confidence) * factor * notional if confidence < threshold else 0.0

@@ -26,15 +26,6 @@ def health_discount(collateral, debt, most):
 
 
 @kernel
-def discounted_seizure(debt, held, discount):
-    """(debt repaid, collateral seized), both as value: all debt at the discount, or as much as `held` pays for."""
-    factor = 1.0 - discount
-    if held * factor < debt:
-        return held * factor, held
-    return debt, debt / factor
-
-
-@kernel
 def store_price(price, liquidation_factor, passed_on):
     """Price at which a protocol sells what it seized: it passes on a part of its own discount.
 

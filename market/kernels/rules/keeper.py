@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from market.kernels.jit import kernel
-from market.kernels.rules.rounding import round_up
 
 
 @kernel
@@ -35,11 +34,3 @@ def window_capacity(maker_fee, taker_fee, scale, multiplier, seconds):
 def window_room(capacity, used):
     """Size that may still be liquidated in a window in which `used` was."""
     return max(0.0, capacity - used)
-
-
-@kernel
-def windows_needed(size, capacity):
-    """Windows that liquidating a whole position takes, rounded up; 0 for nothing, infinite without capacity."""
-    if size == 0.0:
-        return 0.0
-    return round_up(abs(size) / capacity, 1.0) if capacity > 0.0 else np.inf

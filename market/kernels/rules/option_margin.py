@@ -54,16 +54,6 @@ def short_put_initial(spot, strike, mark, highest, lowest, maintenance, maintena
 
 
 @kernel
-def short_equity_option(is_call, spot, strike, premium, broad_rate, least_rate):
-    """Premium + max(broad rate x spot - out of the money, least rate x (spot, for a put strike)), per unit short.
-
-    Cboe / Regulation T for equity options: 20 % and 10 %; broad indices 15 % and 10 %. A contract is 100 units.
-    """
-    base = spot if is_call else strike
-    return premium + max(broad_rate * spot - out_of_the_money(is_call, spot, strike), least_rate * base)
-
-
-@kernel
 def _payoff_at(settlement, strikes, is_call, sizes, chosen, group):
     total = 0.0
     for option in range(strikes.shape[0]):

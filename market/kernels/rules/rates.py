@@ -8,13 +8,13 @@ from __future__ import annotations
 import numpy as np
 
 from market.kernels.jit import kernel
-from market.kernels.rules.rounding import round_down, round_up
+from market.kernels.rules.rounding import product_up, round_down
 
 
 @kernel
 def requirement(notional, rate, deduction, step):
-    """Margin for |notional|: rate x notional - deduction, rounded up to `step` (0: not rounded)."""
-    return round_up(abs(notional) * rate - deduction, step)
+    """Margin for |notional|: rate x notional rounded up to `step` (0: not rounded), less a deduction in whole steps."""
+    return product_up(abs(notional), rate, step) - deduction
 
 
 @kernel

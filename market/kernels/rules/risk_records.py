@@ -12,6 +12,9 @@ i8, f8 = "<i8", "<f8"
 LINEAR, CALL, PUT = 0, 1, 2
 """Kinds of a risk book. Spot, perpetual and dated future are LINEAR."""
 
+NO_OFFSET, DEBTS_OFFSET, ALL_OFFSETS = range(3)
+"""What of a balance stands in the scenarios: nothing, a debt alone (the asset has a haircut of 1), or all of it."""
+
 VOL_SAME, VOL_UP, VOL_DOWN, SKEW_LINEAR, SKEW_WINGS, VOL_FACTOR, VOL_POINTS = range(7)
 """What a scenario does to implied volatility: nothing; the rule's shock up or down; the smile turned, or both wings
 raised; volatility x (1 + vol_move); volatility + vol_move."""
@@ -32,6 +35,7 @@ RISK_BOOK = np.dtype(
         ("gross_rate", f8),  # share of notional behind gross_charge, kept to follow prices
         ("gross_charge", f8),  # USD quanta per |lot|, whatever else is held; moves with the price
         ("short_charge", f8),  # USD quanta per lot net short of its strike; moves with the price
+        ("offset", i8),  # of a spot instrument: what of its base asset stands in the scenarios like a position
     ]
 )
 

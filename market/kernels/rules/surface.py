@@ -18,7 +18,6 @@ import numpy as np
 
 from market.kernels.jit import kernel
 from market.kernels.rules.options import SECONDS_PER_YEAR
-from market.kernels.rules.risk_records import LINEAR
 
 SURFACE = np.dtype(
     [
@@ -69,16 +68,6 @@ def surface_vol(surface, forward, strike, years):
     moneyness = math.log(strike / forward) + surface.gap
     variance = money_variance(surface, held)
     return math.sqrt(smile_variance(moneyness, variance, surface.correlation, surface.curvature) / held)
-
-
-@kernel
-def surface_vols(surfaces, books):
-    """Set the volatility of every option among `books` (RISK_BOOK) from its underlying's surface."""
-    for row in range(books.shape[0]):
-        book = books[row]
-        if book.kind != LINEAR and book.strike > 0.0 and book.fixed + book.forward > 0.0:
-            years = book.seconds / SECONDS_PER_YEAR
-            book.vol = surface_vol(surfaces[book.underlying], book.fixed + book.forward, book.strike, years)
 
 
 @kernel

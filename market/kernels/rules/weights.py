@@ -70,14 +70,6 @@ def liability_weight(base, size, factor, start, borrows, step):
 
 
 @kernel
-def balance_weight(base_asset, base_liability, balance, factor, deposit_start, deposits, borrow_start, borrows, step):
-    """Weight of one signed balance: the asset's curve for what is owned, the liability's for what is owed."""
-    if balance < 0.0:
-        return liability_weight(base_liability, balance, factor, borrow_start, borrows, step)
-    return asset_weight(base_asset, balance, factor, deposit_start, deposits, step)
-
-
-@kernel
 def fill_weight(initial, maintenance):
     """Weight while an order fills: half way between initial and maintenance. Source: Drift v2."""
     return 0.5 * (initial + maintenance)
