@@ -187,16 +187,27 @@ def scenarios(as_json: Json = False) -> None:
 
 
 @command
-def venues(as_json: Json = False) -> None:
-    """List the embedded venues: whose rules, of when, and what they leave out."""
+def venues(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="One of them, or a TOML file.", show_default=False)] = "",
+    *,
+    as_json: Json = False,
+) -> None:
+    """List the embedded venues, or show one: its numbers, where each is from, and what it leaves out."""
     from experiments import show
     from experiments.venues import presets
+    from experiments.venues.card import Card
 
+    if name:
+        card = Card.of(name)
+        show.print_json(card.json()) if as_json else card.print()
+        return
     found = presets.presets()
     if as_json:
         show.print_json({"venues": [presets.as_json(preset) for preset in found]})
     else:
-        show.print_table(presets.rows(found), header=presets.HEADER)
+        # What each leaves out makes a table as long as a book: it is in the page of one.
+        show.print_table([row[:-1] for row in presets.rows(found)], header=presets.HEADER[:-1], wrap=(1, 3))
+        print("\n`cascade venues NAME` shows the numbers of one with their sources, and what it leaves out")
 
 
 @command

@@ -65,6 +65,13 @@ def _file(text: str, *, folders: tuple[Path, ...], beside: Path | None) -> Path 
     return None
 
 
+def labelled(text: str) -> Path:
+    """The file that `label` names so."""
+    folder, _, name = text.rpartition("/")
+    known = {f"{VENUES.parent.name}/{VENUES.name}": VENUES, **{place.name: place for place in FOLDERS}}
+    return found if folder in known and (found := known[folder] / name).is_file() else Path(text)
+
+
 def label(file: Path) -> str:
     """How messages and provenance name a file: embedded ones by folder and name, others as the user wrote them."""
     if file.parent == VENUES:

@@ -8,6 +8,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from experiments.fields import Leaf, plain
@@ -35,7 +36,7 @@ WIDTH = 100
 def explain_rows(found: Sequence[Leaf], provenance: Mapping[str, str]) -> list[tuple[str, str, str, str, str]]:
     """Every resolved value: key, value, unit, where it was said, what it means."""
     return [
-        (leaf.path, _literal(leaf.value), leaf.unit, provenance.get(leaf.path, ""), leaf.help.split("\n\n")[0])
+        (leaf.path, literal(leaf.value), leaf.unit, provenance.get(leaf.path, ""), leaf.help.split("\n\n")[0])
         for leaf in found
     ]
 
@@ -63,12 +64,24 @@ def _filled(text: str, width: int, indent: str) -> str:
     )
 
 
-def _literal(value: Any) -> str:
+def print_words(text: str, *, indent: str = "") -> None:
+    """Print a paragraph in WIDTH columns, the first line behind `indent`, the others below it."""
+    print(textwrap.fill(" ".join(text.split()), WIDTH, initial_indent=indent, subsequent_indent=" " * len(indent)))
+
+
+def literal(value: Any) -> str:
+    """A value as TOML and JSON write it; "none" for none."""
     return "none" if value is None else json.dumps(plain(value), ensure_ascii=False)
 
 
-def print_table(rows: Sequence[Sequence[str]], *, header: Sequence[str], right: Collection[int] = ()) -> None:
-    """Print a table; columns numbered in `right` are aligned right. In a pipe it is plain text, one row a line."""
+def print_table(
+    rows: Sequence[Sequence[str]], *, header: Sequence[str], right: Collection[int] = (), wrap: Collection[int] = ()
+) -> None:
+    """Print a table; columns numbered in `right` are aligned right.
+
+    In a pipe it is plain text, one row a line, unless columns are numbered in `wrap`: these are then as narrow as it
+    takes to keep the table to WIDTH, and a row has as many lines as they need.
+    """
     if sys.stdout.isatty():
         from rich import box
         from rich.console import Console
@@ -84,9 +97,28 @@ def print_table(rows: Sequence[Sequence[str]], *, header: Sequence[str], right: 
         return
     lines = [[" ".join(cell.split()) for cell in row] for row in (header, *rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    if wrap:
+        widths = _narrowed(widths, wrap)
+        lines = [part for line in lines for part in _wrapped(line, widths)]
     for line in lines:
         cells = [
             cell.rjust(width) if i in right else cell.ljust(width)
             for i, (cell, width) in enumerate(zip(line, widths, strict=True))
         ]
         print("  ".join(cells).rstrip())
+
+
+def _narrowed(widths: Sequence[int], wrap: Collection[int]) -> list[int]:
+    """Widths at which a table keeps to WIDTH: columns of `wrap` have an equal share, or what they need."""
+    found = list(widths)
+    room = WIDTH - 2 * (len(widths) - 1) - sum(width for i, width in enumerate(widths) if i not in wrap)
+    for left, i in zip(range(len(wrap), 0, -1), sorted(wrap, key=lambda i: widths[i]), strict=True):
+        found[i] = min(widths[i], max(room // left, 12))
+        room -= found[i]
+    return found
+
+
+def _wrapped(line: Sequence[str], widths: Sequence[int]) -> list[list[str]]:
+    """The lines of one row."""
+    cells = [textwrap.wrap(cell, width) for cell, width in zip(line, widths, strict=True)]
+    return [list(parts) for parts in zip_longest(*cells, fillvalue="")]

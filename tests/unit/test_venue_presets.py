@@ -17,6 +17,7 @@ from experiments.report.story import story
 from experiments.scenario import Scenario
 from experiments.summary import hint
 from experiments.venues import presets
+from experiments.venues.card import Card
 from market.errors import InputError
 from market.margin.collateral import CollateralRule
 from market.margin.rules import Margin
@@ -90,11 +91,41 @@ def test_the_list_and_explain() -> None:
     listed = json.loads(CliRunner().invoke(app, ["venues", "--json"]).stdout)["venues"]
     assert [venue["name"] for venue in listed] == library.venues()
     assert all(venue["as_of"] and venue["leaves_out"] and venue["mode"] in ("cross", "portfolio") for venue in listed)
-    shown = CliRunner().invoke(app, ["venues"]).stdout
-    assert "deribit-pm" in shown
+    shown = CliRunner().invoke(app, ["venues"]).stdout.splitlines()
+    assert any(line.startswith("deribit-pm ") for line in shown)
+    assert max(map(len, shown)) <= 100
     values = json.loads(CliRunner().invoke(app, ["explain", "calm", "--venue", "okx", "--json"]).stdout)["values"]
     assert values["venue.about.name"]["value"] == "okx"
     assert values["venue.about.leaves_out"]["source"].startswith("presets/venues/okx.toml:")
+
+
+def test_one_venue_with_the_source_of_every_number() -> None:
+    values = json.loads(CliRunner().invoke(app, ["venues", "deribit-pm", "--json"]).stdout)["values"]
+    own, inherited = values["venue.margin.portfolio.price_range"], values["venue.funding.band"]
+    assert (own["value"], own["unit"], own["source"]) == (0.16, "share", "+-16 %: PM")
+    assert own["place"].startswith("presets/venues/deribit-pm.toml:")
+    assert (inherited["value"], inherited["source"]) == (0.0005, "0.05 %: perpetual")
+    assert inherited["place"].startswith("presets/venues/deribit.toml:")
+    for name in library.venues():
+        done = CliRunner().invoke(app, ["venues", name])
+        assert done.exit_code == 0
+        shown = done.stdout.splitlines()
+        assert max(map(len, shown)) <= 100, name
+        assert shown[0].startswith(f"{name}, as of ")
+        assert {"leaves out", "sources"} <= set(shown)
+        assert any("Sources:" in line for line in shown), "what abbreviations stand for"
+    assert CliRunner().invoke(app, ["venues", "deribt"]).exit_code == 2
+
+
+def test_the_card_of_a_file_of_ones_own(tmp_path: Path) -> None:
+    own = tmp_path / "mine.toml"
+    own.write_text('extends = "okx"\n[venue.about]\nname = "mine # 1"\n[venue.liquidation]\nfee_bps = 3  # mine\n')
+    card = Card.of(str(own))
+    stated = {said.path: said for said in card.values}
+    assert (stated["venue.liquidation.fee_bps"].source, stated["venue.liquidation.fee_bps"].value) == ("mine", 3.0)
+    assert stated["venue.liquidation.ordering"].place.startswith("presets/venues/okx.toml:")
+    assert not any(path.startswith("venue.about.") for path in stated)
+    assert list(card.heads) == ["mine.toml", "okx.toml"]
 
 
 def test_the_story_names_the_venue_and_what_is_left_out() -> None:
