@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,16 @@ def numbers(inputs: Mapping[str, Any], key: str) -> NDArray[np.float64]:
     if not isinstance(values, list):
         raise ValueError(f"input {key} is not a list")
     return np.array([number({key: value}, key) for value in values], np.float64)
+
+
+def each(inputs: Mapping[str, Any], *keys: str) -> tuple[float, ...]:
+    """Numbers under `keys`, in that order. ValueError when one is missing."""
+    return tuple(number(inputs, key) for key in keys)
+
+
+def column(found: Iterable[Mapping[str, Any]], key: str, default: float | None = None) -> NDArray[np.float64]:
+    """float64[n]: the number under `key` of every row, `default` where it is missing."""
+    return np.array([number(row, key, default) for row in found], np.float64)
 
 
 def rows(inputs: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from experiments.venues import engine
-from experiments.venues.inputs import number, rows
+from experiments.venues.inputs import column, number, rows
 from experiments.venues.registry import adapter
 from market.kernels.rules.collateral import collateral_to_convert, tiered_value
 from market.kernels.rules.valuation import ask_rate, bid_rate
@@ -26,8 +26,8 @@ def _counted(asset: Mapping[str, Any]) -> float:
     if not isinstance(tiers, list) or not all(isinstance(tier, list) and len(tier) == 2 for tier in tiers):
         raise ValueError("input tiers is not a list of [end, ratio]")
     pairs = [dict(zip(("end", "ratio"), tier, strict=True)) for tier in tiers]
-    ends = np.array([number(pair, "end", np.inf) for pair in pairs], np.float64)
-    ratios = np.array([number(pair, "ratio") for pair in pairs], np.float64)
+    ends = column(pairs, "end", np.inf)
+    ratios = column(pairs, "ratio")
     in_money = asset.get("tier_unit", "usd") in ("usd", "usdt", "usdc", "quote")
     amount, price = number(asset, "amount"), number(asset, "price", 1.0)
     if engine.holds(ratios) and (np.diff(ratios) <= 0.0).all() and price > 0.0:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from experiments.venues import engine
-from experiments.venues.inputs import number, rows
+from experiments.venues.inputs import each, number, rows
 from experiments.venues.registry import adapter
 from market.kernels.rules.conversion import collateral_for_debt, debt_for_collateral
 from market.kernels.rules.fees import (
@@ -205,30 +205,28 @@ def drift_liab_to_cover(inputs: Mapping[str, Any]) -> dict[str, Any]:
 @adapter("drift_implied_liab")
 def drift_implied_liab(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Debt that an amount of collateral repays."""
-    keys = ("asset", "asset_price", "asset_multiplier", "liability_price", "liability_multiplier")
-    return {"liability": debt_for_collateral(*(number(inputs, key) for key in keys))}
+    given = each(inputs, "asset", "asset_price", "asset_multiplier", "liability_price", "liability_multiplier")
+    return {"liability": debt_for_collateral(*given)}
 
 
 @adapter("drift_implied_asset")
 def drift_implied_asset(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Collateral that repays an amount of debt."""
-    keys = ("liability", "liability_price", "liability_multiplier", "asset_price", "asset_multiplier")
     held = number(inputs, "asset_amount", np.inf)
-    return {"asset": collateral_for_debt(*(number(inputs, key) for key in keys), held, _DUST)}
+    given = each(inputs, "liability", "liability_price", "liability_multiplier", "asset_price", "asset_multiplier")
+    return {"asset": collateral_for_debt(*given, held, _DUST)}
 
 
 @adapter("drift_socialise_perp")
 def drift_socialise_perp(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Loss per unit of open interest."""
-    keys = ("loss", "oi_long", "oi_short")
-    return {"loss_per_base": loss_per_unit(*(number(inputs, key) for key in keys), _LOSS_STEP)}
+    return {"loss_per_base": loss_per_unit(*each(inputs, "loss", "oi_long", "oi_short"), _LOSS_STEP)}
 
 
 @adapter("drift_socialise_spot")
 def drift_socialise_spot(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """A deposit after depositors bore a loss."""
-    keys = ("position", "loss", "total_deposits")
-    return {"deposit_after": deposit_after_loss(*(number(inputs, key) for key in keys))}
+    return {"deposit_after": deposit_after_loss(*each(inputs, "position", "loss", "total_deposits"))}
 
 
 @adapter("drift_perp_if_fee")
@@ -256,9 +254,8 @@ def drift_spot_if_fee(inputs: Mapping[str, Any]) -> dict[str, Any]:
 @adapter("drift_liq_fee")
 def drift_liq_fee(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Liquidator's fee after a time without liquidation."""
-    keys = ("base_fee", "max_fee", "slots_elapsed")
     waited = number(inputs, "grace_slots", 1500.0), number(inputs, "increase_per_slot", 1e-6)
-    return {"fee": growing_fee(*(number(inputs, key) for key in keys), *waited)}
+    return {"fee": growing_fee(*each(inputs, "base_fee", "max_fee", "slots_elapsed"), *waited)}
 
 
 @adapter("drift_liquidate_perp")

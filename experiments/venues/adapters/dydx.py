@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.venues import engine
-from experiments.venues.inputs import number, rows
+from experiments.venues.inputs import column, each, number, rows
 from experiments.venues.registry import adapter
 from market.kernels.rules.account import is_below, net_value, notional_value, total_requirement
 from market.kernels.rules.bankruptcy import bankruptcy_quote, bankruptcy_rating, fillable_price, fund_change
@@ -40,16 +40,13 @@ class Account:
         """The account a case describes; without initial rates, only maintenance counts."""
         positions = rows(inputs, "positions")
 
-        def column(key: str, default: float | None = None) -> NDArray[np.float64]:
-            return np.array([number(row, key, default) for row in positions], np.float64)
-
         return cls(
             cash=number(inputs, "cash"),
             markets=[str(row.get("market")) for row in positions],
-            sizes=column("size"),
-            prices=column("price"),
-            initial_rates=column("imf", 0.0),
-            maintenance_rates=column("mmf"),
+            sizes=column(positions, "size"),
+            prices=column(positions, "price"),
+            initial_rates=column(positions, "imf", 0.0),
+            maintenance_rates=column(positions, "mmf"),
         )
 
     def row(self, market: Any) -> int:
@@ -167,7 +164,7 @@ def insurance(inputs: Mapping[str, Any]) -> dict[str, Any]:
 @adapter("dydx_liq_size")
 def size_to_close(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Change of size that one liquidation may make."""
-    size, price, step = (number(inputs, key) for key in ("size", "price", "step"))
+    size, price, step = each(inputs, "size", "price", "step")
     portion, least = number(inputs, "max_position_portion", 1.0), number(inputs, "min_position_notional", 0.0)
     most = number(inputs, "subaccount_max_notional", np.inf)
     return {"delta": portion_to_close(size, price, portion, least, most, step, QUOTE_STEP)}

@@ -8,17 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.venues.inputs import number, rows
+from experiments.venues.inputs import column, each, number, rows
 from experiments.venues.registry import adapter
 from market.kernels.rules.absorb import absorbed, pool_offset, pool_share
 from market.kernels.rules.close_factor import leaves_dust, repayable_debt, seizure
 from market.kernels.rules.collateral import borrowable
 from market.kernels.rules.discounts import incentive_factor, store_price
 from market.kernels.rules.health import health_factor, owes_too_much, weighted_collateral
-
-
-def _column(found: list[Mapping[str, Any]], key: str, default: float | None = None) -> NDArray[np.float64]:
-    return np.array([number(row, key, default) for row in found], np.float64)
 
 
 def _ones(found: list[Mapping[str, Any]]) -> NDArray[np.float64]:
@@ -30,9 +26,9 @@ def aave_hf(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Health factor; infinite without debt."""
     collaterals, debts = rows(inputs, "collaterals"), rows(inputs, "debts")
     collateral = weighted_collateral(
-        _column(collaterals, "value"), _ones(collaterals), _column(collaterals, "liquidation_threshold")
+        column(collaterals, "value"), _ones(collaterals), column(collaterals, "liquidation_threshold")
     )
-    debt = weighted_collateral(_column(debts, "value"), _ones(debts), _ones(debts))
+    debt = weighted_collateral(column(debts, "value"), _ones(debts), _ones(debts))
     return {"health_factor": health_factor(collateral, debt)}
 
 
@@ -51,8 +47,8 @@ def aave_max_liquidatable(inputs: Mapping[str, Any]) -> dict[str, Any]:
 @adapter("aave_dust_rule")
 def aave_dust_rule(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Whether a liquidation leaves nothing, or enough, behind."""
-    keys = ("debt_value", "collateral_value", "repay_value", "seize_value", "min_leftover")
-    return {"allowed": not leaves_dust(*(number(inputs, key) for key in keys))}
+    given = each(inputs, "debt_value", "collateral_value", "repay_value", "seize_value", "min_leftover")
+    return {"allowed": not leaves_dust(*given)}
 
 
 @adapter("aave_seize")
@@ -78,7 +74,7 @@ def aave_seize(inputs: Mapping[str, Any]) -> dict[str, Any]:
 def _owes_too_much(inputs: Mapping[str, Any], factor: str) -> bool:
     collaterals = rows(inputs, "collaterals")
     collateral = weighted_collateral(
-        _column(collaterals, "amount"), _column(collaterals, "price"), _column(collaterals, factor)
+        column(collaterals, "amount"), column(collaterals, "price"), column(collaterals, factor)
     )
     return bool(owes_too_much(number(inputs, "base_balance"), number(inputs, "base_price", 1.0), collateral))
 
@@ -113,7 +109,7 @@ def comet_absorb(inputs: Mapping[str, Any]) -> dict[str, Any]:
     if not _owes_too_much(inputs, "liquidate_factor"):
         return {"liquidatable": False, "base_balance_after": balance, "deficit": 0.0}
     value = weighted_collateral(
-        _column(collaterals, "amount"), _column(collaterals, "price"), _column(collaterals, "liquidation_factor")
+        column(collaterals, "amount"), column(collaterals, "price"), column(collaterals, "liquidation_factor")
     )
     after, deficit = absorbed(balance, price, value)
     return {"liquidatable": True, "base_balance_after": after, "deficit": deficit}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from experiments.venues.inputs import direction, number, rows
+from experiments.venues.inputs import direction, each, number, rows
 from experiments.venues.registry import adapter
 from market.kernels.rules.account import unrealised_profit
 from market.kernels.rules.liquidation_price import (
@@ -55,7 +55,7 @@ def margin_at_entry(inputs: Mapping[str, Any]) -> dict[str, Any]:
 @adapter("dydx_liq_price")
 def at_the_mark(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """A position given by the account's equity at the mark."""
-    equity, size, price = (number(inputs, key) for key in ("equity", "size", "price"))
+    equity, size, price = each(inputs, "equity", "size", "price")
     return {"liquidation_price": linear_liquidation_price(equity, size, price, number(inputs, "mmf"))}
 
 

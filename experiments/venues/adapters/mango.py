@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.venues.inputs import number, rows
+from experiments.venues.inputs import column, number, rows
 from experiments.venues.registry import adapter
 from market.kernels.rules.fees import price_with_fee
 from market.kernels.rules.health import health, reserved_health, weighted_balance
@@ -34,7 +34,7 @@ def mango_health(inputs: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"input profile is {profile!r}, none of {', '.join(_WEIGHTS_OF)}")
     tokens = rows(inputs, "tokens")
     row_of = {str(token["asset"]): row for row, token in enumerate(tokens)}
-    balances = np.array([number(token, "balance") for token in tokens], np.float64)
+    balances = column(tokens, "balance")
     for perp in rows(inputs, "perps"):
         balances[row_of[str(perp["settle"])]] += _perp_balance(perp, profile)
     prices = [_prices(token, profile) for token in tokens]
@@ -48,7 +48,8 @@ def mango_health(inputs: Mapping[str, Any]) -> dict[str, Any]:
     reserved = reserved_health(
         balances, asset_values, liability_values, low, high,
         _token_rows(orders, "base", row_of), _token_rows(orders, "quote", row_of),
-        *(_column(orders, key) for key in ("reserved_base", "reserved_quote", "lowest_ask_price", "highest_bid_price")),
+        column(orders, "reserved_base", 0.0), column(orders, "reserved_quote", 0.0),
+        column(orders, "lowest_ask_price", 0.0), column(orders, "highest_bid_price", 0.0),
     )  # fmt: skip
     return {"health": health(balances, asset_values, liability_values) + reserved}
 
@@ -87,10 +88,6 @@ def _perp_balance(perp: Mapping[str, Any], profile: str) -> float:
 
 def _token_rows(orders: list[Mapping[str, Any]], key: str, row_of: Mapping[str, int]) -> NDArray[np.int64]:
     return np.array([row_of[str(order[key])] for order in orders], np.int64)
-
-
-def _column(rows_: list[Mapping[str, Any]], key: str) -> NDArray[np.float64]:
-    return np.array([number(row, key, 0.0) for row in rows_], np.float64)
 
 
 @adapter("mango_token_liq")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.venues.inputs import number, numbers, rows
+from experiments.venues.inputs import column, each, number, numbers, rows
 from experiments.venues.registry import adapter
 from market.kernels.records import NONE
 from market.kernels.rules.contingencies import (
@@ -45,7 +45,7 @@ def net_short_contingency(inputs: Inputs) -> dict[str, Any]:
         seen.setdefault((row.get("expiry"), row["strike"]), len(seen)) if row.get("strike") is not None else NONE
         for row in positions
     ]
-    sizes = np.array([number(row, "size") for row in positions], np.float64)
+    sizes = column(positions, "size")
     short = net_short(np.array(strikes, np.int64), sizes, len(seen), np.zeros(len(seen)))
     return {"contingency": number(inputs, "per_unit") * short}
 
@@ -55,7 +55,7 @@ def risk_array(inputs: Inputs) -> dict[str, Any]:
     """Scan risk of positions in products with tabulated scenario gains."""
     arrays, positions = inputs["arrays"], inputs["positions"]
     table = np.array([numbers(arrays, name) for name in positions], np.float64).reshape(len(positions), -1)
-    scan = scan_risk(table, np.array([number(positions, name) for name in positions], np.float64))
+    scan = scan_risk(table, np.array(each(positions, *positions), np.float64))
     total = span_requirement(
         scan,
         number(inputs, "intermonth", 0.0),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.venues.inputs import number, rows
+from experiments.venues.inputs import column, number, rows
 from experiments.venues.registry import adapter
 from market.kernels.rules.contingencies import depeg_factor, doubt_charge
 from market.kernels.rules.option_margin import STANDARD, standard_requirement
@@ -66,9 +66,9 @@ def _options(market: Inputs) -> _Options:
         forward, deviation = number(expiries[row], "forward"), number(option, "vol") * years**0.5
         marks.append(black_price(bool(option["is_call"]), forward, number(option, "strike"), deviation))
     return _Options(
-        strikes=np.array([number(option, "strike") for option in held], np.float64),
+        strikes=column(held, "strike"),
         is_call=np.array([bool(option["is_call"]) for option in held], np.int64),
-        sizes=np.array([number(option, "size") for option in held], np.float64),
+        sizes=column(held, "size"),
         marks=np.array(marks, np.float64),
         expiry=expiry,
         expiries=expiries,
