@@ -307,6 +307,24 @@ def test_a_haircut_that_rises_in_a_ramp_from_a_file() -> None:
     assert schedule.costs()["margin_called_by_rules_usd"] == pytest.approx(4_000.0)
 
 
+def test_a_hedge_ends_in_the_tick_in_which_its_coin_ceases_to_count() -> None:
+    """And what it then needs is margin that the rule called: 5,000 of weight, 1,500 of requirement."""
+    scenarios = ScenarioMargin(price_range=0.15, maintenance_factor=1.0, linear_charge=0.0, linear_charge_initial=0.0)
+    ramp = RampedHaircuts(to={"BTC": 1.0}, duration_seconds=4.0, update_seconds=2.0)
+    rule = Margin(mode="portfolio", portfolio=scenarios, haircuts=ramp, collateral={"BTC": CollateralRule(haircut=0.5)})
+    world = with_margin(rule, deposits=(50_000.0, 50_000.0))
+    own_bitcoin(world, 1.0)
+    world.open(world.rows[0], -1_000, 10_000, against=world.rows[1])
+    needed = []
+    for _ in range(6):
+        world.run(1)
+        needed.append(round(world.assess(world.rows[0])[2] / USD))
+    assert needed == [0, 0, 0, 0, 1_500, 1_500]
+    schedule = world.world.margin_schedule
+    assert schedule is not None
+    assert schedule.costs()["margin_called_by_rules_usd"] == pytest.approx(6_500.0, abs=1e-3)
+
+
 def test_a_lower_haircut_holds_at_once() -> None:
     rule = RampedHaircuts(to={"BTC": 0.1}, duration_seconds=100.0)
     assert rule.aim(base=0.4, to=0.1, seconds=0.0) == pytest.approx(0.1)
