@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from experiments.frames import quote_usd
 from market.instruments import USD_QUANTA
-from market.kernels.records import ON_BOOK, PPM, SELL
+from market.kernels.records import FORCED_RESALE, ON_BOOK, PPM, SELL
 from market.world import World
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def contagion(trace: Trace) -> Contagion:
     value = events["value"] * quote_usd(world)[events["book"]]
     base = world.instruments["base"][events["book"]]
     sold = np.zeros((n, len(world.assets)))
-    np.add.at(sold, (event_owner, base), value)
+    np.add.at(sold, (event_owner, base), np.where(events["kind"] == FORCED_RESALE, 0.0, value))
     moves = _Moves(trace, events, event_owner, forced)
     loss, share_of, edges = np.zeros(n), np.zeros(n), []
     parent = np.full(n, -1)

@@ -12,11 +12,14 @@ from experiments.latency import fill_latencies
 from experiments.recorder import DEPTH_BPS
 from market.instruments import USD_QUANTA
 from market.kernels.records import (
+    FORCED_ABSORPTION,
     FORCED_ADL,
     FORCED_AUCTION,
     FORCED_COLLATERAL,
     FORCED_HEDGE,
     FORCED_POSITION,
+    FORCED_RESALE,
+    FORCED_TAKE_OVER,
     HALTED,
     SELL,
     SYSTEM_ACCOUNTS,
@@ -32,7 +35,12 @@ KINDS = {
     FORCED_ADL: "adl",
     FORCED_AUCTION: "auction",
     FORCED_HEDGE: "hedge",
+    FORCED_TAKE_OVER: "take_over",
+    FORCED_ABSORPTION: "absorption",
+    FORCED_RESALE: "resale",
 }
+AWAY = ("adl", "take_over", "absorption")
+"""Kinds that went to somebody away from the books at a price that the venue set."""
 
 
 def quote_usd(world: World) -> NDArray[np.float64]:
@@ -117,7 +125,7 @@ def liquidations_frame(trace: Trace) -> pd.DataFrame:
     size = events["lots"] * lot_size(world)[books]
     before = events["touch_before"].astype(np.float64)
     names = np.array(world.ledger.names, dtype=object)
-    with_other = np.isin(events["kind"], (FORCED_ADL, FORCED_AUCTION))
+    with_other = np.isin(events["kind"], (FORCED_ADL, FORCED_AUCTION, FORCED_TAKE_OVER, FORCED_ABSORPTION))
     return pd.DataFrame(
         {
             "tick": events["tick"],
@@ -172,7 +180,8 @@ def accounts_frame(trace: Trace) -> pd.DataFrame:
         first[breach["account"]] = (int(breach["tick"]) + 1) * world.tick_seconds
     closed, debt = np.zeros(n), np.zeros(n)
     events, losses = world.events[: world.n_events], world.losses[: world.n_losses]
-    np.add.at(closed, events["account"], events["value"] * quote_usd(world)[events["book"]])
+    first_hand = events[events["kind"] != FORCED_RESALE]  # a resale closes nothing that was not closed before
+    np.add.at(closed, first_hand["account"], first_hand["value"] * quote_usd(world)[first_hand["book"]])
     np.add.at(debt, losses["account"], losses["bad_debt"] * asset_usd(world)[losses["asset"]])
     return pd.DataFrame(
         {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from market.kernels.records import FORCED_ADL
+from market.kernels.records import FORCED_ADL, FORCED_TAKE_OVER
 
 if TYPE_CHECKING:
     from experiments.run import Trace
@@ -18,7 +18,7 @@ PERCENTILES = (50, 90, 99)
 def fill_latencies(trace: Trace) -> NDArray[np.float64]:
     """Seconds from the opening of the claim to each forced fill, in the order of the events.
 
-    Rounds count within a tick; deleveraging comes at the end of its tick.
+    Rounds count within a tick; deleveraging and take-overs by a vault come at the end of theirs.
     """
     world = trace.built.world
     round_seconds = trace.built.rules.venue.round_seconds
@@ -27,8 +27,8 @@ def fill_latencies(trace: Trace) -> NDArray[np.float64]:
     order = np.argsort(opened, kind="stable")
     found = order[np.searchsorted(opened[order], _key(events["account"], events["claim_tick"]))]
     began = events["claim_tick"] * world.tick_seconds + breaches["round"][found] * round_seconds
-    adl = events["kind"] == FORCED_ADL
-    at = (events["tick"] + adl) * world.tick_seconds + np.where(adl, 0.0, events["round"] * round_seconds)
+    last = np.isin(events["kind"], (FORCED_ADL, FORCED_TAKE_OVER))
+    at = (events["tick"] + last) * world.tick_seconds + np.where(last, 0.0, events["round"] * round_seconds)
     return np.asarray(at - began, np.float64)
 
 

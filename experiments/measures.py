@@ -15,7 +15,18 @@ from experiments.latency import latency_kpis
 from experiments.liquidity import profit_usd, recovery_seconds
 from experiments.recorder import DEPTH_BPS
 from market.instruments import USD_QUANTA
-from market.kernels.records import FORCED_ADL, FORCED_AUCTION, INSURANCE_FUND, NONE, ON_BOOK, OPTION, SYSTEM_ACCOUNTS
+from market.kernels.records import (
+    FORCED_ABSORPTION,
+    FORCED_ADL,
+    FORCED_AUCTION,
+    FORCED_RESALE,
+    FORCED_TAKE_OVER,
+    INSURANCE_FUND,
+    NONE,
+    ON_BOOK,
+    OPTION,
+    SYSTEM_ACCOUNTS,
+)
 from market.world import World
 
 if TYPE_CHECKING:
@@ -141,7 +152,7 @@ def _losses(trace: Trace) -> Kpis:
     equity = world.ledger.assess(world.instruments, world.assets, world.margin)[SYSTEM_ACCOUNTS:, 1]
     still_open = -int(equity[equity < 0].sum())
     events = world.events[: world.n_events]
-    adl = (events["kind"] == FORCED_ADL) & (events["keeper"] != world.backstop)
+    adl = events["kind"] == FORCED_ADL
     usd = quote_usd(world)[events["book"]]
     return {
         "bad_debt_usd": (int(losses["bad_debt"].sum()) + still_open) / USD_QUANTA,
@@ -157,6 +168,7 @@ def _losses(trace: Trace) -> Kpis:
         "adl_account_count": len(np.unique(events["keeper"][adl])),
         "socialised_loss_usd": parts["socialised"] / USD_QUANTA,
         **_backstop(trace),
+        **_reserves(trace),
         **_auctions(trace),
     }
 
@@ -186,12 +198,27 @@ def _backstop(trace: Trace) -> Kpis:
     if vault == NONE:
         return {}
     events = world.events[: world.n_events]
-    taken = events[(events["kind"] == FORCED_ADL) & (events["keeper"] == vault)]
+    taken = events[events["kind"] == FORCED_TAKE_OVER]
     equity = world.ledger.assess(world.instruments, world.assets, world.margin)[vault, 1]
     return {
         "backstop_notional_usd": float((taken["value"] * quote_usd(world)[taken["book"]]).sum()),
         "backstop_account_count": len(np.unique(taken["account"])),
         "backstop_profit_usd": (int(equity) - int(trace.opening.assessment[vault, 1])) / USD_QUANTA,
+    }
+
+
+def _reserves(trace: Trace) -> Kpis:
+    """What reserves absorbed, at what they paid, and what they sold of it; nothing where there are none."""
+    world = trace.built.world
+    if world.reserves is None:
+        return {}
+    events = world.events[: world.n_events]
+    usd = events["value"] * quote_usd(world)[events["book"]]
+    taken, sold = events["kind"] == FORCED_ABSORPTION, events["kind"] == FORCED_RESALE
+    return {
+        "absorbed_account_count": len(np.unique(events["account"][taken])),
+        "absorbed_collateral_usd": float(usd[taken].sum()),
+        "absorbed_collateral_sold_usd": float(usd[sold].sum()),
     }
 
 

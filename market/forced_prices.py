@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import field
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from market.kernels import records
-from market.parameters import Bps, Positive, PositiveSeconds, Ratio, Seconds, Share, parameters
+from market.kernels.rules.discounts import store_price
+from market.margin.rules import ANY
+from market.parameters import Bps, Positive, PositiveSeconds, Ratio, Seconds, Share, Usd, parameters
 from market.sizing import Fields
 
 FOREVER = 1e18
@@ -163,7 +166,44 @@ class BankruptcyPrice:
         return {"price_rule": records.AT_BANKRUPTCY, "surplus": _SURPLUS[self.surplus]}
 
 
+@parameters
+class AbsorbPrice:
+    """The venue's reserves take all collateral at a fixed discount and pay all debts; then they sell what they took.
+
+    They sell it to keepers, below the oracle price, while reserves are short; keepers sell on at once, if the book
+    gives more (Compound III). Positions are closed by keepers before, as under `oracle`, at the discount of the store.
+    """
+
+    kind: Literal["absorb"] = "absorb"
+    """Name of the rule."""
+    factors: dict[str, Share] = field(default_factory=lambda: {ANY: 0.95})
+    """Liquidation factor by asset: part of its value that the account gets; "default" is for all others."""
+    passed_on: Share = 0.5
+    """Part of what that leaves which buyers get as their discount."""
+    target_usd: Usd = 1e12
+    """Reserves from which on nothing is sold."""
+
+    def __post_init__(self) -> None:
+        if ANY not in self.factors:
+            raise ValueError(f'factors: there is none for "{ANY}"')
+
+    def factor(self, symbol: str) -> float:
+        """Liquidation factor of an asset."""
+        return self.factors.get(symbol, self.factors[ANY])
+
+    def policy(self) -> Fields:
+        """POLICY fields that differ from their defaults."""
+        discount = 1.0 - float(store_price(1.0, self.factors[ANY], self.passed_on))
+        return {
+            "price_rule": records.ABSORBED,
+            "surplus": records.TO_KEEPER,
+            "discount": discount,
+            "most_discount": discount,
+            "grace": FOREVER,
+        }
+
+
 ForcedPrice = Annotated[
-    MarkPrice | OraclePrice | HealthPrice | DutchPrice | FillablePrice | BankruptcyPrice,
+    MarkPrice | OraclePrice | HealthPrice | DutchPrice | FillablePrice | BankruptcyPrice | AbsorbPrice,
     Field(discriminator="kind"),
 ]

@@ -38,6 +38,8 @@ def liquidate(world: World, venue: Venue, keepers: Sequence[Keepers]) -> None:
         if chain is not None:
             chain.open(world, round_=clock - rounds.start)
         calls = close_claims(world, venue, keepers, clock=clock, rounds=rounds)
+        if world.reserves is not None and venue.liquidation.enabled:
+            calls += world.reserves.sell(world, keepers, clock=clock, round_=clock - rounds.start)
         if chain is not None:
             chain.seal()
         elif calls == 0:
@@ -59,6 +61,8 @@ def close_claims(world: World, venue: Venue, keepers: Sequence[Keepers], *, cloc
     if world.options is not None:
         served = close_option_books(world, venue, clock=clock, round_=round_, after=rounds.stop)
     capacity = room = int(world.policy["capacity"][0])
+    if world.reserves is not None:
+        room -= world.reserves.absorb(world, clock=clock, round_=round_, room=room)
     for cohort in keepers:
         room -= serve_round(world, cohort, room=room, round_=round_, clock=clock, after=rounds.stop)
         world.follow()

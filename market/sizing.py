@@ -1,4 +1,5 @@
-"""How much one liquidation call closes: the whole account, a share, as much as is needed, or a part per position."""
+"""How much one liquidation call closes: the whole account, a share, as much as is needed, a part per position, or a
+slice of everything."""
 
 from __future__ import annotations
 
@@ -173,4 +174,38 @@ class WindowCap:
         }
 
 
-Sizing = Annotated[CloseAll | CloseFactor | ToTarget | Portion | FirstShare | WindowCap, Field(discriminator="kind")]
+@parameters
+class AuctionFraction:
+    """Sell a share of the whole account, everything it holds, at a discount that grows with time (Derive).
+
+    The share is the largest that the price rule's curve lets bring the account back above maintenance with a buffer;
+    keepers take as much of it as pays them. What an account is worth at the marks is what the curve discounts. One
+    worth less than nothing has no price: who takes a share of it is paid, out of what the waterfall then covers.
+    """
+
+    kind: Literal["auction_fraction"] = "auction_fraction"
+    """Name of the rule; it needs `price.kind = "dutch"`."""
+    buffer: Share = 0.15
+    """What it aims at: so much of the difference between value and margin beyond maintenance."""
+    whole_below_usd: Usd = 0.0
+    """Accounts worth less are sold whole."""
+    fee_share: Share = 0.0
+    """The fund's fee when the first slice is sold, as a part of what would have to be sold at the marks."""
+    insolvent_seconds: PositiveSeconds = 3_600.0
+    """Time in which the payment for a bankrupt account rises from its debt to the margin it misses."""
+
+    def policy(self, *, round_seconds: float) -> Fields:
+        """POLICY fields that differ from their defaults."""
+        del round_seconds
+        return {
+            "sizing": records.AUCTION_FRACTION,
+            "target": round(self.buffer * PPM),
+            "cutoff": _usd(self.whole_below_usd),
+            "start_fee": round(self.fee_share * PPM),
+            "insolvent_seconds": self.insolvent_seconds,
+        }
+
+
+Sizing = Annotated[
+    CloseAll | CloseFactor | ToTarget | Portion | FirstShare | WindowCap | AuctionFraction, Field(discriminator="kind")
+]

@@ -16,6 +16,7 @@ from pydantic import Field
 from market.about import About as About
 from market.block_space import BlockSpace, OwnBlocks, SharedBlocks
 from market.breakers import Breakers
+from market.forced_prices import AbsorbPrice as AbsorbPrice
 from market.forced_prices import BankruptcyPrice as BankruptcyPrice
 from market.forced_prices import DutchPrice as DutchPrice
 from market.forced_prices import FillablePrice as FillablePrice
@@ -40,6 +41,7 @@ from market.marks import TwapMark as TwapMark
 from market.marks import basis_weight as basis_weight
 from market.option_liquidation import OptionBooks
 from market.parameters import Bps, PositiveCount, PositiveSeconds, PositiveUsd, Seconds, Share, Usd, parameters
+from market.sizing import AuctionFraction as AuctionFraction
 from market.sizing import CloseAll as CloseAll
 from market.sizing import CloseFactor as CloseFactor
 from market.sizing import FirstShare as FirstShare
@@ -140,7 +142,7 @@ FundingRule = Annotated[NoFunding | PremiumFunding | InterestFunding | SkewFundi
 
 
 _ORDERINGS = ("pro_rata", "largest_first", "most_liquid_first", "most_relief_first", "drawn")
-_FEE_CAPS = ("equity", "none")
+_FEE_CAPS = ("equity", "none", "bankruptcy")
 _ADL_RANKS = ("profit", "price")
 
 
@@ -161,8 +163,9 @@ class Liquidation:
     next tick."""
     fee_bps: Bps = 100.0
     """Liquidation fee: of the value of a closed position, or of the debt that a sale of collateral repays."""
-    fee_cap: Literal["equity", "none"] = "equity"
-    """Charge at most what the account is still worth, or, as lending protocols do, all of it and leave bad debt."""
+    fee_cap: Literal["equity", "none", "bankruptcy"] = "equity"
+    """Charge at most what the account is still worth; or, as lending protocols do, all of it and leave bad debt; or at
+    most what a position brought above its bankruptcy price, its part of that worth by maintenance margin (dYdX v4)."""
     keeper_share: Share = 0.4
     """Part of the fee that goes to the keeper; the insurance fund gets the rest."""
     keeper_floor_usd: Usd = 2.0
@@ -177,6 +180,10 @@ class Liquidation:
     """How accounts that hold options are closed."""
     conversion_loss_bps: Bps = 100.0
     """Lost when collateral is sold to the outside world instead of on a book."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.sizing, AuctionFraction) and not isinstance(self.price, DutchPrice):
+            raise ValueError('price.kind: sizing "auction_fraction" needs "dutch", the curve of its discount')
 
 
 @parameters

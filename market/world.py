@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from market.absorption import Reserves, reserves
 from market.book import Books
 from market.circuit import CircuitBreakers, circuit_breakers
 from market.congestion import Congestion, congestion
@@ -129,6 +130,8 @@ class World:
     """What moves haircuts, rates and weights; None when nothing does."""
     backstop: int = NONE
     """Ledger row of the vault that takes accounts over; NONE when there is none."""
+    reserves: Reserves | None = None
+    """What the venue's reserves took over and have not sold yet; None when they absorb nobody."""
     mark_state: Twap | Carry | None = None
     """What the mark rule has to remember beside the basis."""
     expiries: Expiries | None = None
@@ -208,6 +211,7 @@ class World:
             settlement = int(np.flatnonzero(self.assets["is_settlement"])[0])
             capital = round(venue.waterfall.backstop.capital_usd * USD_QUANTA)
             self.ledger.deposit(self.backstop, settlement, int(amount_of(self.assets[settlement], capital)))
+        self.reserves = reserves(venue.liquidation.price, self)
         self.mark_state = mark_state(venue.mark, venue.funding.interval_seconds, self)
         self.expiries = expiries(self, venue.settlement_seconds)
         self.options = option_market(self, venue)

@@ -5,11 +5,21 @@ from __future__ import annotations
 import numpy as np
 
 from market.kernels.arithmetic import part, part_up
+from market.kernels.auction import best_slice
 from market.kernels.forced import slippage_of
 from market.kernels.jit import kernel
 from market.kernels.limits import write_limits
 from market.kernels.margin import notional_of, value_of
-from market.kernels.records import CLOSE_FACTOR, INSURANCE_FUND, NONE, PPM, SPOT, TO_KEEPER
+from market.kernels.records import (
+    ABSORBED,
+    AUCTION_FRACTION,
+    CLOSE_FACTOR,
+    INSURANCE_FUND,
+    NONE,
+    PPM,
+    SPOT,
+    TO_KEEPER,
+)
 from market.kernels.sizing import most_lots
 
 TRAITS = np.dtype(
@@ -109,11 +119,17 @@ def expected_profit(
     worth something after the slippage.
     """
     account = claim.account
+    if policy.sizing == AUCTION_FRACTION:
+        write_limits(claim, clock, policy, instruments, assets, margin, positions, limits)
+        _, gained = best_slice(claim, clock, policy, limits, instruments, assets, levels, occupied, positions, cash)
+        return gained
     closed, slippage, gained = 0, 0, 0
     quote = NONE
     for book in range(instruments.shape[0]):
         if positions[account, book].lots != 0:
             quote = instruments[book].quote
+    if quote == NONE and policy.price_rule == ABSORBED:
+        return 0
     if quote == NONE and policy.surplus != TO_KEEPER:
         return claim.reward
     left = policy.most

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from experiments.frames import AWAY
 from experiments.measures import largest_fall, largest_swing
 from market.venue import About
 
@@ -71,6 +72,10 @@ class Facts:
     """Positions of bankrupt accounts closed by ADL."""
     adl_of_longs: bool
     """Whether these were mostly long."""
+    taken_over_usd: float
+    """Positions and collateral that a vault or the venue's reserves took over."""
+    taker: str
+    """Who took them: "the backstop vault" or "the reserves"."""
     deleveraged: int
     """Accounts on the other side of them."""
     main_sold_usd: float
@@ -114,8 +119,8 @@ def facts(result: Result) -> Facts:
     """Measure a result."""
     kpis = result.kpis
     closed = result.liquidations
-    adl = closed["kind"] == "adl"
-    fills, deleveraged = closed[~adl], closed[adl]
+    away = closed["kind"].isin(AWAY)
+    fills, deleveraged = closed[~away], closed[closed["kind"] == "adl"]
     accounts = result.accounts
     failed = accounts.iloc[np.unique(result.causes.account)]
     adl_usd = float(deleveraged["notional_usd"].sum())
@@ -139,6 +144,8 @@ def facts(result: Result) -> Facts:
         bought_usd=float(traded.get("buy", pd.Series(dtype=float)).sum()),
         adl_usd=adl_usd,
         adl_of_longs=float(deleveraged.loc[deleveraged["side"] == "sell", "notional_usd"].sum()) >= 0.5 * adl_usd,
+        taken_over_usd=float(closed.loc[away, "notional_usd"].sum()) - adl_usd,
+        taker="the reserves" if (closed["kind"] == "absorption").any() else "the backstop vault",
         deleveraged=int(number(kpis.get("adl_account_count")) or 0),
         main_sold_usd=float(traded.get(("sell", main), 0.0)),
         main_bought_usd=float(traded.get(("buy", main), 0.0)),

@@ -87,6 +87,9 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "backstop_notional_usd": Entry("taken over by the backstop", "positions, at the mark"),
         "backstop_account_count": Entry("accounts taken over", "by the backstop, whole", "accounts"),
         "backstop_profit_usd": Entry("backstop's profit", "change of its net equity, open profit included"),
+        "absorbed_account_count": Entry("accounts absorbed", "by the venue's reserves, whole", "accounts"),
+        "absorbed_collateral_usd": Entry("their collateral", "at what the reserves paid for it"),
+        "absorbed_collateral_sold_usd": Entry("sold on by the reserves", "to keepers, who sold it on the books"),
     },
     "Liquidity of {main}, and leverage": {
         "bid_depth_10bps_before_usd": Entry("bids within 10 bps, start", "of the mark"),

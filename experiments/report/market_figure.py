@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from experiments.frames import AWAY
 from experiments.report.facts import Window
 from experiments.report.series import bucket_edges, extreme_rows, extremes, milliseconds, packed, typical
 from experiments.report.theme import Figure, above, axis, layout, note, time_axis
@@ -127,7 +128,7 @@ def _views(
     made = {}
     for name, (start, end) in views.items():
         inside = (seconds >= start) & (seconds <= end)
-        shown_fills = fills["seconds"].between(start, end) & (fills["kind"] != "adl")
+        shown_fills = fills["seconds"].between(start, end) & ~fills["kind"].isin(AWAY)
         traded = fills.loc[shown_fills, "price"].to_numpy(np.float64)
         shown = np.concatenate([*(path[inside] for path in paths), traded])
         low, high = float(shown.min()), float(shown.max())
@@ -161,11 +162,11 @@ def _layout(clock: Clock, decimals: int, height: float, title: str) -> dict[str,
 
 
 def _dots(fills: pd.DataFrame, decimals: int) -> tuple[list[dict[str, Any]], dict[str, NDArray[np.float64]]]:
-    adl = fills["kind"] == "adl"
-    deleveraged = fills[adl]
+    away = fills["kind"].isin(AWAY)
+    deleveraged = fills[fills["kind"] == "adl"]
     groups = {
-        "forced sales": fills[~adl & (fills["side"] == "sell")],
-        "forced purchases": fills[~adl & (fills["side"] == "buy")],
+        "forced sales": fills[~away & (fills["side"] == "sell")],
+        "forced purchases": fills[~away & (fills["side"] == "buy")],
         # At the bankruptcy price, which may be far away, they would be out of sight.
         ADL: deleveraged.assign(price=deleveraged["mark_before"]),
     }
@@ -276,12 +277,12 @@ def market_caption(fills: pd.DataFrame, *, twin: bool) -> str:
     )
     if twin:
         text = f"The dashed line is the same run on the same random numbers with forced trades switched off. {text}"
-    forced = fills[fills["kind"] != "adl"]
+    forced = fills[~fills["kind"].isin(AWAY)]
     if forced.empty:
         return f"There was no forced trade on any instrument. {text}"
     groups = [group for _, group in forced.groupby(["instrument", "side"], observed=True)]
     interval = max(interval_of(group) for group in groups)
     largest = max(float(summed_fills(group)["usd"].max()) for group in groups)
     sums = f"; where they are dense, one dot sums {span(interval)}" if interval else ""
-    adl = " Diamonds are auto-deleveraging (ADL), at the mark of then." if len(forced) < len(fills) else ""
+    adl = " Diamonds are auto-deleveraging (ADL), at the mark of then." if (fills["kind"] == "adl").any() else ""
     return f"Dots are forced trades, area by notional, the largest {money(largest)}{sums}.{adl} {text}"

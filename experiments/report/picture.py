@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from experiments.frames import AWAY
 from experiments.report.facts import Facts, Window, facts
 from experiments.report.market_figure import summed_fills
 from experiments.report.series import extremes, typical
@@ -76,7 +77,7 @@ def picture(result: Result) -> str:
     inside = _within(prices, window)
     twin = None if result.twin_prices is None else _within(_of(result.twin_prices, found.main), window)
     fills = _within(_of(result.liquidations, found.main), window)
-    fills = fills[fills["kind"] != "adl"]
+    fills = fills[~fills["kind"].isin(AWAY)]
     depth = _within(_of(result.depth, found.main), window)
     panel = _price_panel(inside, twin, fills, window)
     clock = Clock.of(getattr(result.scenario.reference, "start", None))

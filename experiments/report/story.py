@@ -124,13 +124,15 @@ def _how(facts: Facts) -> str:
 
 
 def _closed(facts: Facts) -> str:
-    """What was closed, on the books and by ADL."""
+    """What was closed, on the books, by ADL, and by whoever takes accounts over."""
     forced = facts.sold_usd + facts.bought_usd
     parts = []
     if forced > 0.0:
         parts.append(f"{money(forced)} on the books, {percent(facts.sold_usd / forced)} of that by selling")
     if facts.adl_usd > 0.0:
         parts.append(f"{money(facts.adl_usd)} by auto-deleveraging")
+    if facts.taken_over_usd > 0.0:
+        parts.append(f"{money(facts.taken_over_usd)} taken over by {facts.taker}")
     return f"Closed by force: {', and '.join(parts)}."
 
 

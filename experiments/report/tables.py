@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.contagion import Contagion
+from experiments.frames import AWAY
 from experiments.report.glossary import GROUPS, PER_INSTRUMENT, SPOKEN_ELSEWHERE, UNITS, Entry
 from experiments.report.page import Table
 from experiments.report.words import MISSING, Clock, known, percent, span
@@ -97,7 +98,7 @@ def instrument_table(kpis: Mapping[str, Kpi], notional: Mapping[str, float]) -> 
 
 def closed_by_instrument(fills: pd.DataFrame) -> dict[str, float]:
     """Instrument -> USD closed by forced trades on its book."""
-    forced = fills[fills["kind"] != "adl"]
+    forced = fills[~fills["kind"].isin(AWAY)]
     return {str(key): float(usd) for key, usd in forced.groupby("instrument")["notional_usd"].sum().items()}
 
 

@@ -122,6 +122,7 @@ class AnyClaim:
         self.amount = amount
         self.records = np.zeros(1, KEEPER)
         self.records["account"], self.records["throughput"], self.records["cost"] = account, 1 << 30, cost
+        self.records["online"] = 1
 
     def bid(self, world: World, *, clock: int) -> int:
         """One bid per claim that may be served now, as far as there is room."""

@@ -9,7 +9,7 @@ from market.kernels.jit import kernel
 from market.kernels.ledger import transfer
 from market.kernels.liquidation import has_positions
 from market.kernels.margin import equities, maintenance_excess, maintenance_of
-from market.kernels.records import CLAIM_COUNT, FORCED_ADL, MAINTENANCE
+from market.kernels.records import CLAIM_COUNT, FORCED_TAKE_OVER, MAINTENANCE
 from market.kernels.trading import touch
 
 
@@ -23,8 +23,8 @@ def _hand_over(claim, vault, tick, events, instruments, positions, cash, counter
             continue
         value = abs(lots) * instruments[book].mark * instruments[book].tick_value
         hand_over(
-            account, vault, book, lots, value, 0, FORCED_ADL, tick, 0, claim.tick, events, instruments, positions,
-            cash, counters,
+            account, vault, book, lots, value, 0, FORCED_TAKE_OVER, tick, 0, claim.tick, events, instruments,
+            positions, cash, counters,
         )  # fmt: skip
     for asset in range(cash.shape[1]):
         transfer(cash, asset, account, vault, cash[account, asset])

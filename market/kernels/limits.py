@@ -8,14 +8,17 @@ from market.kernels.arithmetic import part
 from market.kernels.jit import kernel
 from market.kernels.margin import notional_of, requirement_of
 from market.kernels.records import (
+    ABSORBED,
     AT_BANKRUPTCY,
     AT_MARK,
     AT_ORACLE,
+    AUCTION_FRACTION,
     BUY,
     BY_AUCTION,
     BY_HEALTH,
     FILLABLE,
     MAINTENANCE,
+    NONE,
     PORTFOLIO,
     PPM,
     SELL,
@@ -46,7 +49,7 @@ def mark_limit(side, policy, instrument):
 
 
 @kernel
-def _curve(elapsed, policy):
+def asked_share(elapsed, policy):
     """What an auction asks after a time, as a share of the oracle price."""
     if policy.curve == TWO_SPEED:
         return two_speed_discount(elapsed, policy.top, policy.cut, policy.span, policy.slow)
@@ -55,22 +58,30 @@ def _curve(elapsed, policy):
 
 @kernel
 def start_over(claim, clock, policy):
-    """Begin an auction again that took too long or fell too low."""
+    """Begin an auction again that took too long or fell too low, or whose account has come to be worth less than was
+    paid in; note when an account has come to be worth less than nothing."""
     if policy.price_rule == BY_AUCTION:
         elapsed = (clock - claim.opened) * policy.round_seconds
-        if needs_restart(_curve(elapsed, policy), policy.top, elapsed, policy.longest, policy.lowest):
+        if needs_restart(asked_share(elapsed, policy), policy.top, elapsed, policy.longest, policy.lowest):
             claim.opened = clock
+    if claim.net_equity >= 0:
+        claim.insolvent = NONE
+    elif claim.insolvent == NONE:
+        claim.insolvent = clock
+    if claim.reserved > 0 and claim.net_equity <= claim.reserved:
+        claim.reserved = 0
+        claim.opened = clock
 
 
 @kernel
 def _discount(claim, clock, policy):
     """Share of the oracle price that whoever takes over gets; negative while an auction asks for more than it."""
     elapsed = (clock - claim.opened) * policy.round_seconds
-    if policy.price_rule == AT_ORACLE:
+    if policy.price_rule in (AT_ORACLE, ABSORBED):
         return growing_fee(policy.discount, policy.most_discount, elapsed, policy.grace, policy.growth)
     if policy.price_rule == BY_HEALTH:
         return health_discount(float(claim.excess + claim.owed), float(claim.owed), policy.most_discount)
-    return 1.0 - _curve(elapsed, policy)
+    return 1.0 - asked_share(elapsed, policy)
 
 
 @kernel
@@ -98,15 +109,31 @@ def _after_fee(price, side, fee):
 
 
 @kernel
+def _whole_ticks(price, side, instrument):
+    """A price in whole ticks of the book, rounded for who takes over."""
+    price = min(max(price, 1.0), float(instrument.n_levels - 2))
+    return int(np.floor(price + 1e-9)) if side == BUY else int(np.ceil(price - 1e-9))
+
+
+@kernel
+def settle_at(book, price, side, instruments, limits):
+    """Write the limits of an order that is settled at `price` whatever the book gives beyond it, fees taken off."""
+    ticks = _whole_ticks(price, side, instruments[book])
+    limits[book, 0] = _allowed(_after_fee(ticks, side, instruments[book].taker_fee), side, instruments[book])
+    limits[book, 1] = ticks
+
+
+@kernel
 def write_limits(claim, clock, policy, instruments, assets, margin, positions, limits):
     """Fill `limits[n_instruments, 2]`, ticks: the worst price of a forced order in each book, and the price at which
     the account is settled whatever the book gives beyond it, 0 when it gets all of that.
 
     Positions, and collateral on the spot books. A rule that follows from the account's own positions (FILLABLE,
     AT_BANKRUPTCY) leaves collateral to the slippage limit. AT_BANKRUPTCY so leaves positions of an account worth less
-    than nothing, which has no price at which it could pay. Uses the claim's figures.
+    than nothing, which has no price at which it could pay. Where slices of the whole account are sold, the price is one
+    of the slice, and its parts trade inside the slippage limit. Uses the claim's figures.
     """
-    rule = policy.price_rule
+    rule = AT_MARK if policy.sizing == AUCTION_FRACTION else policy.price_rule
     own = rule in (FILLABLE, AT_BANKRUPTCY)
     discount = 0.0
     if rule != AT_MARK and not own:
@@ -123,8 +150,7 @@ def write_limits(claim, clock, policy, instruments, assets, margin, positions, l
             price = _own_price(claim, book, lots, policy, instruments, assets, margin)
         else:
             price = price_with_fee(float(instrument.index), discount, 1.0 if side == BUY else -1.0)
-        price = min(max(price, 1.0), float(instrument.n_levels - 2))
-        ticks = int(np.floor(price + 1e-9)) if side == BUY else int(np.ceil(price - 1e-9))
+        ticks = _whole_ticks(price, side, instrument)
         if policy.surplus != TO_ACCOUNT:
             limits[book, 1] = ticks
         if rule == AT_BANKRUPTCY and claim.net_equity < 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from market.kernels.arithmetic import part, part_up
+from market.kernels.auction import sell_slice
 from market.kernels.blocks import call_fits, take_call
 from market.kernels.book import cancel_account
 from market.kernels.collateral import sell_collateral
@@ -27,6 +28,8 @@ from market.kernels.margin import (
 )
 from market.kernels.marks import mark_of, remark
 from market.kernels.records import (
+    ABSORBED,
+    AUCTION_FRACTION,
     BREACH_COUNT,
     BUY,
     BY_HEALTH,
@@ -35,6 +38,7 @@ from market.kernels.records import (
     CLOSE_ALL,
     CLOSE_FACTOR,
     DRAWN,
+    FEE_ABOVE_BANKRUPTCY,
     FEE_WITHIN_EQUITY,
     FIRST_SHARE,
     FORCED_POSITION,
@@ -53,8 +57,10 @@ from market.kernels.records import (
     TARGET,
     WINDOW,
 )
+from market.kernels.rules.bankruptcy import bankruptcy_quote, fund_change
 from market.kernels.rules.solve import amount_to_target
 from market.kernels.sizing import close_share, most_lots, next_try
+from market.kernels.slices import missing_margin
 from market.kernels.trading import mix, touch
 
 
@@ -76,7 +82,7 @@ def appraise(claim, instruments, assets, margin, positions, cash, policy):
     """Refresh a claim's figures at the prices of now; return what it misses until it is cured, USD quanta.
 
     That is its margin excess turned round, or, where liquidation goes on until the target profile is met, that under
-    the target profile.
+    the target profile, or what the buffer of an auction asks for.
     """
     account = claim.account
     margin_equity, net_equity = equities(account, MAINTENANCE, instruments, assets, margin, positions, cash)
@@ -93,13 +99,15 @@ def appraise(claim, instruments, assets, margin, positions, cash, policy):
                 notional -= value_of(assets[asset], cash[account, asset])
     claim.notional = notional
     fee = part_up(notional, policy.fee)
-    if policy.fee_cap == FEE_WITHIN_EQUITY:
+    if policy.fee_cap in (FEE_WITHIN_EQUITY, FEE_ABOVE_BANKRUPTCY):
         fee = min(fee, max(net_equity, 0))
     claim.reward = max(part(fee, policy.keeper_share), policy.keeper_floor)
     if policy.price_rule == BY_HEALTH or policy.full_below > 0.0:
         claim.owed = claim.maintenance + _weighted_debt(account, instruments, assets, margin, positions, cash)
     claim.missing = -claim.excess
-    if policy.target_profile == TARGET:
+    if policy.sizing == AUCTION_FRACTION:
+        claim.missing = missing_margin(claim, policy)
+    elif policy.target_profile == TARGET:
         claim.missing = -target_excess(account, instruments, assets, margin, positions, cash)
     return claim.missing
 
@@ -146,7 +154,9 @@ def find_claims(
         claim.next_try = clock
         claim.opened = clock
         claim.partial = NONE
+        claim.reserved = 0
         appraise(claim, instruments, assets, margin, positions, cash, policy)
+        claim.insolvent = clock if claim.net_equity < 0 else NONE
         kept += 1
     for at in range(first_new, kept):
         _note_breach(claims[at], breaches, breach_lots, breach_cash, counters, positions, cash)
@@ -344,6 +354,28 @@ def plan_call(
 
 
 @kernel
+def _released(claim, book, lots, instruments, assets, margin):
+    """Maintenance margin, USD quanta, that a position has in that of the account: its own, or by notional."""
+    if margin[0][claim.account] != PORTFOLIO:
+        return float(requirement_of(book, lots, MAINTENANCE, instruments, assets, margin[1]))
+    return claim.maintenance * notional_of(book, lots, instruments, assets) / max(float(claim.notional), 1.0)
+
+
+@kernel
+def _fee_on_fill(claim, book, lots, released, value, policy, instruments, assets):
+    """Liquidation fee, quote quanta, on a fill of signed `lots` for `value`: of the value, or no more than what the
+    fill brought above the bankruptcy price of these lots, which free `released` of maintenance margin."""
+    if policy.fee_cap != FEE_ABOVE_BANKRUPTCY:
+        return part_up(value, policy.fee)
+    side = 1.0 if lots > 0 else -1.0
+    quote = assets[instruments[book].quote]
+    held = side * notional_of(book, lots, instruments, assets)
+    bankrupt = bankruptcy_quote(held, released, float(claim.net_equity), float(claim.maintenance), 1.0)
+    left = fund_change(side * value_of(quote, value), bankrupt, policy.fee / PPM, 1.0)
+    return amount_of(quote, int(max(left, 0.0)))
+
+
+@kernel
 def close_out(
     claim, keeper, tick, round_, clock, policy, limits, windows, events, rank, key, amounts, book_marks,
     message, handle, fills, orders, free, levels, occupied, instruments, counters, positions, accounts,
@@ -352,10 +384,17 @@ def close_out(
     """One liquidation call: cancel orders, close positions, sell collateral for debts, each for its fee.
 
     Returns the settlement asset in which the keeper is paid, NONE when nothing could be closed or sold. What the fees
-    leave below the keeper's floor comes from the fund's balance of that asset, as far as it goes.
+    leave below the keeper's floor comes from the fund's balance of that asset, as far as it goes. Collateral that the
+    venue's reserves absorb is left to them.
     """
     account = claim.account
     cancel_account(account, orders, free, levels, occupied, instruments, counters, positions, accounts)
+    if policy.sizing == AUCTION_FRACTION:
+        write_limits(claim, clock, policy, instruments, assets, margin, positions, limits)
+        return sell_slice(
+            claim, keeper, tick, round_, clock, policy, limits, events, book_marks, message, handle, fills, orders,
+            free, levels, occupied, instruments, counters, positions, accounts, cash, assets, touched, touched_mark,
+        )  # fmt: skip
     n = plan_call(
         claim, clock, policy, limits, windows, rank, key, amounts, instruments, assets, margin, levels, occupied,
         positions, cash,
@@ -367,21 +406,24 @@ def close_out(
             continue
         book = rank[at]
         held = positions[account, book].lots
-        side = SELL if held > 0 else BUY
+        released = _released(claim, book, held, instruments, assets, margin)
         value = forced_order(
-            account, keeper, book, side, amounts[at], limits, FORCED_POSITION, tick, round_, claim.tick, policy, events,
-            book_marks, message, handle, fills, orders, free, levels, occupied, instruments, counters, positions,
-            accounts, cash, assets, touched, touched_mark,
+            account, keeper, book, SELL if held > 0 else BUY, amounts[at], limits, FORCED_POSITION, tick, round_,
+            claim.tick, policy, events, book_marks, message, handle, fills, orders, free, levels, occupied, instruments,
+            counters, positions, accounts, cash, assets, touched, touched_mark,
         )  # fmt: skip
         if value > 0:
             _note_call(claim, book, held, amounts[at], clock, policy, windows, instruments, assets, positions)
             paid_in = instruments[book].quote
+            lots = held - positions[account, book].lots
+            fee = _fee_on_fill(claim, book, lots, released * lots / held, value, policy, instruments, assets)
             reward += charge_fee(
-                account, keeper, paid_in, part_up(value, policy.fee), policy, instruments, assets, positions, cash,
-                touched, touched_mark, counters,
+                account, keeper, paid_in, fee, policy, instruments, assets, positions, cash, touched, touched_mark,
+                counters,
             )  # fmt: skip
     # What misses to the target is known again, without the positions just closed, in the next call.
-    if not has_positions(account, positions) and not (n > 0 and policy.target_debts):
+    absorbed = policy.price_rule == ABSORBED
+    if not has_positions(account, positions) and not absorbed and not (n > 0 and policy.target_debts):
         sold_for, earned = sell_collateral(
             claim, keeper, tick, round_, limits, policy, events, book_marks,
             message, handle, fills, orders, free, levels, occupied, instruments, counters, positions, accounts,

@@ -263,7 +263,9 @@ CLAIM = np.dtype(
         ("notional", i8),  # of all positions, or of all debts when there is none, USD quanta
         ("reward", i8),  # what a keeper could earn before slippage, USD quanta
         ("opened", i8),  # round, counted from the start of the run, from which a price that falls with time falls
-        ("partial", i8),  # round of the last call that closed the first share of a position; NONE
+        ("partial", i8),  # round of the last call that closed a first share, or a slice of the account; NONE
+        ("reserved", i8),  # what bidders paid for slices of the account, USD quanta
+        ("insolvent", i8),  # AUCTION_FRACTION: round in which it was found worth less than nothing; NONE
     ]
 )
 
@@ -285,18 +287,18 @@ KEEPER = np.dtype(
     ]
 )
 
-CLOSE_ALL, CLOSE_FACTOR, TO_TARGET, PORTION, FIRST_SHARE, WINDOW = range(6)
+CLOSE_ALL, CLOSE_FACTOR, TO_TARGET, PORTION, FIRST_SHARE, WINDOW, AUCTION_FRACTION = range(7)
 """Sizing of a liquidation call."""
 PRO_RATA, LARGEST_FIRST, MOST_LIQUID_FIRST, MOST_RELIEF_FIRST, DRAWN = range(5)
 """Ordering of positions within a liquidation call."""
-AT_MARK, AT_ORACLE, BY_HEALTH, BY_AUCTION, FILLABLE, AT_BANKRUPTCY = range(6)
+AT_MARK, AT_ORACLE, BY_HEALTH, BY_AUCTION, FILLABLE, AT_BANKRUPTCY, ABSORBED = range(7)
 """What limits the price of a forced order (market/kernels/limits.py)."""
 TO_ACCOUNT, TO_KEEPER, TO_FUND = range(3)
 """Who gets what the book gives beyond that price."""
 LINEAR, STAIR_STEP, EXPONENTIAL, TWO_SPEED = range(4)
 """Price curve of an auction; the first three as in market/kernels/rules/dutch_auction.py."""
-FEE_WITHIN_EQUITY, FEE_UNCAPPED = range(2)
-"""Whether the liquidation fee stops at what the account is still worth."""
+FEE_WITHIN_EQUITY, FEE_UNCAPPED, FEE_ABOVE_BANKRUPTCY = range(3)
+"""Whether the liquidation fee stops at what the account is still worth, or at the position's part of that."""
 ADL_QUEUE, ADL_PRO_RATA = range(2)
 RANK_BY_PROFIT, RANK_BY_PRICE = range(2)
 """How deleveraged lots are shared out among counterparties."""
@@ -307,7 +309,7 @@ POLICY = np.dtype(
         ("ordering", i4),
         ("capacity", i4),  # calls that fit in one round
         ("mark_rule", i4),
-        ("fee_cap", i4),  # FEE_WITHIN_EQUITY, FEE_UNCAPPED
+        ("fee_cap", i4),  # FEE_WITHIN_EQUITY, FEE_UNCAPPED, FEE_ABOVE_BANKRUPTCY
         ("adl_allocation", i4),  # ADL_QUEUE, ADL_PRO_RATA
         ("adl_rank", i4),  # RANK_BY_PROFIT, RANK_BY_PRICE
         ("target_profile", i4),  # TO_TARGET: MAINTENANCE with a buffer, or TARGET, which a claim must then reach
@@ -319,7 +321,7 @@ POLICY = np.dtype(
         ("curve", i4),  # LINEAR, STAIR_STEP ...
         ("unused", i4),
         ("close_factor", i8),  # ppm of total notional, or of a debt without positions; of a position
-        ("target", i8),  # ppm of maintenance margin: excess aimed at
+        ("target", i8),  # ppm of maintenance margin: excess aimed at; AUCTION_FRACTION: of what equity is short of it
         ("slippage", i8),  # ppm from the mark: limit price of a forced order
         ("fee", i8),  # ppm of a closed position's value, or of the debt that a collateral sale repays
         ("keeper_share", i8),  # ppm of the fee
@@ -335,10 +337,13 @@ POLICY = np.dtype(
         ("most", i8),  # PORTION: notional closed per call; WINDOW: per instrument and window
         ("above", i8),  # FIRST_SHARE: positions worth more are closed in two steps
         ("rounds", i8),  # FIRST_SHARE: of a cool-down; WINDOW: of a window
+        ("cutoff", i8),  # AUCTION_FRACTION: accounts worth less are sold whole
+        ("start_fee", i8),  # AUCTION_FRACTION: ppm of what could be sold without a discount, for the fund
         ("full_below", f8),  # CLOSE_FACTOR: health factor at or below which everything is closed
+        ("insolvent_seconds", f8),  # AUCTION_FRACTION: until what is paid for taking a bankrupt account is highest
         # price; shares of the oracle price, seconds
-        ("discount", f8),  # AT_ORACLE
-        ("most_discount", f8),  # AT_ORACLE, BY_HEALTH
+        ("discount", f8),  # AT_ORACLE; ABSORBED: of positions
+        ("most_discount", f8),  # AT_ORACLE, BY_HEALTH, ABSORBED
         ("grace", f8),  # AT_ORACLE: before it the discount does not grow
         ("growth", f8),  # AT_ORACLE: per second
         ("top", f8),  # BY_AUCTION: price at the start
@@ -355,9 +360,10 @@ POLICY = np.dtype(
 )
 
 FORCED_POSITION, FORCED_COLLATERAL, FORCED_ADL, FORCED_AUCTION, FORCED_HEDGE = range(5)
-"""What a liquidation event did: positions or collateral sold on a book, deleveraged, sold to a dealer in an auction, or
-hedged on a book."""
-ON_BOOK = (FORCED_POSITION, FORCED_COLLATERAL, FORCED_HEDGE)
+FORCED_TAKE_OVER, FORCED_ABSORPTION, FORCED_RESALE = range(5, 8)
+"""What a liquidation event did: positions or collateral sold on a book, deleveraged, sold to a dealer in an auction,
+hedged on a book, taken over by a vault, absorbed by the venue's reserves, or sold on a book by these."""
+ON_BOOK = (FORCED_POSITION, FORCED_COLLATERAL, FORCED_HEDGE, FORCED_RESALE)
 """Those that were orders on a book."""
 
 EVENT = np.dtype(
@@ -365,7 +371,7 @@ EVENT = np.dtype(
         ("tick", i4),
         ("round", i4),
         ("account", i4),
-        ("keeper", i4),  # its ledger row; the counterparty's row for ADL
+        ("keeper", i4),  # its ledger row; the counterparty's row away from the books
         ("book", i4),
         ("side", i4),  # of the forced order
         ("kind", i4),

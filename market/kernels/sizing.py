@@ -7,13 +7,14 @@ import numpy as np
 from market.kernels.arithmetic import part_up
 from market.kernels.jit import kernel
 from market.kernels.margin import notional_of, value_of, weighted_value
-from market.kernels.records import CLOSE_FACTOR, FIRST_SHARE, NONE, PORTION, PPM, TO_TARGET, WINDOW
+from market.kernels.records import AUCTION_FRACTION, CLOSE_FACTOR, FIRST_SHARE, NONE, PORTION, PPM, TO_TARGET, WINDOW
 from market.kernels.rules.close_factor import leaves_dust, repayable_debt
 from market.kernels.rules.health import health_factor
 from market.kernels.rules.keeper import window_room
 from market.kernels.rules.portion import portion_to_close
 from market.kernels.rules.sizing import exchange_gain
 from market.kernels.rules.solve import amount_to_target
+from market.kernels.slices import largest_share
 
 LARGEST = (1 << 62) - 1
 
@@ -62,7 +63,7 @@ def open_window(book, clock, policy, windows):
 def most_lots(book, lots, most, claim, clock, policy, windows, instruments, assets):
     """Lots of a position that one call may close, and that all together may not be worth more than `most` USD quanta.
 
-    For rules that look at one position at a time: PORTION, FIRST_SHARE, WINDOW; all lots for others.
+    For rules that look at one position at a time: PORTION, FIRST_SHARE, WINDOW, AUCTION_FRACTION; all lots for others.
     """
     held = abs(lots)
     notional = notional_of(book, lots, instruments, assets)
@@ -76,6 +77,8 @@ def most_lots(book, lots, most, claim, clock, policy, windows, instruments, asse
         return int(abs(delta) + 0.5)
     if policy.sizing == FIRST_SHARE and notional > policy.above and first_share_due(claim, clock, policy):
         return part_up(held, policy.close_factor)
+    if policy.sizing == AUCTION_FRACTION:
+        return min(held, part_up(held, int(np.ceil(largest_share(claim, clock, policy) * PPM - 1e-6))))
     if policy.sizing == WINDOW:
         open_window(book, clock, policy, windows)
         return min(held, int(window_room(float(policy.most), float(windows[book, 1])) / max(each, 1e-9)))

@@ -58,6 +58,8 @@ from market.margin.requirement import LinearSize, RequirementRule, RootPremium, 
 from market.margin.rules import Margin
 from market.simulation import run
 from market.venue import (
+    AbsorbPrice,
+    AuctionFraction,
     BankruptcyPrice,
     BasisMark,
     CloseAll,
@@ -175,6 +177,49 @@ PORTFOLIO_MARGIN = Margin(
     sub_accounts=SubAccounts(transfers="automatic", recourse=0.4),
 )  # fmt: skip
 
+sizes = st.sampled_from(
+    [
+        CloseAll(),
+        CloseFactor(share=0.3),
+        CloseFactor(share=0.3, of="account", full_below_health=0.95, full_below_usd=500.0, least_left_usd=200.0),
+        ToTarget(buffer=0.3),
+        ToTarget(target_profile="target", debts="to_target"),
+        Portion(share=0.2, least_usd=300.0, most_usd=2_000.0),
+        FirstShare(share=0.2, above_usd=1_000.0, cooldown_seconds=3.0),
+        FirstShare(share=0.2, above_usd=1_000.0, cooldown_seconds=3.0, cooldown="full"),
+        WindowCap(window_seconds=2.0, scale_usd=1e6),
+    ]
+)
+prices = st.sampled_from(
+    [
+        MarkPrice(),
+        MarkPrice(),
+        OraclePrice(discount_bps=150.0),
+        OraclePrice(discount_bps=0.0, most_discount_bps=600.0, grace_seconds=1.0, growth_bps_per_second=100.0),
+        HealthPrice(),
+        DutchPrice(start=1.02, span_seconds=1.0, cut=0.98, longest_seconds=6.0),
+        DutchPrice(curve="two_speed", start=0.98, cut=0.8, span_seconds=4.0, slow_seconds=9.0),
+        FillablePrice(),
+        BankruptcyPrice(),
+        BankruptcyPrice(surplus="account"),
+        AbsorbPrice(factors={"default": 0.8, "BTC": 0.97}, target_usd=5_000.0),
+    ]
+)
+TWO_SPEED = DutchPrice(curve="two_speed", start=0.98, cut=0.8, span_seconds=4.0, slow_seconds=9.0)
+slices = st.builds(
+    AuctionFraction,
+    whole_below_usd=st.sampled_from([0.0, 300.0]),
+    fee_share=st.sampled_from([0.0, 0.1]),
+    insolvent_seconds=st.just(5.0),
+)
+sizes_and_prices = st.one_of(*[st.tuples(sizes, prices)] * 3, st.tuples(slices, st.just(TWO_SPEED)))
+
+
+def liquidation(size_and_price: tuple[Any, Any], **rest: Any) -> Liquidation:
+    sizing, price = size_and_price
+    return Liquidation(sizing=sizing, price=price, **rest)
+
+
 venues = st.builds(
     Venue,
     settlement_seconds=st.sampled_from([0.0, 5.0]),
@@ -200,40 +245,12 @@ venues = st.builds(
         ]
     ),
     liquidation=st.builds(
-        Liquidation,
-        sizing=st.sampled_from(
-            [
-                CloseAll(),
-                CloseFactor(share=0.3),
-                CloseFactor(
-                    share=0.3, of="account", full_below_health=0.95, full_below_usd=500.0, least_left_usd=200.0
-                ),
-                ToTarget(buffer=0.3),
-                ToTarget(target_profile="target", debts="to_target"),
-                Portion(share=0.2, least_usd=300.0, most_usd=2_000.0),
-                FirstShare(share=0.2, above_usd=1_000.0, cooldown_seconds=3.0),
-                FirstShare(share=0.2, above_usd=1_000.0, cooldown_seconds=3.0, cooldown="full"),
-                WindowCap(window_seconds=2.0, scale_usd=1e6),
-            ]
-        ),
+        liquidation,
+        sizes_and_prices,
         ordering=st.sampled_from(["pro_rata", "largest_first", "most_liquid_first", "most_relief_first", "drawn"]),
-        price=st.sampled_from(
-            [
-                MarkPrice(),
-                MarkPrice(),
-                OraclePrice(discount_bps=150.0),
-                OraclePrice(discount_bps=0.0, most_discount_bps=600.0, grace_seconds=1.0, growth_bps_per_second=100.0),
-                HealthPrice(),
-                DutchPrice(start=1.02, span_seconds=1.0, cut=0.98, longest_seconds=6.0),
-                DutchPrice(curve="two_speed", start=0.98, cut=0.8, span_seconds=4.0, slow_seconds=9.0),
-                FillablePrice(),
-                BankruptcyPrice(),
-                BankruptcyPrice(surplus="account"),
-            ]
-        ),
         slippage_limit_bps=st.sampled_from([30.0, 200.0, 3_000.0]),
         fee_bps=st.sampled_from([0.0, 100.0, 700.0]),
-        fee_cap=st.sampled_from(["equity", "none"]),
+        fee_cap=st.sampled_from(["equity", "none", "bankruptcy"]),
         keeper_floor_usd=st.sampled_from([0.0, 2.0]),
         dust_usd=st.sampled_from([0.0, 10.0]),
         round_seconds=st.sampled_from([0.25, 1.0, 1.5]),
