@@ -16,6 +16,7 @@ from market.instruments import USD_QUANTA
 from market.kernels.breakers import (
     BREAKER,
     CAPPED,
+    FORCED_STOPPED,
     HALTED_TICKS,
     HALTS,
     HELD,
@@ -85,6 +86,7 @@ class CircuitBreakers:
             "market_orders_stopped_by_band_count": tally[STOPPED],
             "orders_refused_by_reduce_only_count": tally[REFUSED_REDUCE_ONLY],
             "liquidations_delayed_count": tally[HELD],
+            "liquidations_stopped_by_band_count": tally[FORCED_STOPPED],
         }
 
 

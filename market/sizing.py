@@ -118,7 +118,8 @@ class Portion:
 
 @parameters
 class FirstShare:
-    """Close large positions in two steps: a first share, a cool-down, then the rest; others whole (Hyperliquid)."""
+    """Close large positions in two steps: a first share, then, for the length of a cool-down, the rest; others whole
+    (Hyperliquid)."""
 
     kind: Literal["first_share"] = "first_share"
     """Name of the rule."""
@@ -127,10 +128,10 @@ class FirstShare:
     above_usd: Usd = 100_000.0
     """Notional above which a position is large."""
     cooldown_seconds: Seconds = 30.0
-    """Length of the cool-down; it ends with the claim."""
-    cooldown: Literal["wait", "full"] = "wait"
-    """What happens in it: nothing, and afterwards everything is closed; or calls close everything, and after it a first
-    share again."""
+    """Length of the cool-down, which ends with the claim."""
+    cooldown: Literal["full", "wait"] = "full"
+    """What happens in it: calls close everything, and after it a first share again (Hyperliquid); or nothing, and
+    afterwards everything is closed."""
 
     def policy(self, *, round_seconds: float) -> Fields:
         """POLICY fields that differ from their defaults."""

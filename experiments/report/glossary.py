@@ -133,7 +133,12 @@ GROUPS: dict[str, dict[str, Entry]] = {
             "orders refused by it", "those of accounts with nothing to shrink; the others were cut", "orders"
         ),
         "liquidations_delayed_count": Entry(
-            "liquidations held back", "claims that met a halted book or a spent throttle at least once", "claims"
+            "liquidations held back",
+            "claims that met halted books, a spent throttle, or a band with nobody inside",
+            "claims",
+        ),
+        "liquidations_stopped_by_band_count": Entry(
+            "of these by the band", "whose forced orders had nothing inside it to trade with", "claims"
         ),
     },
     "Margin rules that move": {

@@ -44,12 +44,11 @@ BREAKER = np.dtype(
     ]
 )
 
-HALTS, HALTED_TICKS, REDUCE_ONLY_TICKS, REFUSED_HALT, REFUSED_BAND, CAPPED, REFUSED_REDUCE_ONLY, HELD, STOPPED = range(
-    9
-)
-"""Slots of the tally: what breakers have cost. HALTED_TICKS are ticks x instruments, HELD counts claims,
-STOPPED market orders that find nothing inside the band when they arrive."""
-N_TALLY = 9
+HALTS, HALTED_TICKS, REDUCE_ONLY_TICKS, REFUSED_HALT, REFUSED_BAND = range(5)
+CAPPED, REFUSED_REDUCE_ONLY, HELD, STOPPED, FORCED_STOPPED = range(5, 10)
+"""Slots of the tally: what breakers have cost. HALTED_TICKS are ticks x instruments, HELD counts claims, STOPPED market
+orders that find nothing inside the band when they arrive, FORCED_STOPPED the claims among HELD that a band stops."""
+N_TALLY = 10
 
 
 @kernel
@@ -198,25 +197,47 @@ def restrict(tick, messages, arrival, n, rules, tally, instruments, positions, a
 
 
 @kernel
+def _nobody_inside(lots, instrument):
+    """Whether whoever would take the other side of closing `lots` is beyond the band."""
+    if instrument.band_high == 0:
+        return False
+    if lots < 0:
+        return instrument.band_high < instrument.best_ask < instrument.n_levels - 1
+    return 0 < instrument.best_bid < instrument.band_low
+
+
+@kernel
+def _stopped(account, instruments, positions):
+    """(whether none of the account's positions can trade, whether that is so because of a band)."""
+    stopped, by_band = False, False
+    for book in range(instruments.shape[0]):
+        lots = positions[account, book].lots
+        if lots == 0:
+            continue
+        outside = _nobody_inside(lots, instruments[book])
+        stopped = instruments[book].halted == HALTED or outside
+        by_band = by_band or outside
+        if not stopped:
+            break
+    return stopped, stopped and by_band
+
+
+@kernel
 def hold_claims(claims, n_claims, tally, instruments, counters, positions, accounts):
     """Note, once for each, the claims that cannot be served now because of a breaker; return how many there are.
 
-    All of them when the throttle has nothing left, else those whose positions are all on halted books.
+    All of them when the throttle has nothing left, else those whose positions are all on books that are halted or have
+    nobody inside their band.
     """
     spent = counters[THROTTLED] == 1 and counters[THROTTLE_ROOM] == 0
     held = 0
     for at in range(n_claims):
         account = claims[at].account
-        stopped = spent
-        if not spent:
-            for book in range(instruments.shape[0]):
-                if positions[account, book].lots != 0:
-                    stopped = instruments[book].halted == HALTED
-                    if not stopped:
-                        break
-        if stopped:
+        stopped, by_band = _stopped(account, instruments, positions)
+        if spent or stopped:
             held += 1
             if accounts[account].claim == CLAIMED:
                 accounts[account].claim = CLAIM_HELD
                 tally[HELD] += 1
+                tally[FORCED_STOPPED] += by_band and not spent
     return held

@@ -406,6 +406,8 @@ def close_out(
             continue
         book = rank[at]
         held = positions[account, book].lots
+        if policy.fee_cap == FEE_ABOVE_BANKRUPTCY and at > 0:
+            appraise(claim, instruments, assets, margin, positions, cash, policy)
         released = _released(claim, book, held, instruments, assets, margin)
         value = forced_order(
             account, keeper, book, SELL if held > 0 else BUY, amounts[at], limits, FORCED_POSITION, tick, round_,

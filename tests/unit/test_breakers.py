@@ -252,6 +252,25 @@ def test_liquidations_stop_at_the_edge_of_the_band() -> None:
     world.run(2)
     assert world.events["lots"].tolist() == [500]
     assert world.lots(world.rows[0]) == 500
+    world.run(2)
+    assert costs(world)["liquidations_stopped_by_band_count"] == costs(world)["liquidations_delayed_count"] == 1
+
+
+@pytest.mark.parametrize(("lots", "inside", "beyond"), [(1_000, 8_820, 8_819), (-1_000, 11_220, 11_221)])
+def test_liquidations_that_find_nobody_inside_the_band_are_counted(lots: int, inside: int, beyond: int) -> None:
+    """2 % around 9,000 for a long position, around 11,000 for a short one."""
+    for price, stopped in ((inside, 0), (beyond, 1)):
+        world = engine(
+            deposits=(1_200.0, 1_200.0),
+            prices=falls_to(9_000.0 if lots > 0 else 11_000.0),
+            venue=plain_venue(breakers=Breakers(band=CapBand(width_bps=200.0)), slippage_limit_bps=2_000.0),
+        )
+        world.open(world.rows[0], lots, 10_000)
+        (world.bids if lots > 0 else world.asks)((price, 5_000))
+        world.run(4)
+        assert costs(world)["liquidations_stopped_by_band_count"] == stopped
+        assert world.lots(world.rows[0]) == (lots if stopped else 0)
+        world.check_books()
 
 
 # --- throttle -------------------------------------------------------------------------------------

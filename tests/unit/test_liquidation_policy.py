@@ -231,6 +231,39 @@ def test_bankruptcy_prices_of_two_positions_share_the_equity_by_maintenance() ->
     world.check_books()
 
 
+@pytest.mark.parametrize(
+    ("cap", "bid", "fees"),
+    [
+        ("bankruptcy", 9_000, 81.0 + 54.0),  # 1.5 % of 5,400 and 3,600: less than 180 and 60
+        ("bankruptcy", 8_800, 60.0 + 54.0),  # A brings 60 more than 5,220, where 1.5 % would be 79.20
+        ("bankruptcy", 8_650, 0.0 + 30.0),  # nothing here, and 30 are left of B's part
+        ("equity", 8_800, 79.2 + 40.8),  # what is left of 240 after slippage of 120
+    ],
+)
+def test_a_fee_takes_no_more_than_a_position_brought_above_bankruptcy(cap: str, bid: int, fees: float) -> None:
+    """Long 600 of A (10 %, 540) and 400 of B (5 %, 180) at equity 240, which go with 180 and 60 of it."""
+    steep = changed(PERP, tiers=(changed(PERP.tiers[0], initial=0.2, maintenance=0.1),))
+    venue = plain_venue(fee_bps=150.0, fee_cap=cap, keeper_share=0.0)
+    world = engine(deposits=(1_240.0,), prices=falls_to(9_000.0), venue=venue, instruments={"A": steep, "B": PERP})
+    world.open(world.rows[0], 600, 10_000)
+    world.open(world.rows[0], 400, 10_000, book=1)
+    world.bids((bid, 5_000))
+    world.bids((9_000, 5_000), book=1)
+    world.run(2)
+    assert world.cash(INSURANCE_FUND) == round(fees * USD)
+    world.check_books()
+
+
+def test_a_fee_on_a_purchase_stops_at_bankruptcy_too() -> None:
+    """Short 1,000 at 11,000 with 200: bankrupt at 11,200. Bought at 11,100, 100 are left of a fee of 166.50."""
+    for ask, fee in ((11_100, 100.0), (11_010, 165.15)):
+        world = long_world(1_200.0, lots=-1_000, fee_bps=150.0, fee_cap="bankruptcy", keeper_share=0.0)
+        world.asks((ask, 5_000))
+        world.run(2)
+        assert world.cash(INSURANCE_FUND) == round(fee * USD)
+        world.check_books()
+
+
 def test_below_bankruptcy_positions_close_within_the_slippage_limit() -> None:
     """Equity -100; the fund bears it as long as it can."""
     world = priced(900.0, BankruptcyPrice(), slippage_limit_bps=100.0)
@@ -265,7 +298,7 @@ def test_portion_least_and_cap() -> None:
 
 def test_first_share_then_a_cool_down() -> None:
     """Equity 10. 200 of 1,000 lots; nothing for 3 s; then the rest. Or the rest at once, in the cool-down."""
-    sizing = FirstShare(share=0.2, above_usd=5_000.0, cooldown_seconds=3.0)
+    sizing = FirstShare(share=0.2, above_usd=5_000.0, cooldown_seconds=3.0, cooldown="wait")
     world = long_world(1_010.0, sizing=sizing)
     world.bids((9_000, 5_000))
     world.run(6)
