@@ -183,7 +183,7 @@ def opening_prices(scenario: Scenario, *, seed: int) -> dict[str, float]:
 def _ledger(scenario: Scenario, everybody: Sequence[Any]) -> Ledger:
     needed = sum(member.accounts_needed(instruments=scenario.instruments) for member in everybody)
     return Ledger.with_room(
-        n_accounts=needed + scenario.venue.waterfall.backstop.accounts,
+        n_accounts=needed + scenario.venue.accounts,
         n_assets=len(scenario.assets),
         n_instruments=len(scenario.instruments),
     )

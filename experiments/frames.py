@@ -17,12 +17,13 @@ from market.kernels.records import (
     FORCED_AUCTION,
     FORCED_COLLATERAL,
     FORCED_HEDGE,
+    FORCED_POOL,
     FORCED_POSITION,
     FORCED_RESALE,
     FORCED_TAKE_OVER,
     HALTED,
     SELL,
-    SYSTEM_ACCOUNTS,
+    SYSTEM,
 )
 from market.world import World
 
@@ -38,8 +39,9 @@ KINDS = {
     FORCED_TAKE_OVER: "take_over",
     FORCED_ABSORPTION: "absorption",
     FORCED_RESALE: "resale",
+    FORCED_POOL: "pool",
 }
-AWAY = ("adl", "take_over", "absorption")
+AWAY = ("adl", "take_over", "absorption", "pool")
 """Kinds that went to somebody away from the books at a price that the venue set."""
 
 
@@ -125,7 +127,7 @@ def liquidations_frame(trace: Trace) -> pd.DataFrame:
     size = events["lots"] * lot_size(world)[books]
     before = events["touch_before"].astype(np.float64)
     names = np.array(world.ledger.names, dtype=object)
-    with_other = np.isin(events["kind"], (FORCED_ADL, FORCED_AUCTION, FORCED_TAKE_OVER, FORCED_ABSORPTION))
+    with_other = np.isin(events["kind"], (FORCED_ADL, FORCED_AUCTION, FORCED_TAKE_OVER, FORCED_ABSORPTION, FORCED_POOL))
     return pd.DataFrame(
         {
             "tick": events["tick"],
@@ -188,7 +190,7 @@ def accounts_frame(trace: Trace) -> pd.DataFrame:
             "account": ledger.names,
             "role": ledger.roles,
             "owner": np.array(ledger.names, dtype=object)[ledger.accounts["owner"][:n]],
-            "customer": np.arange(n) >= SYSTEM_ACCOUNTS,
+            "customer": ledger.accounts["flags"][:n] & SYSTEM == 0,
             "net_equity_before_usd": trace.opening.assessment[:n, 1] / USD_QUANTA,
             "net_equity_after_usd": after[:n, 1] / USD_QUANTA,
             "maintenance_before_usd": trace.opening.assessment[:n, 2] / USD_QUANTA,

@@ -25,6 +25,7 @@ from market.kernels.records import (
     NONE,
     ON_BOOK,
     OPTION,
+    SYSTEM,
     SYSTEM_ACCOUNTS,
 )
 from market.world import World
@@ -294,9 +295,10 @@ def _capital(trace: Trace) -> Kpis:
     """Capital efficiency with positions as they are: notional of customers over their net equity at the start,
     and the notional their margin equity would support at initial margin."""
     world = trace.built.world
-    before = trace.opening.assessment[SYSTEM_ACCOUNTS:]
+    customers = trace.built.world.ledger.accounts["flags"] & SYSTEM == 0
+    before = trace.opening.assessment[customers]
     initial, equity, net = before[:, 3].sum(), before[:, 0].sum(), before[:, 1].sum()
-    lots = np.where(world.instruments["kind"] == OPTION, 0, trace.opening.lots[SYSTEM_ACCOUNTS:])
+    lots = np.where(world.instruments["kind"] == OPTION, 0, trace.opening.lots[customers])
     notional = float((np.abs(lots).sum(axis=0) * trace.opening.marks * world.instruments["tick_value"]).sum())
     made: Kpis = {"capital_efficiency_ratio": None, "capital_used_ratio": None}
     if initial > 0 and net > 0:

@@ -10,7 +10,7 @@ from pydantic import Field
 from market.kernels import records
 from market.kernels.rules.discounts import store_price
 from market.margin.rules import ANY
-from market.parameters import Bps, Positive, PositiveSeconds, Ratio, Seconds, Share, Usd, parameters
+from market.parameters import Bps, Positive, PositiveSeconds, PositiveUsd, Ratio, Seconds, Share, Usd, parameters
 from market.sizing import Fields
 
 FOREVER = 1e18
@@ -203,7 +203,40 @@ class AbsorbPrice:
         }
 
 
+@parameters
+class PoolPrice:
+    """Positions are closed against a pool at the oracle price: no order reaches the book (GMX v2, Synthetix v3).
+
+    The price is better for who leaves customers' positions less one-sided and worse for who leaves them more so:
+    factor x (imbalance before)^power - factor x (imbalance after)^power. The pool is an account that nobody
+    liquidates; it holds what it took. Collateral is sold on its book, inside the slippage limit.
+    """
+
+    kind: Literal["pool"] = "pool"
+    """Name of the rule."""
+    capital_usd: PositiveUsd = 100_000_000.0
+    """What the pool has at the start, in the first settlement asset."""
+    reward: Ratio = 0.0
+    """Factor where the imbalance shrinks, in USD."""
+    cost: Ratio = 0.0
+    """Factor where it grows."""
+    power: Positive = 2.0
+    """Power of the imbalance."""
+    most_impact: Share = 0.0
+    """Largest impact, as a share of what is closed; 0: there is none."""
+
+    def policy(self) -> Fields:
+        """POLICY fields that differ from their defaults."""
+        return {
+            "price_rule": records.POOLED,
+            "impact_reward": self.reward,
+            "impact_cost": self.cost,
+            "impact_power": self.power,
+            "impact_most": self.most_impact,
+        }
+
+
 ForcedPrice = Annotated[
-    MarkPrice | OraclePrice | HealthPrice | DutchPrice | FillablePrice | BankruptcyPrice | AbsorbPrice,
+    MarkPrice | OraclePrice | HealthPrice | DutchPrice | FillablePrice | BankruptcyPrice | AbsorbPrice | PoolPrice,
     Field(discriminator="kind"),
 ]

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from market.instruments import USD_QUANTA
 from market.kernels.book import sweep
+from market.kernels.margin import notional_of
 from market.kernels.marks import accrue_funding, set_marks, set_references
-from market.kernels.records import BUY, PERPETUAL, SELL, SYSTEM_ACCOUNTS
-from market.venue import FundingRule, Venue, basis_weight
+from market.kernels.records import BUY, NONE, PERPETUAL, SELL, SYSTEM_ACCOUNTS
+from market.venue import FundingRule, VelocityFunding, Venue, basis_weight
 from market.world import World
 
 if TYPE_CHECKING:
@@ -56,11 +58,22 @@ def pay_funding(world: World, rule: FundingRule, *, intervals: int = 1) -> None:
     """Move the cumulative funding index of every perpetual by so many intervals at the rate of now."""
     for book in range(len(world.instruments)):
         if world.instruments[book]["kind"] == PERPETUAL:
+            if isinstance(rule, VelocityFunding):
+                _pay_drifting(world, rule, book, intervals)
+                continue
             rate = rule.rate(
                 premium=impact_premium(world, book, rule.impact_notional_usd) if rule.uses_premium else 0.0,
                 skew=customer_skew(world, book) if rule.uses_skew else 0.0,
             )
             accrue_funding(book, rate, intervals, world.instruments, world.funding_carried)
+
+
+def _pay_drifting(world: World, rule: VelocityFunding, book: int, intervals: int) -> None:
+    """Let the rate drift over so many intervals, and pay what it was on average in each."""
+    change = rule.change(skew=customer_skew(world, book, scale_usd=rule.scale_usd))
+    for _ in range(intervals):
+        world.funding_drift[book], rate = rule.drifted(float(world.funding_drift[book]), change=change)
+        accrue_funding(book, rate, 1, world.instruments, world.funding_carried)
 
 
 def impact_premium(world: World, book: int, notional_usd: float) -> float:
@@ -81,8 +94,14 @@ def impact_premium(world: World, book: int, notional_usd: float) -> float:
     return premium / index
 
 
-def customer_skew(world: World, book: int) -> float:
-    """(long - short) / (long + short) lots over customers' accounts; 0 when nobody holds any."""
+def customer_skew(world: World, book: int, *, scale_usd: float = 0.0) -> float:
+    """(long - short) / (long + short) lots over customers' accounts, or long - short over a scale; 0 when nobody holds
+    any. A pool is no customer."""
     lots = world.ledger.positions["lots"][SYSTEM_ACCOUNTS:, book]
+    if world.pool != NONE:
+        lots = np.delete(lots, world.pool - SYSTEM_ACCOUNTS)
+    if scale_usd > 0.0:
+        one = int(notional_of(book, 1, world.instruments, world.assets)) / USD_QUANTA
+        return float(lots.sum()) * one / scale_usd
     gross = int(np.abs(lots).sum())
     return float(lots.sum() / gross) if gross else 0.0

@@ -80,6 +80,12 @@ class ToTarget:
     then reach before they are dropped (Mango v4: LiquidationEnd)."""
     debts: Literal["full", "to_target"] = "full"
     """Whether debts without positions are repaid in full or no further than the target (Mango v4, Drift v2)."""
+    ramp_seconds: Seconds = 0.0
+    """Time from the opening of a claim until all that is missing may be made up (Drift v2); 0: all at once."""
+    first_share: Share = 1.0
+    """Share of it that may be made up at first."""
+    at_once_below_usd: Usd = 0.0
+    """What is missing may be made up at once when it is less."""
 
     def policy(self, *, round_seconds: float) -> Fields:
         """POLICY fields that differ from their defaults."""
@@ -89,6 +95,9 @@ class ToTarget:
             "target": round(self.buffer * PPM) if self.target_profile == "maintenance" else 0,
             "target_profile": _PROFILES[self.target_profile],
             "target_debts": self.debts == "to_target",
+            "ramp": self.ramp_seconds,
+            "first": self.first_share,
+            "at_once": _usd(self.at_once_below_usd),
         }
 
 
@@ -207,6 +216,28 @@ class AuctionFraction:
         }
 
 
+@parameters
+class AuctionRoom:
+    """Put up no more at once, of all accounts together, than there is room for; the others wait (Maker's Hole).
+
+    What waits is not offered, and a price that falls with time begins to fall when it is put up. A debt, or without
+    debts the notional of positions, counts with the liquidation fee on it.
+    """
+
+    kind: Literal["room"] = "room"
+    """Name of the rule."""
+    most_usd: PositiveUsd = 100_000_000.0
+    """Room for all that is put up."""
+    least_usd: Usd = 0.0
+    """Least part of an account that may be put up, or left behind, by itself (dust)."""
+
+    def policy(self, *, round_seconds: float) -> Fields:
+        """POLICY fields that differ from their defaults."""
+        del round_seconds
+        return {"sizing": records.ROOM, "most": _usd(self.most_usd), "least": _usd(self.least_usd)}
+
+
 Sizing = Annotated[
-    CloseAll | CloseFactor | ToTarget | Portion | FirstShare | WindowCap | AuctionFraction, Field(discriminator="kind")
+    CloseAll | CloseFactor | ToTarget | Portion | FirstShare | WindowCap | AuctionFraction | AuctionRoom,
+    Field(discriminator="kind"),
 ]

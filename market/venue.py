@@ -24,10 +24,12 @@ from market.forced_prices import ForcedPrice as ForcedPrice
 from market.forced_prices import HealthPrice as HealthPrice
 from market.forced_prices import MarkPrice as MarkPrice
 from market.forced_prices import OraclePrice as OraclePrice
+from market.forced_prices import PoolPrice as PoolPrice
 from market.instruments import USD_QUANTA
 from market.kernels import records
 from market.kernels.records import POLICY, PPM
 from market.kernels.rules.funding import clamped_rate, with_interest
+from market.kernels.rules.funding_velocity import drifted_rate, drifting_cost, velocity
 from market.margin.rules import Margin
 from market.marks import BasisMark as BasisMark
 from market.marks import FundingMark as FundingMark
@@ -40,8 +42,9 @@ from market.marks import OutsideMark as OutsideMark
 from market.marks import TwapMark as TwapMark
 from market.marks import basis_weight as basis_weight
 from market.option_liquidation import OptionBooks
-from market.parameters import Bps, PositiveCount, PositiveSeconds, PositiveUsd, Seconds, Share, Usd, parameters
+from market.parameters import Bps, PositiveCount, PositiveSeconds, PositiveUsd, Ratio, Seconds, Share, Usd, parameters
 from market.sizing import AuctionFraction as AuctionFraction
+from market.sizing import AuctionRoom as AuctionRoom
 from market.sizing import CloseAll as CloseAll
 from market.sizing import CloseFactor as CloseFactor
 from market.sizing import FirstShare as FirstShare
@@ -50,6 +53,8 @@ from market.sizing import Sizing as Sizing
 from market.sizing import ToTarget as ToTarget
 from market.sizing import WindowCap as WindowCap
 from market.surface import ImpliedSurface
+
+DAY = 86_400.0
 
 
 @parameters
@@ -138,7 +143,37 @@ class SkewFunding:
         return self.rate_at_full_skew * skew * self.interval_seconds / self.period_seconds
 
 
-FundingRule = Annotated[NoFunding | PremiumFunding | InterestFunding | SkewFunding, Field(discriminator="kind")]
+@parameters
+class VelocityFunding:
+    """How one-sided customers are sets how fast the rate moves, not where it is (Synthetix v3, GMX v2)."""
+
+    kind: Literal["velocity"] = "velocity"
+    """Name of the rule."""
+    interval_seconds: PositiveSeconds = 60.0
+    """How often it moves and is paid."""
+    fastest: Ratio = 9.0
+    """Change of the daily rate per day when all customers are on one side, or when they are one scale long."""
+    scale_usd: Usd = 0.0
+    """Net notional of customers, longs less shorts, that counts as one-sided in full; 0: what they hold, both sides
+    added."""
+    most: Ratio = 1e9
+    """Largest |rate| per day."""
+    impact_notional_usd = 0.0
+    uses_premium, uses_skew = False, True
+
+    def change(self, *, skew: float) -> float:
+        """Change of the daily rate in one interval."""
+        return float(velocity(skew, 1.0, self.fastest)) * self.interval_seconds / DAY
+
+    def drifted(self, rate: float, *, change: float) -> tuple[float, float]:
+        """(daily rate after an interval in which it changes evenly, share of the mark paid in it; longs pay)."""
+        after = float(clamped_rate(drifted_rate(rate, change, 1.0), self.most))
+        return after, float(drifting_cost(1.0, 1.0, rate, after, self.interval_seconds / DAY))
+
+
+FundingRule = Annotated[
+    NoFunding | PremiumFunding | InterestFunding | SkewFunding | VelocityFunding, Field(discriminator="kind")
+]
 
 
 _ORDERINGS = ("pro_rata", "largest_first", "most_liquid_first", "most_relief_first", "drawn")
@@ -254,6 +289,11 @@ class Venue:
     """What slows a fall down."""
     block_space: BlockSpace = OwnBlocks()
     """Whether liquidation calls share their blocks with others."""
+
+    @property
+    def accounts(self) -> int:
+        """Ledger rows that the venue's own rules need: a backstop's, a pool's."""
+        return self.waterfall.backstop.accounts + isinstance(self.liquidation.price, PoolPrice)
 
     @property
     def round_seconds(self) -> float:

@@ -14,10 +14,12 @@ from market.book import Books
 from market.circuit import CircuitBreakers, circuit_breakers
 from market.congestion import Congestion, congestion
 from market.expiry import Expiries, expiries
+from market.forced_prices import PoolPrice
 from market.instruments import USD_QUANTA
 from market.kernels.blocks import BLOCK
 from market.kernels.margin import amount_of
 from market.kernels.records import (
+    ADL_ELIGIBLE,
     BID,
     BREACH,
     BREACH_COUNT,
@@ -27,11 +29,13 @@ from market.kernels.records import (
     EVENT,
     EVENT_COUNT,
     FILL,
+    LIQUIDATABLE,
     LIVE_ORDERS,
     LOSS,
     LOSS_COUNT,
     MESSAGE,
     NONE,
+    SYSTEM,
 )
 from market.kernels.watch import RINGS
 from market.ledger import Ledger, MarginTables
@@ -130,6 +134,8 @@ class World:
     """What moves haircuts, rates and weights; None when nothing does."""
     backstop: int = NONE
     """Ledger row of the vault that takes accounts over; NONE when there is none."""
+    pool: int = NONE
+    """Ledger row of the pool against which positions are closed; NONE when there is none."""
     reserves: Reserves | None = None
     """What the venue's reserves took over and have not sold yet; None when they absorb nobody."""
     mark_state: Twap | Carry | None = None
@@ -145,6 +151,8 @@ class World:
     impact: NDArray[np.float64] = field(init=False)
     """float64[n_assets]: permanent log displacement of the reference by this venue's flow."""
     funding_carried: NDArray[np.float64] = field(init=False)
+    funding_drift: NDArray[np.float64] = field(init=False)
+    """float64[n_instruments]: daily rate of funding now, where it drifts."""
     inboxes: tuple[Inbox, Inbox] = field(init=False)
     fills: NDArray[np.void] = field(init=False)
     """This tick's fills of the trading phase, `n_fills` of them."""
@@ -172,7 +180,7 @@ class World:
         self.risk = None
         self.impact = np.zeros(n_assets)
         self.arrival_salt = self.streams.stream("arrival", width=1)
-        self.funding_carried = np.zeros(n_instruments)
+        self.funding_carried, self.funding_drift = np.zeros((2, n_instruments))
         self.fills = np.zeros(4096, FILL)
         self.forced_fills = np.zeros(4096, FILL)
         self.claims = np.zeros(n_accounts, CLAIM)
@@ -207,16 +215,24 @@ class World:
         self.sub_accounts = venue.margin.sub_accounts
         self.margin_schedule = margin_schedule(venue.margin, self)
         if venue.waterfall.backstop.accounts:
-            self.backstop = self.ledger.open("backstop", role="backstop")
-            settlement = int(np.flatnonzero(self.assets["is_settlement"])[0])
-            capital = round(venue.waterfall.backstop.capital_usd * USD_QUANTA)
-            self.ledger.deposit(self.backstop, settlement, int(amount_of(self.assets[settlement], capital)))
+            self.backstop = self._open_funded("backstop", venue.waterfall.backstop.capital_usd)
+        if isinstance(venue.liquidation.price, PoolPrice):
+            self.pool = self._open_funded("pool", venue.liquidation.price.capital_usd, flags=SYSTEM)
+            self.policy["pool"] = self.pool
         self.reserves = reserves(venue.liquidation.price, self)
         self.mark_state = mark_state(venue.mark, venue.funding.interval_seconds, self)
         self.expiries = expiries(self, venue.settlement_seconds)
         self.options = option_market(self, venue)
         if self.options is not None:
             self.options.update(self)
+
+    def _open_funded(self, role: str, capital_usd: float, *, flags: int = LIQUIDATABLE | ADL_ELIGIBLE) -> int:
+        """Open an account of the venue's own with capital in the first settlement asset; return its row."""
+        row = self.ledger.open(role, role=role, flags=flags)
+        settlement = int(np.flatnonzero(self.assets["is_settlement"])[0])
+        capital = amount_of(self.assets[settlement], round(capital_usd * USD_QUANTA))
+        self.ledger.deposit(row, settlement, int(capital))
+        return row
 
     def link_owners(self) -> None:
         """Let the venue's rule for sub-accounts work; called once, when every account is open."""

@@ -17,10 +17,11 @@ from market.kernels.records import (
     INSURANCE_FUND,
     NONE,
     PPM,
+    ROOM,
     SPOT,
     TO_KEEPER,
 )
-from market.kernels.sizing import most_lots
+from market.kernels.sizing import most_lots, ramped_share
 
 TRAITS = np.dtype(
     [
@@ -132,8 +133,10 @@ def expected_profit(
         return 0
     if quote == NONE and policy.surplus != TO_KEEPER:
         return claim.reward
-    left = policy.most
-    if quote == NONE:
+    if ramped_share(claim, claim.missing, clock, policy) == 0.0:
+        return 0
+    left = claim.tab if policy.sizing == ROOM else policy.most
+    if quote == NONE and policy.sizing != ROOM:
         left = claim.notional if policy.sizing != CLOSE_FACTOR else part_up(claim.notional, policy.close_factor)
     write_limits(claim, clock, policy, instruments, assets, margin, positions, limits)
     for book in range(instruments.shape[0]):

@@ -18,7 +18,7 @@ from experiments.scenario import Scenario
 from market.instruments import USD_QUANTA
 from market.kernels.explain import first_call
 from market.kernels.margin import notional_of
-from market.kernels.records import CLAIM, OPTION
+from market.kernels.records import CLAIM, NONE, OPTION
 from market.simulation import run
 
 
@@ -34,7 +34,7 @@ class Closed:
     notional_usd: float
     mark: float
     limit: float
-    """The order fills no further than this."""
+    """The order fills no further than this; the oracle price where a pool takes the position."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,8 @@ def _call(
     for book, lots in zip(scratch["rank"][:n].tolist(), scratch["amounts"][:n].tolist(), strict=True):
         if lots == 0 or with_options:
             continue
-        record, held = instruments[book], int(world.ledger.positions[row, book]["lots"])
+        record, limit = instruments[book], int(scratch["limits"][book, 0])
+        held = int(world.ledger.positions[row, book]["lots"])
         tick = float(record["tick_size"])
         closed.append(
             Closed(
@@ -111,7 +112,7 @@ def _call(
                 share=lots / abs(held),
                 notional_usd=int(notional_of(book, lots, instruments, assets)) / USD_QUANTA,
                 mark=int(record["mark"]) * tick,
-                limit=int(scratch["limits"][book, 0]) * tick,
+                limit=(int(record["index"]) if limit == NONE else limit) * tick,
             )
         )
     return FirstCall(

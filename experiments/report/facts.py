@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from experiments.result import Result
 
 MOST_OF_IT = 0.9
+TAKERS = {"absorption": "the reserves", "pool": "the pool", "take_over": "the backstop vault"}
 """Share of the forced notional that the window of a cascade holds."""
 
 
@@ -75,7 +76,7 @@ class Facts:
     taken_over_usd: float
     """Positions and collateral that a vault or the venue's reserves took over."""
     taker: str
-    """Who took them: "the backstop vault" or "the reserves"."""
+    """Who took them."""
     deleveraged: int
     """Accounts on the other side of them."""
     main_sold_usd: float
@@ -145,7 +146,7 @@ def facts(result: Result) -> Facts:
         adl_usd=adl_usd,
         adl_of_longs=float(deleveraged.loc[deleveraged["side"] == "sell", "notional_usd"].sum()) >= 0.5 * adl_usd,
         taken_over_usd=float(closed.loc[away, "notional_usd"].sum()) - adl_usd,
-        taker="the reserves" if (closed["kind"] == "absorption").any() else "the backstop vault",
+        taker=next((who for kind, who in TAKERS.items() if (closed["kind"] == kind).any()), ""),
         deleveraged=int(number(kpis.get("adl_account_count")) or 0),
         main_sold_usd=float(traded.get(("sell", main), 0.0)),
         main_bought_usd=float(traded.get(("buy", main), 0.0)),

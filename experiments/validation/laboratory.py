@@ -256,7 +256,7 @@ def engine(
     prices = prices or (lambda _tick: tuple(start.values()))
     records = instrument_records(assets, instruments, start if highest_usd is None else highest_usd)
     owned = asset_records(assets, instruments)
-    n_accounts = len(deposits) + 1 + extra_accounts + venue.waterfall.backstop.accounts
+    n_accounts = len(deposits) + 1 + extra_accounts + venue.accounts
     ledger = Ledger.with_room(n_accounts=n_accounts, n_assets=len(assets), n_instruments=len(instruments))
     world = World(
         tick_seconds=tick_seconds,

@@ -68,6 +68,7 @@ def first_call(
     claim = claims[0]
     claim.account = account
     claim.partial = NONE
+    claim.tab = (1 << 62) - 1
     appraise(claim, instruments, assets, margin, positions, cash, policies[0])
     return plan_call(
         claim, 0, policies[0], limits, windows, rank, key, amounts, instruments, assets, margin, levels, occupied,

@@ -15,6 +15,7 @@ from market.kernels.records import (
     FORCED,
     INSURANCE_FUND,
     IOC,
+    NONE,
     SELL,
     THROTTLE_ROOM,
     THROTTLED,
@@ -40,10 +41,14 @@ def _use_throttle(value, cut, quote, assets, counters):
 @kernel
 def slippage_of(account, book, lots, limits, instruments, levels, occupied, positions, assets):
     """(fillable lots, USD quanta lost against the mark, USD quanta gained by who takes them over) of closing `lots` of
-    a position, or of selling collateral, on the book as it stands, under `limits` (market/kernels/limits.py)."""
+    a position, or of selling collateral, on the book as it stands, under `limits` (market/kernels/limits.py); a pool
+    takes all, at about the index."""
     instrument = instruments[book]
     side = BUY if positions[account, book].lots < 0 else SELL
     sign = 1 - 2 * (side == BUY)
+    if limits[book, 0] == NONE:
+        away = max((instrument.mark - instrument.index) * sign, 0)
+        return lots, value_of(assets[instrument.quote], lots * away * instrument.tick_value), 0
     filled, paid, _ = sweep(book, side, lots, limits[book, 0], levels, occupied, instruments)
     beyond = 0
     if limits[book, 1] > 0:

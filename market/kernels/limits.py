@@ -19,6 +19,7 @@ from market.kernels.records import (
     FILLABLE,
     MAINTENANCE,
     NONE,
+    POOLED,
     PORTFOLIO,
     PPM,
     SELL,
@@ -131,10 +132,11 @@ def write_limits(claim, clock, policy, instruments, assets, margin, positions, l
     Positions, and collateral on the spot books. A rule that follows from the account's own positions (FILLABLE,
     AT_BANKRUPTCY) leaves collateral to the slippage limit. AT_BANKRUPTCY so leaves positions of an account worth less
     than nothing, which has no price at which it could pay. Where slices of the whole account are sold, the price is one
-    of the slice, and its parts trade inside the slippage limit. Uses the claim's figures.
+    of the slice, and its parts trade inside the slippage limit. A position that is closed against a pool has no limit:
+    NONE. Uses the claim's figures.
     """
     rule = AT_MARK if policy.sizing == AUCTION_FRACTION else policy.price_rule
-    own = rule in (FILLABLE, AT_BANKRUPTCY)
+    own = rule in (FILLABLE, AT_BANKRUPTCY, POOLED)
     discount = 0.0
     if rule != AT_MARK and not own:
         discount = _discount(claim, clock, policy)
@@ -145,6 +147,9 @@ def write_limits(claim, clock, policy, instruments, assets, margin, positions, l
         limits[book, 0] = mark_limit(side, policy, instrument)
         limits[book, 1] = 0
         if rule == AT_MARK or (lots == 0 and (own or instrument.kind != SPOT)):
+            continue
+        if rule == POOLED:
+            limits[book, 0] = NONE
             continue
         if own:
             price = _own_price(claim, book, lots, policy, instruments, assets, margin)

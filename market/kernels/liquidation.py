@@ -27,6 +27,7 @@ from market.kernels.margin import (
     weighted_value,
 )
 from market.kernels.marks import mark_of, remark
+from market.kernels.pool import pool_order
 from market.kernels.records import (
     ABSORBED,
     AUCTION_FRACTION,
@@ -53,13 +54,14 @@ from market.kernels.records import (
     PORTION,
     PPM,
     PRO_RATA,
+    ROOM,
     SELL,
     TARGET,
     WINDOW,
 )
 from market.kernels.rules.bankruptcy import bankruptcy_quote, fund_change
 from market.kernels.rules.solve import amount_to_target
-from market.kernels.sizing import close_share, most_lots, next_try
+from market.kernels.sizing import close_share, most_lots, next_try, put_up, ramped_share
 from market.kernels.slices import missing_margin
 from market.kernels.trading import mix, touch
 
@@ -154,10 +156,11 @@ def find_claims(
         claim.next_try = clock
         claim.opened = clock
         claim.partial = NONE
-        claim.reserved = 0
+        claim.reserved = claim.freed = claim.tab = 0
         appraise(claim, instruments, assets, margin, positions, cash, policy)
         claim.insolvent = clock if claim.net_equity < 0 else NONE
         kept += 1
+    put_up(claims, kept, clock, policy)
     for at in range(first_new, kept):
         _note_breach(claims[at], breaches, breach_lots, breach_cash, counters, positions, cash)
     counters[CLAIM_COUNT] = kept
@@ -256,7 +259,7 @@ def share_to_close(needed, available):
 @kernel
 def _plan_singly(claim, clock, policy, rank, amounts, n, windows, instruments, assets, positions):
     """Write the lots to close per ranked position under a rule that looks at one position at a time."""
-    left = policy.most
+    left = claim.tab if policy.sizing == ROOM else policy.most
     for at in range(n):
         book = rank[at]
         lots = positions[claim.account, book].lots
@@ -282,7 +285,8 @@ def _plan(
         needed = float(part_up(notional, share))
     elif policy.sizing != CLOSE_ALL:
         target = part(maintenance_of(account, instruments, assets, margin, positions, cash), policy.target)
-        needed = float(target + claim.missing)
+        claim.allowed = ramped_share(claim, target + claim.missing, clock, policy)
+        needed = float(target + claim.missing) * claim.allowed
     for at in range(n):
         total += _yield(
             account, rank[at], policy, limits, instruments, assets, margin, levels, occupied, positions, cash
@@ -376,6 +380,25 @@ def _fee_on_fill(claim, book, lots, released, value, policy, instruments, assets
 
 
 @kernel
+def _close(
+    claim, keeper, book, amount, tick, round_, policy, limits, events, book_marks, message, handle, fills, orders, free,
+    levels, occupied, instruments, counters, positions, accounts, cash, assets, touched, touched_mark,
+):  # fmt: skip
+    """Close lots of a position on its book, or against the pool; return the quote quanta of the trade."""
+    held = positions[claim.account, book].lots
+    if limits[book, 0] == NONE:
+        return pool_order(
+            claim.account, book, amount if held > 0 else -amount, tick, round_, claim.tick, policy, events, instruments,
+            counters, positions, accounts, cash, assets, touched, touched_mark,
+        )  # fmt: skip
+    return forced_order(
+        claim.account, keeper, book, SELL if held > 0 else BUY, amount, limits, FORCED_POSITION, tick, round_,
+        claim.tick, policy, events, book_marks, message, handle, fills, orders, free, levels, occupied, instruments,
+        counters, positions, accounts, cash, assets, touched, touched_mark,
+    )  # fmt: skip
+
+
+@kernel
 def close_out(
     claim, keeper, tick, round_, clock, policy, limits, windows, events, rank, key, amounts, book_marks,
     message, handle, fills, orders, free, levels, occupied, instruments, counters, positions, accounts,
@@ -409,10 +432,10 @@ def close_out(
         if policy.fee_cap == FEE_ABOVE_BANKRUPTCY and at > 0:
             appraise(claim, instruments, assets, margin, positions, cash, policy)
         released = _released(claim, book, held, instruments, assets, margin)
-        value = forced_order(
-            account, keeper, book, SELL if held > 0 else BUY, amounts[at], limits, FORCED_POSITION, tick, round_,
-            claim.tick, policy, events, book_marks, message, handle, fills, orders, free, levels, occupied, instruments,
-            counters, positions, accounts, cash, assets, touched, touched_mark,
+        value = _close(
+            claim, keeper, book, amounts[at], tick, round_, policy, limits, events, book_marks, message, handle, fills,
+            orders, free, levels, occupied, instruments, counters, positions, accounts, cash, assets, touched,
+            touched_mark,
         )  # fmt: skip
         if value > 0:
             _note_call(claim, book, held, amounts[at], clock, policy, windows, instruments, assets, positions)
@@ -491,7 +514,9 @@ def serve(
         keeper.carried += bid.notional
         bid.keeper = NONE
         claim.next_try = next_tick_clock
-        if appraise(claim, instruments, assets, margin, positions, cash, policy) <= 0:
+        before = appraise(claim, instruments, assets, margin, positions, cash, policy)
+        notional = claim.notional
+        if before <= 0:
             continue
         paid_in = close_out(
             claim, keeper.account, tick, round_, clock, policy, limits, windows, events, rank, key, amounts, book_marks,
@@ -502,7 +527,10 @@ def serve(
             served += 1
             if block.limit > 0:
                 take_call(block, bid.amount)
-            if appraise(claim, instruments, assets, margin, positions, cash, policy) > 0:
+            left = appraise(claim, instruments, assets, margin, positions, cash, policy)
+            claim.freed += max(before - left, 0)
+            claim.tab = max(claim.tab - max(notional - claim.notional, 0), 0)
+            if left > 0:
                 claim.next_try = next_try(claim, clock, policy)
             cost = -amount_of(assets[paid_in], -(bid.amount + keeper.cost + block.call_fee))
             transfer(cash, paid_in, keeper.account, OUTSIDE, cost)

@@ -264,6 +264,9 @@ CLAIM = np.dtype(
         ("reward", i8),  # what a keeper could earn before slippage, USD quanta
         ("opened", i8),  # round, counted from the start of the run, from which a price that falls with time falls
         ("partial", i8),  # round of the last call that closed a first share, or a slice of the account; NONE
+        ("freed", i8),  # TO_TARGET: USD quanta by which calls have lowered what is missing
+        ("allowed", f8),  # TO_TARGET: share of what is missing that the call under way may make up
+        ("tab", i8),  # ROOM: USD quanta of the account's notional that are put up
         ("reserved", i8),  # what bidders paid for slices of the account, USD quanta
         ("insolvent", i8),  # AUCTION_FRACTION: round in which it was found worth less than nothing; NONE
     ]
@@ -287,11 +290,11 @@ KEEPER = np.dtype(
     ]
 )
 
-CLOSE_ALL, CLOSE_FACTOR, TO_TARGET, PORTION, FIRST_SHARE, WINDOW, AUCTION_FRACTION = range(7)
+CLOSE_ALL, CLOSE_FACTOR, TO_TARGET, PORTION, FIRST_SHARE, WINDOW, AUCTION_FRACTION, ROOM = range(8)
 """Sizing of a liquidation call."""
 PRO_RATA, LARGEST_FIRST, MOST_LIQUID_FIRST, MOST_RELIEF_FIRST, DRAWN = range(5)
 """Ordering of positions within a liquidation call."""
-AT_MARK, AT_ORACLE, BY_HEALTH, BY_AUCTION, FILLABLE, AT_BANKRUPTCY, ABSORBED = range(7)
+AT_MARK, AT_ORACLE, BY_HEALTH, BY_AUCTION, FILLABLE, AT_BANKRUPTCY, ABSORBED, POOLED = range(8)
 """What limits the price of a forced order (market/kernels/limits.py)."""
 TO_ACCOUNT, TO_KEEPER, TO_FUND = range(3)
 """Who gets what the book gives beyond that price."""
@@ -319,7 +322,7 @@ POLICY = np.dtype(
         ("price_rule", i4),  # AT_MARK, AT_ORACLE ...
         ("surplus", i4),  # TO_ACCOUNT, TO_KEEPER, TO_FUND
         ("curve", i4),  # LINEAR, STAIR_STEP ...
-        ("unused", i4),
+        ("pool", i4),  # POOLED: ledger row of the pool
         ("close_factor", i8),  # ppm of total notional, or of a debt without positions; of a position
         ("target", i8),  # ppm of maintenance margin: excess aimed at; AUCTION_FRACTION: of what equity is short of it
         ("slippage", i8),  # ppm from the mark: limit price of a forced order
@@ -333,12 +336,15 @@ POLICY = np.dtype(
         # sizing, USD quanta and rounds
         ("smallest", i8),  # CLOSE_FACTOR: a debt or a collateral worth less is closed whole
         ("least_left", i8),  # CLOSE_FACTOR: of a debt and a collateral nothing is left or so much of both
-        ("least", i8),  # PORTION: so much of a position may always be closed
-        ("most", i8),  # PORTION: notional closed per call; WINDOW: per instrument and window
+        ("least", i8),  # PORTION: so much of a position may always be closed; ROOM: least that may stand alone
+        ("most", i8),  # PORTION: notional closed per call; WINDOW: per instrument and window; ROOM: put up at once
         ("above", i8),  # FIRST_SHARE: positions worth more are closed in two steps
         ("rounds", i8),  # FIRST_SHARE: of a cool-down; WINDOW: of a window
         ("cutoff", i8),  # AUCTION_FRACTION: accounts worth less are sold whole
         ("start_fee", i8),  # AUCTION_FRACTION: ppm of what could be sold without a discount, for the fund
+        ("at_once", i8),  # TO_TARGET: what is missing may be made up at once when it is less
+        ("ramp", f8),  # TO_TARGET: seconds until all that is missing may be made up; 0: at once
+        ("first", f8),  # TO_TARGET: share of it that may be at first
         ("full_below", f8),  # CLOSE_FACTOR: health factor at or below which everything is closed
         ("insolvent_seconds", f8),  # AUCTION_FRACTION: until what is paid for taking a bankrupt account is highest
         # price; shares of the oracle price, seconds
@@ -354,15 +360,20 @@ POLICY = np.dtype(
         ("lowest", f8),  # BY_AUCTION: or below this share of its start
         ("adjustment", f8),  # FILLABLE
         ("spread", f8),  # FILLABLE
+        ("impact_reward", f8),  # POOLED: USD per USD of imbalance, to the power below, taken away
+        ("impact_cost", f8),  # POOLED: likewise, brought in
+        ("impact_power", f8),
+        ("impact_most", f8),  # POOLED: share of what is closed
         ("round_seconds", f8),
         ("salt", i8),  # DRAWN: of this run
     ]
 )
 
 FORCED_POSITION, FORCED_COLLATERAL, FORCED_ADL, FORCED_AUCTION, FORCED_HEDGE = range(5)
-FORCED_TAKE_OVER, FORCED_ABSORPTION, FORCED_RESALE = range(5, 8)
+FORCED_TAKE_OVER, FORCED_ABSORPTION, FORCED_RESALE, FORCED_POOL = range(5, 9)
 """What a liquidation event did: positions or collateral sold on a book, deleveraged, sold to a dealer in an auction,
-hedged on a book, taken over by a vault, absorbed by the venue's reserves, or sold on a book by these."""
+hedged on a book, taken over by a vault, absorbed by the venue's reserves, sold on a book by these, or closed against a
+pool."""
 ON_BOOK = (FORCED_POSITION, FORCED_COLLATERAL, FORCED_HEDGE, FORCED_RESALE)
 """Those that were orders on a book."""
 

@@ -7,12 +7,23 @@ import numpy as np
 from market.kernels.arithmetic import part_up
 from market.kernels.jit import kernel
 from market.kernels.margin import notional_of, value_of, weighted_value
-from market.kernels.records import AUCTION_FRACTION, CLOSE_FACTOR, FIRST_SHARE, NONE, PORTION, PPM, TO_TARGET, WINDOW
+from market.kernels.records import (
+    AUCTION_FRACTION,
+    CLOSE_FACTOR,
+    FIRST_SHARE,
+    NONE,
+    PORTION,
+    PPM,
+    ROOM,
+    TO_TARGET,
+    WINDOW,
+)
 from market.kernels.rules.close_factor import leaves_dust, repayable_debt
+from market.kernels.rules.dutch_auction import auctioned_debt
 from market.kernels.rules.health import health_factor
 from market.kernels.rules.keeper import window_room
 from market.kernels.rules.portion import portion_to_close
-from market.kernels.rules.sizing import exchange_gain
+from market.kernels.rules.sizing import allowed_share, exchange_gain
 from market.kernels.rules.solve import amount_to_target
 from market.kernels.slices import largest_share
 
@@ -52,6 +63,41 @@ def next_try(claim, clock, policy):
 
 
 @kernel
+def ramped_share(claim, missing, clock, policy):
+    """TO_TARGET: share of what is missing to the target, USD quanta, that calls may have made up by now."""
+    if policy.ramp == 0.0:
+        return 1.0
+    elapsed = (clock - claim.opened) * policy.round_seconds
+    return allowed_share(elapsed, policy.ramp, policy.first, float(missing), float(claim.freed), float(policy.at_once))
+
+
+@kernel
+def put_up(claims, count, clock, policy):
+    """ROOM: put claims up, the older first, as long as there is room; those without wait, and their price with them.
+
+    What is put up of an account is a part of its notional, `claim.tab`; with the penalty it uses room up.
+    """
+    if policy.sizing != ROOM:
+        return
+    penalty = 1.0 + policy.fee / PPM
+    room = float(policy.most)
+    for at in range(count):
+        claims[at].tab = min(claims[at].tab, claims[at].notional)
+        room -= claims[at].tab * penalty
+    for at in range(count):
+        claim = claims[at]
+        if claim.tab > 0:
+            continue
+        part = auctioned_debt(float(claim.notional), 1.0, penalty, room, float(policy.least))
+        claim.opened = clock
+        if part <= 0.0:
+            claim.next_try = max(claim.next_try, clock + 1)
+            continue
+        claim.tab = int(part)
+        room -= claim.tab * penalty
+
+
+@kernel
 def open_window(book, clock, policy, windows):
     """Turn to the window of now; `windows` int64[n_instruments, 2]: its number, USD quanta closed in it."""
     if windows[book, 0] != clock // policy.rounds:
@@ -63,7 +109,8 @@ def open_window(book, clock, policy, windows):
 def most_lots(book, lots, most, claim, clock, policy, windows, instruments, assets):
     """Lots of a position that one call may close, and that all together may not be worth more than `most` USD quanta.
 
-    For rules that look at one position at a time: PORTION, FIRST_SHARE, WINDOW, AUCTION_FRACTION; all lots for others.
+    For rules that look at one position at a time: PORTION, FIRST_SHARE, WINDOW, AUCTION_FRACTION, ROOM; all lots for
+    others.
     """
     held = abs(lots)
     notional = notional_of(book, lots, instruments, assets)
@@ -79,6 +126,8 @@ def most_lots(book, lots, most, claim, clock, policy, windows, instruments, asse
         return part_up(held, policy.close_factor)
     if policy.sizing == AUCTION_FRACTION:
         return min(held, part_up(held, int(np.ceil(largest_share(claim, clock, policy) * PPM - 1e-6))))
+    if policy.sizing == ROOM:
+        return min(held, int(np.ceil(max(float(most), 0.0) / max(each, 1e-9) - 1e-9)))
     if policy.sizing == WINDOW:
         open_window(book, clock, policy, windows)
         return min(held, int(window_room(float(policy.most), float(windows[book, 1])) / max(each, 1e-9)))
@@ -103,7 +152,8 @@ def _debt_to_target(claim, quote, owed, collateral, paid, policy, assets, margin
     kept_weight = weighted_value(assets[collateral], profile, held, margin[1])
     kept_weight /= max(value_of(assets[collateral], held), 1)
     gain = exchange_gain(1.0, debt_weight, kept_weight, paid, 1.0, 0.0)
-    share = amount_to_target(float(claim.missing), gain, LARGEST * 1.0) / max(value_of(assets[quote], owed), 1)
+    missing = claim.missing * claim.allowed
+    share = amount_to_target(missing, gain, LARGEST * 1.0) / max(value_of(assets[quote], owed), 1)
     return owed if share >= 1.0 else part_up(owed, int(np.ceil(share * PPM - 1e-6)))
 
 
@@ -119,6 +169,9 @@ def debt_to_repay(claim, quote, collateral, paid, policy, assets, margin, cash):
         return owed
     if policy.sizing == TO_TARGET and policy.target_debts:
         return _debt_to_target(claim, quote, owed, collateral, paid, policy, assets, margin, cash)
+    if policy.sizing == ROOM:
+        put_up_share = claim.tab / max(_total_debt(claim.account, assets, cash), 1)
+        return owed if put_up_share >= 1.0 else part_up(owed, int(put_up_share * PPM))
     if policy.sizing != CLOSE_FACTOR:
         return owed
     debt = float(value_of(assets[quote], owed))

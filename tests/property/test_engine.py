@@ -60,6 +60,7 @@ from market.simulation import run
 from market.venue import (
     AbsorbPrice,
     AuctionFraction,
+    AuctionRoom,
     BankruptcyPrice,
     BasisMark,
     CloseAll,
@@ -79,12 +80,14 @@ from market.venue import (
     NoFunding,
     OraclePrice,
     OutsideMark,
+    PoolPrice,
     Portion,
     PremiumFunding,
     SkewFunding,
     ToTarget,
     TwapMark,
     VaultBackstop,
+    VelocityFunding,
     Venue,
     Waterfall,
     WindowCap,
@@ -188,6 +191,8 @@ sizes = st.sampled_from(
         FirstShare(share=0.2, above_usd=1_000.0, cooldown_seconds=3.0),
         FirstShare(share=0.2, above_usd=1_000.0, cooldown_seconds=3.0, cooldown="full"),
         WindowCap(window_seconds=2.0, scale_usd=1e6),
+        ToTarget(buffer=0.1, debts="to_target", ramp_seconds=5.0, first_share=0.1, at_once_below_usd=20.0),
+        AuctionRoom(most_usd=3_000.0, least_usd=200.0),
     ]
 )
 prices = st.sampled_from(
@@ -203,6 +208,7 @@ prices = st.sampled_from(
         BankruptcyPrice(),
         BankruptcyPrice(surplus="account"),
         AbsorbPrice(factors={"default": 0.8, "BTC": 0.97}, target_usd=5_000.0),
+        PoolPrice(reward=1e-7, cost=2e-7, most_impact=0.01),
     ]
 )
 TWO_SPEED = DutchPrice(curve="two_speed", start=0.98, cut=0.8, span_seconds=4.0, slow_seconds=9.0)
@@ -242,6 +248,7 @@ venues = st.builds(
             NoFunding(),
             PremiumFunding(interval_seconds=2.0, period_seconds=20.0),
             SkewFunding(interval_seconds=0.5, period_seconds=60.0, rate_at_full_skew=0.2),
+            VelocityFunding(interval_seconds=2.0, fastest=1e6, most=100.0),
         ]
     ),
     liquidation=st.builds(

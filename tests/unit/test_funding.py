@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from market.prices import customer_skew, funding_intervals, impact_premium, pay_funding
-from market.venue import NoFunding, PremiumFunding, SkewFunding
+from market.venue import NoFunding, PremiumFunding, SkewFunding, VelocityFunding
 from tests.engine_worlds import USD, engine, plain_venue
 
 
@@ -19,6 +19,34 @@ def test_premium_rate_is_clamped_and_spread_over_the_period() -> None:
 def test_skew_rate() -> None:
     rule = SkewFunding(interval_seconds=3_600.0, period_seconds=86_400.0, rate_at_full_skew=0.024)
     assert rule.rate(premium=9.0, skew=-0.5) == pytest.approx(-0.0005)
+
+
+def test_a_rate_that_drifts_is_paid_at_its_mean() -> None:
+    """A change of 0.24 a day per day and a day of 24 intervals: 0.01 each; a customer long of half the scale: 0.005.
+
+    0 to 0.005 costs 0.0025 / 24 of the mark, 0.005 to 0.010 three times that. One lot at 10,000 is 10 USD.
+    """
+    rule = VelocityFunding(interval_seconds=3_600.0, fastest=0.24, scale_usd=200.0)
+    assert rule.change(skew=0.5) == pytest.approx(0.005)
+    assert rule.change(skew=-3.0) == pytest.approx(-0.01)
+    world = engine(deposits=(100.0,))
+    world.open(world.rows[0], 10, 10_000)
+    pay_funding(world.world, rule)
+    assert world.world.funding_drift[0] == pytest.approx(0.005)
+    assert world.assess(world.rows[0])[1] == 100 * USD - int(0.0025 / 24 * 10 * USD) * 10
+    pay_funding(world.world, rule, intervals=2)
+    assert world.world.funding_drift[0] == pytest.approx(0.015)
+    paid = (0.0025 + 0.0075 + 0.0125) / 24 * 100 * USD
+    assert world.assess(world.rows[0])[1] == pytest.approx(100 * USD - paid, abs=10)
+    world.check_books()
+
+
+def test_a_drifting_rate_comes_back_when_the_market_turns_and_has_a_bound() -> None:
+    rule = VelocityFunding(interval_seconds=86_400.0, fastest=0.1, most=0.15)
+    rate, paid = rule.drifted(0.1, change=rule.change(skew=1.0))
+    assert (rate, paid) == (pytest.approx(0.15), pytest.approx(0.125))
+    rate, paid = rule.drifted(rate, change=rule.change(skew=-1.0))
+    assert (rate, paid) == (pytest.approx(0.05), pytest.approx(0.1))
 
 
 def test_impact_premium_walks_the_book_on_the_side_away_from_the_index() -> None:
