@@ -8,8 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from experiments.build import build
 from experiments.run import Trace, simulate, trace
-from market.kernels.records import FORCED_AUCTION, FORCED_HEDGE, OPTION
+from experiments.scenario import Scenario
+from market.kernels.records import FORCED_AUCTION, FORCED_HEDGE, FORCED_POSITION, OPTION
+from market.simulation import run
 from tests.cuts import cut
 
 PUTS = ("population.options.covered_call_share=0.0", "population.options.strangle_share=0.0")
@@ -57,6 +60,24 @@ def test_the_scenario_auctions_books_hedges_and_settles_on_the_way() -> None:
     assert settled.price > 0, "the put was in the money"
     assert not world.ledger.positions["lots"][:, settled.book].any()
     assert world.ledger.positions["lots"][:, world.instruments["kind"] == OPTION].any()
+    assert world.ledger.conservation_error() == world.ledger.clearing_error(world.instruments) == 0
+
+
+@pytest.mark.parametrize("venue", ["derive", "derive-pmrm"])
+def test_options_under_the_rules_of_derive(venue: str) -> None:
+    """0.001 BTC at 60,000: initial 13 % (15 % less 2.5 and 5 % out of the money are less), maintenance 9 %."""
+    small = ("population.count=150", "tick_seconds=15", "hours=0.5", "reference.crash_at_seconds=120")
+    more = ("reference.crash_duration_seconds=300", "reference.crash_log_return=-0.3", "population.options.size=8.0")
+    made = build(Scenario.load("options-crash", venue=venue, overrides=[*small, *more]), seed=1)
+    world = made.world
+    for symbol in ("BTC-2H-58500-P", "BTC-2H-57000-P", "BTC-2H-61500-C"):
+        record = world.instruments[world.instrument(symbol)]
+        assert (int(record["short_initial"]), int(record["short_maintenance"])) == (7_800_000, 5_400_000)
+        assert int(record["long_weight"]) == 0
+    run(world, made.rules, made.cast, ticks=80)
+    kinds = np.bincount(world.events["kind"][: world.n_events], minlength=FORCED_AUCTION + 1)
+    assert kinds[FORCED_POSITION] > 0, "slices of accounts without options"
+    assert kinds[FORCED_AUCTION] > 0, "books of options"
     assert world.ledger.conservation_error() == world.ledger.clearing_error(world.instruments) == 0
 
 
