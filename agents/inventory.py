@@ -92,11 +92,14 @@ class KeeperInventory:
         """Take in what was seized since the last look, and sell what has been held long enough."""
         self._take_in(world)
         kept: deque[Parcel] = deque()
+        full: set[int] = set()
         while self.parcels and self.parcels[0].due <= world.tick:
             parcel = self.parcels.popleft()
-            self._sell(world, parcel)
+            if parcel.asset not in full:
+                self._sell(world, parcel)
             if parcel.amount > 0:
                 kept.append(parcel)
+                full.add(parcel.asset)  # who takes no more of it from one keeper takes none from the next
         self.parcels.extendleft(reversed(kept))
 
     def loss_usd(self, world: World) -> float:
