@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -176,7 +177,7 @@ def test_nobody_unwinds_what_the_venue_cannot_give_out() -> None:
     assert cohort.unwound_usd == 0.0
 
 
-def seizing(prices: object, **keepers: float) -> tuple[Engine, KeeperCohort, KeeperInventory]:
+def seizing(prices: Any, **keepers: Any) -> tuple[Engine, KeeperCohort, KeeperInventory]:
     """One debtor, 10 ETH against 15,000 USDC, and one keeper of the product with the inventory that goes with it."""
     made = lending_engine(deposits=(0.0,), prices=prices, highest_usd=FALL, extra_accounts=1)
     rule = Keepers(
