@@ -2,20 +2,35 @@
 
 A keeper calls only if the reward, reckoned against the book as it stands, exceeds its cost; it needs capital in
 proportion to what it closes, and makes so many calls a second. It offers a share of the expected profit; the highest
-bids fill the block, and every served bid is paid (`market/kernels/liquidation.py`).
+bids fill the block, and every served bid is paid (`market/kernels/liquidation.py`). Where keepers seize collateral, its
+capital is what it can repay, and the reward is the discount less the expected cost of selling (`agents/inventory.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.kernels.keeper import OUTAGE, TRAITS, bid
+from agents.kernels.seizure import bid_to_seize
+from market.errors import InputError
 from market.instruments import USD_QUANTA, Asset, Instrument, quanta
-from market.kernels.records import KEEPER, PPM
-from market.parameters import Count, PerSecond, PositiveSeconds, PositiveUsd, Ratio, Seconds, Share, Usd, parameters
+from market.kernels.records import BY_SEIZURE, KEEPER, PPM
+from market.parameters import (
+    Bps,
+    Count,
+    PerSecond,
+    PositiveSeconds,
+    PositiveUsd,
+    Ratio,
+    Seconds,
+    Share,
+    Usd,
+    parameters,
+)
 from market.world import MOST_BIDS, World
 
 _SHORTLIST_BLOCKS = 3
@@ -70,10 +85,18 @@ class Keepers:
     """Chance that a keeper is online in a tick."""
     outages: tuple[KeeperOutage, ...] = ()
     """When many are offline at once."""
+    capital_shares: dict[str, Share] = field(default_factory=dict)
+    """Parts of the capital held in other assets, to repay debts in them; the rest is in the first settlement asset."""
+    sale_cost_bps: Bps = 15.0
+    """Where keepers seize collateral: what they expect to lose when they sell it, and lose without another outlet."""
+    holding_seconds: Seconds = 12.0
+    """Where keepers seize collateral: time until they sell it, a whole number of ticks and one at least."""
 
     def __post_init__(self) -> None:
         if self.count > MOST_BIDS:
             raise ValueError(f"count is {self.count}; at most {MOST_BIDS} keepers can bid in a round")
+        if sum(self.capital_shares.values()) > 1.0 + 1e-9:
+            raise ValueError("capital_shares add up to more than 1")
 
     def accounts_needed(self, *, instruments: Mapping[str, Instrument]) -> int:
         """One for each keeper."""
@@ -92,10 +115,17 @@ class Keepers:
         records["latency"] = [world.ticks(seconds) for seconds in latency[order]]
         records["carry"] = round(self.carry * PPM)
         records["cost"] = round(self.cost_usd * USD_QUANTA)
+        for symbol in self.capital_shares:
+            if symbol not in assets:
+                raise InputError(f"agents.keepers.capital_shares: no asset {symbol!r}; assets are {', '.join(assets)}")
         symbol = next(symbol for symbol, asset in assets.items() if asset.settlement)
+        first = 1.0 - sum(self.capital_shares.values())
         for rank, drawn in enumerate(order):
             row = world.ledger.open(f"keeper-{rank + 1:02d}", role="keeper")
-            world.ledger.deposit(row, world.asset(symbol), quanta(float(capital[drawn]), assets[symbol]))
+            world.ledger.deposit(row, world.asset(symbol), quanta(float(capital[drawn]) * first, assets[symbol]))
+            for other, part in self.capital_shares.items():
+                asset = world.asset(other)
+                world.ledger.deposit(row, asset, world.quanta_worth(float(capital[drawn]) * part, asset))
             records["account"][rank] = row
         return KeeperCohort(self, records, share[order], world)
 
@@ -121,7 +151,10 @@ class KeeperCohort:
         shortlist = np.zeros(max(1, min(wanted, len(world.bids) // max(1, count))), np.int64)
         profits = np.zeros(len(world.claims), np.int64)
         self._stream = world.streams.stream("keepers", width=2 * count)
-        self._own = (records, traits, outages, shortlist, profits, world.claims)
+        self._own = (records, traits, outages, shortlist)
+        self._profits, self._claims = profits, world.claims
+        self._seizes = bool(world.policy["route"][0] == BY_SEIZURE)
+        self._sale = round(parameters.sale_cost_bps * 100), np.zeros(len(world.assets), np.int64)
         self._market = (
             world.bids, world.blocks, world.policy, world.scratch["limits"], world.windows, world.instruments,
             world.assets, world.margin, world.ledger.positions, world.ledger.cash, world.books.levels,
@@ -134,7 +167,13 @@ class KeeperCohort:
         tick = world.tick
         new_tick = tick != self._tick
         self._tick = tick
-        count: int = bid(
-            tick, clock, new_tick, self._stream.row(tick), *self._own, world.n_claims, *self._market
-        )  # fmt: skip
+        begins = (tick, clock, new_tick, self._stream.row(tick), *self._own)
+        count: int
+        if self._seizes:
+            count = bid_to_seize(
+                *begins, *self._sale, self._claims, world.n_claims, world.bids, world.blocks, world.policy,
+                world.assets, world.margin, world.ledger.cash,
+            )  # fmt: skip
+        else:
+            count = bid(*begins, self._profits, self._claims, world.n_claims, *self._market)
         return count

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.inventory import KeeperInventory
 from agents.recorded_accounts import RecordedAccounts
 from agents.strategy import Strategies, Strategy, StrategyCohort
 from experiments.scenario import AccountsFile, RecordedPrices, Scenario
@@ -111,7 +112,7 @@ def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> 
     members = (agents.background, agents.market_makers, agents.arbitrageurs, population)
     extra = Strategies(strategies)
     large_orders = tuple(agents.large_orders.values())
-    everybody: tuple[Any, ...] = (*members, agents.keepers, agents.dealers, *large_orders, extra)
+    everybody: tuple[Any, ...] = (*members, agents.keepers, agents.dealers, agents.depositors, *large_orders, extra)
 
     world = _world(scenario, everybody, path=path, highest=highest, streams=streams)
     _start_prices(world)
@@ -126,6 +127,10 @@ def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> 
     oracles = agents.oracles.join(world, assets=assets, instruments=instruments)
     if world.options is not None:
         cohorts.append(agents.dealers.join(world, assets=assets, instruments=instruments))
+    if agents.depositors.count:
+        cohorts.append(agents.depositors.join(world, assets=assets, instruments=instruments))
+    if scenario.venue.liquidation.route == "seize":
+        cohorts.append(KeeperInventory(agents.keepers, keepers, world))
     # Last, so that the rows of all others are the same with and without them.
     cohorts += [order.join(world, assets=assets, instruments=instruments) for order in large_orders]
     own = extra.join(world, assets=assets, instruments=instruments)
@@ -137,6 +142,8 @@ def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> 
         _into_portfolio_mode(world)
     world.link_owners()
     _check_money(world)
+    if world.lending is not None:
+        world.lending.check()
     if isinstance(scenario.population, AccountsFile):
         notes.extend(_below_maintenance(world))
     return Built(

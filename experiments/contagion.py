@@ -22,7 +22,7 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.frames import quote_usd
+from experiments.frames import fill_asset, fill_usd, quote_usd
 from market.instruments import USD_QUANTA
 from market.kernels.records import FORCED_RESALE, ON_BOOK, PPM, SELL
 from market.world import World
@@ -94,8 +94,8 @@ def contagion(trace: Trace) -> Contagion:
     breach_rows, event_owner = _liquidations(world, events)
     n = len(breach_rows)
     forced = np.isin(events["kind"], ON_BOOK)
-    value = events["value"] * quote_usd(world)[events["book"]]
-    base = world.instruments["base"][events["book"]]
+    value = fill_usd(world, events)
+    base = fill_asset(world, events)
     sold = np.zeros((n, len(world.assets)))
     np.add.at(sold, (event_owner, base), np.where(events["kind"] == FORCED_RESALE, 0.0, value))
     moves = _Moves(trace, events, event_owner, forced)
@@ -156,7 +156,7 @@ class _Moves:
         self.mark_ticks = np.where(forced, events["mark_move"], 0.0)
         # Log move of the reference of the book's base asset.
         self.reference_move = np.where(forced, sign * events["value"] * world.impact_per_quanta[books], 0.0)
-        self.base = world.instruments["base"][books]
+        self.base = fill_asset(world, events)
         self.per_tick_usd = world.instruments["tick_value"] * self.usd
         assets = world.assets
         self.asset_usd = assets["multiplier"] / assets["divisor"] / USD_QUANTA

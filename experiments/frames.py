@@ -20,6 +20,7 @@ from market.kernels.records import (
     FORCED_POOL,
     FORCED_POSITION,
     FORCED_RESALE,
+    FORCED_SEIZURE,
     FORCED_TAKE_OVER,
     HALTED,
     SELL,
@@ -40,6 +41,7 @@ KINDS = {
     FORCED_ABSORPTION: "absorption",
     FORCED_RESALE: "resale",
     FORCED_POOL: "pool",
+    FORCED_SEIZURE: "seizure",
 }
 AWAY = ("adl", "take_over", "absorption", "pool")
 """Kinds that went to somebody away from the books at a price that the venue set."""
@@ -55,6 +57,41 @@ def asset_usd(world: World) -> NDArray[np.float64]:
     """float64[n_assets]: USD per quantum at the reference price now."""
     assets = world.assets
     return np.asarray(assets["reference"] * assets["multiplier"] / assets["divisor"] / USD_QUANTA, np.float64)
+
+
+def fill_usd(world: World, events: NDArray[np.void]) -> NDArray[np.float64]:
+    """float64[n]: what each event traded or repaid, USD at the reference price now."""
+    seized = events["kind"] == FORCED_SEIZURE
+    quotes = np.where(seized, events["repaid"], world.instruments["quote"][events["book"]])
+    return np.asarray(events["value"] * asset_usd(world)[quotes], np.float64)
+
+
+def fill_asset(world: World, events: NDArray[np.void]) -> NDArray[np.int64]:
+    """int64[n]: asset that each event was about: base of the instrument, or collateral seized."""
+    seized = events["kind"] == FORCED_SEIZURE
+    base = world.instruments["base"][events["book"]]
+    return np.where(seized, events["seized"], base).astype(np.int64)
+
+
+def _seizures(world: World, events: NDArray[np.void], columns: dict[str, object]) -> None:
+    """Overwrite the columns of liquidations that a seizure, which is on no book, has from its two assets instead."""
+    seized = np.flatnonzero(events["kind"] == FORCED_SEIZURE)
+    if not len(seized):
+        return
+    taken, repaid = events["seized"][seized], events["repaid"][seized]
+    symbols = np.array(world.asset_symbols, dtype=object)
+    quantum = world.assets["quantum"]
+    size, paid = events["lots"][seized] * quantum[taken], events["value"][seized] * quantum[repaid]
+    for name, values in (
+        ("instrument", symbols[taken] + "/" + symbols[repaid]),
+        ("size", size),
+        ("price", paid / np.maximum(size, quantum[taken])),
+        ("mark_before", events["mark"][seized] * world.assets["price_tick"][taken]),
+        ("mark_move_bps", 0.0),
+    ):
+        column = np.array(columns[name])
+        column[seized] = values
+        columns[name] = column
 
 
 def lot_size(world: World) -> NDArray[np.float64]:
@@ -123,34 +160,34 @@ def liquidations_frame(trace: Trace) -> pd.DataFrame:
     events = world.events[: world.n_events]
     books = events["book"]
     tick_size = world.instruments["tick_size"][books]
-    value = events["value"] * quote_usd(world)[books]
+    value = fill_usd(world, events)
     size = events["lots"] * lot_size(world)[books]
     before = events["touch_before"].astype(np.float64)
     names = np.array(world.ledger.names, dtype=object)
     with_other = np.isin(events["kind"], (FORCED_ADL, FORCED_AUCTION, FORCED_TAKE_OVER, FORCED_ABSORPTION, FORCED_POOL))
-    return pd.DataFrame(
-        {
-            "tick": events["tick"],
-            "seconds": (events["tick"] + 1) * world.tick_seconds,
-            "round": events["round"],
-            "kind": [KINDS[kind] for kind in events["kind"].tolist()],
-            "account": names[events["account"]],
-            "keeper": np.where(with_other, "", names[events["keeper"]]),
-            "counterparty": np.where(with_other, names[events["keeper"]], ""),
-            "instrument": np.array(world.instrument_symbols, dtype=object)[books],
-            "side": np.where(events["side"] == SELL, "sell", "buy"),
-            "size": size,
-            "price": events["value"] / (events["lots"] * world.instruments["tick_value"][books]) * tick_size,
-            "notional_usd": value,
-            "mark_before": events["mark"] * tick_size,
-            "displacement_bps": (events["touch_after"] - before) / np.maximum(before, 1.0) * 1e4,
-            # An option far from its strike may be marked at nothing; its auction moves no mark.
-            "mark_move_bps": events["mark_move"] / np.maximum(events["mark"], 1) * 1e4,
-            "adl_loss_usd": np.where(events["kind"] == FORCED_ADL, events["loss"], 0) * quote_usd(world)[books],
-            "claim_tick": events["claim_tick"],
-            "latency_seconds": fill_latencies(trace),
-        }
-    )
+    columns: dict[str, object] = {
+        "tick": events["tick"],
+        "seconds": (events["tick"] + 1) * world.tick_seconds,
+        "round": events["round"],
+        "kind": [KINDS[kind] for kind in events["kind"].tolist()],
+        "account": names[events["account"]],
+        "keeper": np.where(with_other, "", names[events["keeper"]]),
+        "counterparty": np.where(with_other, names[events["keeper"]], ""),
+        "instrument": np.array(world.instrument_symbols, dtype=object)[books],
+        "side": np.where(events["side"] == SELL, "sell", "buy"),
+        "size": size,
+        "price": events["value"] / (events["lots"] * world.instruments["tick_value"][books]) * tick_size,
+        "notional_usd": value,
+        "mark_before": events["mark"] * tick_size,
+        "displacement_bps": (events["touch_after"] - before) / np.maximum(before, 1.0) * 1e4,
+        # An option far from its strike may be marked at nothing; its auction moves no mark.
+        "mark_move_bps": events["mark_move"] / np.maximum(events["mark"], 1) * 1e4,
+        "adl_loss_usd": np.where(events["kind"] == FORCED_ADL, events["loss"], 0) * quote_usd(world)[books],
+        "claim_tick": events["claim_tick"],
+        "latency_seconds": fill_latencies(trace),
+    }
+    _seizures(world, events, columns)
+    return pd.DataFrame(columns)
 
 
 def losses_frame(trace: Trace) -> pd.DataFrame:
@@ -183,7 +220,7 @@ def accounts_frame(trace: Trace) -> pd.DataFrame:
     closed, debt = np.zeros(n), np.zeros(n)
     events, losses = world.events[: world.n_events], world.losses[: world.n_losses]
     first_hand = events[events["kind"] != FORCED_RESALE]  # a resale closes nothing that was not closed before
-    np.add.at(closed, first_hand["account"], first_hand["value"] * quote_usd(world)[first_hand["book"]])
+    np.add.at(closed, first_hand["account"], fill_usd(world, first_hand))
     np.add.at(debt, losses["account"], losses["bad_debt"] * asset_usd(world)[losses["asset"]])
     return pd.DataFrame(
         {

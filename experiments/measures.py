@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from agents.oracle import OracleCohort
 from experiments.contagion import Contagion
-from experiments.frames import asset_usd, quote_usd
+from experiments.frames import asset_usd, fill_usd, quote_usd
 from experiments.latency import latency_kpis
+from experiments.lending import lending_kpis
 from experiments.liquidity import profit_usd, recovery_seconds
 from experiments.recorder import DEPTH_BPS
 from market.instruments import USD_QUANTA
@@ -20,6 +21,7 @@ from market.kernels.records import (
     FORCED_ADL,
     FORCED_AUCTION,
     FORCED_RESALE,
+    FORCED_SEIZURE,
     FORCED_TAKE_OVER,
     INSURANCE_FUND,
     NONE,
@@ -101,6 +103,7 @@ def kpis(trace: Trace, twin: Trace | None, found: Contagion) -> Kpis:
         made.update(world.breakers.costs())
     if world.margin_schedule is not None:
         made.update(world.margin_schedule.costs())
+    made.update(lending_kpis(trace))
     if world.congestion is not None:
         made.update(world.congestion.costs())
     for oracle in trace.built.cast.oracles:
@@ -113,7 +116,7 @@ def _liquidations(trace: Trace, found: Contagion) -> Kpis:
     world = trace.built.world
     events = world.events[: world.n_events]
     forced = np.isin(events["kind"], ON_BOOK)
-    value = events["value"] * quote_usd(world)[events["book"]]
+    value = fill_usd(world, events)
     keepers = [row for row, role in enumerate(world.ledger.roles) if role == "keeper"]
     sizes = found.cascade_sizes()
     generations = found.generations()
@@ -149,15 +152,17 @@ def _losses(trace: Trace) -> Kpis:
     """Gross bad debt and who bore it; `waterfall_error`, gross less the sum of the parts in quanta, must be 0."""
     world = trace.built.world
     losses = world.losses[: world.n_losses]
-    parts = {name: int(losses[name].sum()) for name in ("fund", "adl", "socialised", "uncovered")}
+    names = ("fund", "adl", "socialised", "uncovered")
+    parts = {name: _quanta(world, losses, name) for name in names}
+    error = int(losses["bad_debt"].sum()) - sum(int(losses[name].sum()) for name in names)
     equity = world.ledger.assess(world.instruments, world.assets, world.margin)[SYSTEM_ACCOUNTS:, 1]
     still_open = -int(equity[equity < 0].sum())
     events = world.events[: world.n_events]
     adl = events["kind"] == FORCED_ADL
     usd = quote_usd(world)[events["book"]]
     return {
-        "bad_debt_usd": (int(losses["bad_debt"].sum()) + still_open) / USD_QUANTA,
-        "waterfall_error": int(losses["bad_debt"].sum()) - sum(parts.values()),
+        "bad_debt_usd": (_quanta(world, losses, "bad_debt") + still_open) / USD_QUANTA,
+        "waterfall_error": error,
         "bad_debt_fund_usd": parts["fund"] / USD_QUANTA,
         "bad_debt_adl_usd": parts["adl"] / USD_QUANTA,
         "bad_debt_socialised_usd": parts["socialised"] / USD_QUANTA,
@@ -172,6 +177,15 @@ def _losses(trace: Trace) -> Kpis:
         **_reserves(trace),
         **_auctions(trace),
     }
+
+
+def _quanta(world: World, losses: NDArray[np.void], name: str) -> int:
+    """Sum of one column of losses, USD quanta: exact for a dollar counted in them, the rest at the reference price."""
+    assets = world.assets
+    dollars = (assets["fixed"] != 0) & (assets["price"] * assets["multiplier"] == assets["divisor"])
+    whole = dollars[losses["asset"]]
+    other = losses[name][~whole] * asset_usd(world)[losses["asset"][~whole]]
+    return int(losses[name][whole].sum()) + round(float(other.sum()) * USD_QUANTA)
 
 
 def _auctions(trace: Trace) -> Kpis:
@@ -250,13 +264,17 @@ def _prices(trace: Trace, twin: Trace | None) -> Kpis:
 
 
 def main_instrument(world: World) -> int:
-    """The instrument with the most forced notional on its book, else with the most ADL; the first one without any."""
+    """The instrument with the most forced notional on its book, or most collateral seized, else with the most ADL; the
+    first one without any."""
     events = world.events[: world.n_events]
-    events = events[world.instruments["kind"][events["book"]] != OPTION]
-    forced = np.isin(events["kind"], ON_BOOK)
-    events = events[forced] if forced.any() else events
-    value = events["value"] * quote_usd(world)[events["book"]]
-    return int(np.argmax(np.bincount(events["book"], weights=value, minlength=len(world.instruments))))
+    seized = events["kind"] == FORCED_SEIZURE
+    books = np.where(seized, world.assets["spot_book"][events["seized"]], events["book"])
+    shown = (books != NONE) & (world.instruments["kind"][books] != OPTION)
+    events, books = events[shown], books[shown]
+    forced = np.isin(events["kind"], (*ON_BOOK, FORCED_SEIZURE))
+    if forced.any():
+        events, books = events[forced], books[forced]
+    return int(np.argmax(np.bincount(books, weights=fill_usd(world, events), minlength=len(world.instruments))))
 
 
 def _liquidity(trace: Trace) -> Kpis:
@@ -301,7 +319,7 @@ def _capital(trace: Trace) -> Kpis:
     lots = np.where(world.instruments["kind"] == OPTION, 0, trace.opening.lots[customers])
     notional = float((np.abs(lots).sum(axis=0) * trace.opening.marks * world.instruments["tick_value"]).sum())
     made: Kpis = {"capital_efficiency_ratio": None, "capital_used_ratio": None}
-    if initial > 0 and net > 0:
+    if initial > 0 and net > 0 and notional > 0.0:
         rate = initial / notional
         made["capital_efficiency_ratio"] = float(equity / rate / net)
         made["capital_used_ratio"] = float(notional / net)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.greeks import GreeksRecorder
+from experiments.lending_recorder import LendingRecorder
 from market.kernels.record import margin_ratio_counts, record_depth, record_tick
 from market.kernels.records import INSURANCE_FUND, TICK
 from market.world import World
@@ -36,6 +37,7 @@ class Recorder:
         self.margins_at = np.zeros(margins, np.int64)
         self.margin_counts = np.zeros((margins, len(MARGIN_RATIO_EDGES) + 2), np.int64)
         self.greeks = GreeksRecorder()
+        self.lending = LendingRecorder()
         self._distances = np.array(DEPTH_BPS)
 
     def __call__(self, world: World) -> None:
@@ -57,6 +59,8 @@ class Recorder:
         record_depth(self._distances, self.depth[row], world.books.levels, world.books.occupied, world.instruments)
         self.open_interest[row] = open_interest(world)
         self.fund[row] = world.ledger.cash[INSURANCE_FUND]
+        if world.lending is not None:
+            self.lending.sample(world)
         self.n_samples += 1
 
     def _sample_margins(self, world: World, at: int) -> None:

@@ -11,7 +11,9 @@ from pydantic import Field
 
 from agents.arbitrageur import Arbitrageurs
 from agents.background import BackgroundFlow
+from agents.borrower import Borrowers
 from agents.dealer import Dealers
+from agents.depositor import Depositors
 from agents.execution import LargeOrder
 from agents.keeper import Keepers
 from agents.market_maker import MarketMakers
@@ -66,6 +68,8 @@ class Agents:
     """Publish the prices the venue values assets at."""
     dealers: Dealers = Dealers()
     """Stand opposite the holders of options and hedge."""
+    depositors: Depositors = Depositors()
+    """Supply what a lending market lends, and may run."""
     large_orders: dict[str, LargeOrder] = field(default_factory=dict)
     """Traders with one large order each, by any name: a what-if."""
 
@@ -118,8 +122,8 @@ class Scenario:
     """What is traded."""
     venue: Venue = Venue()
     """The rules."""
-    population: Annotated[Traders | AccountsFile, Field(discriminator="kind")] = Traders()
-    """Leveraged accounts, generated or read from a file."""
+    population: Annotated[Traders | Borrowers | AccountsFile, Field(discriminator="kind")] = Traders()
+    """Leveraged accounts, generated or read from a file, or the borrowers of a lending market."""
     agents: Agents = Agents()
     """Everybody else."""
     recording: Recording = Recording()

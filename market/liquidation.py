@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from market.kernels.liquidation import find_claims, serve
+from market.kernels.records import BY_SEIZURE
+from market.kernels.seizure import serve_seizures
 from market.kernels.watch import RINGS, watch
 from market.option_liquidation import close_option_books
 from market.trading import move_reference
@@ -97,6 +99,8 @@ def serve_round(world: World, keepers: Keepers, *, room: int, round_: int, clock
     n_bids = keepers.bid(world, clock=clock)
     if n_bids == 0:
         return 0
+    if world.policy["route"][0] == BY_SEIZURE:
+        return _serve_seizures(world, keepers, n_bids=n_bids, room=room, round_=round_, clock=clock, after=after)
     orders = room * (len(world.instruments) + 2 * len(world.assets))
     world.make_room(messages=orders, events=orders, losses=0)
     scratch = world.scratch
@@ -106,5 +110,18 @@ def serve_round(world: World, keepers: Keepers, *, room: int, round_: int, clock
         scratch["amounts"], scratch["book_marks"], scratch["message"], scratch["handle"], world.forced_fills,
         *world.books.arrays, world.ledger.cash, world.assets, world.margin, world.watch.touched,
         world.watch.touched_mark,
+    )  # fmt: skip
+    return served
+
+
+def _serve_seizures(
+    world: World, keepers: Keepers, *, n_bids: int, room: int, round_: int, clock: int, after: int
+) -> int:
+    """The same where keepers take collateral themselves: every asset may be seized for every debt."""
+    world.make_room(messages=0, events=room * len(world.assets) ** 2, losses=0)
+    served: int = serve_seizures(
+        world.claims, world.bids, n_bids, room, world.blocks, keepers.records, world.tick, round_, clock, after,
+        world.policy, world.events, *world.books.arrays, world.ledger.cash, world.assets, world.margin,
+        world.watch.touched, world.watch.touched_mark,
     )  # fmt: skip
     return served

@@ -37,6 +37,8 @@ def move_prices(world: World, venue: Venue, oracles: Iterable[Oracle]) -> None:
         world.options.update(world)
     if world.risk is not None:
         world.risk.refresh(world.instruments, world.assets)
+    if world.lending is not None:
+        world.lending.update(world)
     if world.margin_schedule is not None:
         world.margin_schedule.update(world)
     if world.breakers is not None:

@@ -30,6 +30,8 @@ from market.kernels import records
 from market.kernels.records import POLICY, PPM
 from market.kernels.rules.funding import clamped_rate, with_interest
 from market.kernels.rules.funding_velocity import drifted_rate, drifting_cost, velocity
+from market.lending import LendingPool as LendingPool
+from market.lending import LendingRule, NoLending
 from market.margin.rules import Margin
 from market.marks import BasisMark as BasisMark
 from market.marks import FundingMark as FundingMark
@@ -179,6 +181,7 @@ FundingRule = Annotated[
 _ORDERINGS = ("pro_rata", "largest_first", "most_liquid_first", "most_relief_first", "drawn")
 _FEE_CAPS = ("equity", "none", "bankruptcy")
 _ADL_RANKS = ("profit", "price")
+_ROUTES = ("book", "seize")
 
 
 @parameters
@@ -215,8 +218,16 @@ class Liquidation:
     """How accounts that hold options are closed."""
     conversion_loss_bps: Bps = 100.0
     """Lost when collateral is sold to the outside world instead of on a book."""
+    route: Literal["book", "seize"] = "book"
+    """Whether collateral is sold on its spot book for the debt, or goes to a keeper that repays the debt out of its own
+    balance (lending markets)."""
 
     def __post_init__(self) -> None:
+        if self.route == "seize" and self.price.kind not in ("oracle", "health", "dutch"):
+            raise ValueError(
+                f'route: "seize" needs price.kind = "oracle", "health" or "dutch", which say what a keeper pays, not '
+                f"{self.price.kind!r}"
+            )
         if isinstance(self.sizing, AuctionFraction) and not isinstance(self.price, DutchPrice):
             raise ValueError('price.kind: sizing "auction_fraction" needs "dutch", the curve of its discount')
 
@@ -289,6 +300,12 @@ class Venue:
     """What slows a fall down."""
     block_space: BlockSpace = OwnBlocks()
     """Whether liquidation calls share their blocks with others."""
+    lending: LendingRule = NoLending()
+    """Whether deposits are lent at interest, and what may be withdrawn."""
+
+    def __post_init__(self) -> None:
+        if self.liquidation.route == "seize" and isinstance(self.lending, NoLending):
+            raise ValueError('liquidation.route: "seize" needs lending.kind = "pool"')
 
     @property
     def accounts(self) -> int:
@@ -312,6 +329,7 @@ def policy_record(venue: Venue) -> NDArray[np.void]:
     policy["round_seconds"] = venue.round_seconds
     policy["ordering"] = _ORDERINGS.index(rules.ordering)
     policy["capacity"] = rules.calls_per_round
+    policy["route"] = _ROUTES.index(rules.route)
     if isinstance(venue.block_space, SharedBlocks):
         policy["capacity"] = max(1, venue.block_space.capacity_gas // venue.block_space.call_gas)
     policy["mark_rule"] = venue.mark.code

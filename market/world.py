@@ -39,6 +39,7 @@ from market.kernels.records import (
 )
 from market.kernels.watch import RINGS
 from market.ledger import Ledger, MarginTables
+from market.lending import LendingMarket, lending_market
 from market.margin.ownership import SubAccounts
 from market.margin.portfolio import ScenarioMargin
 from market.margin.risk import RiskTables
@@ -144,6 +145,8 @@ class World:
     """What expires, and at which average; None when nothing does."""
     options: OptionMarket | None = None
     """Surfaces and marks of options; None in a world without options."""
+    lending: LendingMarket | None = None
+    """Interest, liquidity, and the way money goes in and out; None at a venue that lends nothing."""
     risk: RiskTables | None = field(init=False)
     """Tables of portfolio margin; None in a world without portfolio accounts."""
     margin: MarginTables = field(init=False)
@@ -212,6 +215,7 @@ class World:
         """Set up what the venue's rules remember; called once, when the fund is paid in and before oracles join."""
         self.breakers = circuit_breakers(venue.breakers, self)
         self.congestion = congestion(venue.block_space, self)
+        self.lending = lending_market(venue.lending, self)
         self.sub_accounts = venue.margin.sub_accounts
         self.margin_schedule = margin_schedule(venue.margin, self)
         if venue.waterfall.backstop.accounts:

@@ -39,7 +39,7 @@ OUTAGE = np.dtype([("keepers", "<i4"), ("start", "<i4"), ("end", "<i4")])
 
 
 @kernel
-def _begin_tick(tick, row, keepers, traits, outages):
+def begin_tick(tick, row, keepers, traits, outages):
     """Clear last tick's use; set calls per tick (whole ones, the fraction is carried over time), bids, who is online.
 
     `row` float64[2 n_keepers]: uniform draws for attention, then for bids.
@@ -74,7 +74,7 @@ def _ahead(claims, a, b):
 
 
 @kernel
-def _see(claims, first, n_claims, newest, clock, shortlist, listed):
+def see(claims, first, n_claims, newest, clock, shortlist, listed):
     """Add the claims opened up to tick `newest` to the shortlist of the most wanted; return (next claim, length)."""
     at = first
     while at < n_claims and claims[at].tick <= newest:
@@ -213,7 +213,7 @@ def bid(
     more than `bids` holds, and `profits` int64[n_accounts], are working space.
     """
     if new_tick:
-        _begin_tick(tick, row, keepers, traits, outages)
+        begin_tick(tick, row, keepers, traits, outages)
     policy = policies[0]
     n_bids, seen, listed = np.int64(0), np.int64(0), np.int64(0)
     profits[:n_claims] = -1
@@ -221,7 +221,7 @@ def bid(
         keeper = keepers[k]
         if not keeper.online or keeper.used >= keeper.throughput:
             continue
-        seen, listed = _see(claims, seen, n_claims, tick - keeper.latency, clock, shortlist, listed)
+        seen, listed = see(claims, seen, n_claims, tick - keeper.latency, clock, shortlist, listed)
         for place in range(listed):
             at = shortlist[place]
             if profits[at] < 0:

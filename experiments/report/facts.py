@@ -59,7 +59,9 @@ class Facts:
     failed: dict[str, int]
     """Accounts liquidated, by role: those on which a claim led to a forced fill, or to ADL of what they held."""
     on_book: int
-    """Of these, accounts with at least one forced fill on a book; ADL alone closed the others."""
+    """Of these, accounts with at least one forced fill on a book, or a seizure; ADL alone closed the others."""
+    by_seizure: bool
+    """Whether keepers seized collateral for debts they repaid, instead of selling it on books."""
     breached: int
     """Accounts found below maintenance at least once."""
     broken_anyway: int | None
@@ -67,7 +69,7 @@ class Facts:
     liquidations: int
     """Claims that led to forced fills or ADL; an account may have several."""
     sold_usd: float
-    """Forced sales on the books."""
+    """Forced sales on the books, or debts repaid for collateral."""
     bought_usd: float
     adl_usd: float
     """Positions of bankrupt accounts closed by ADL."""
@@ -130,6 +132,7 @@ def facts(result: Result) -> Facts:
     loss = float(causes.loss_usd.sum())
     main = str(kpis["main_instrument"])
     before, after = failed["net_equity_before_usd"], failed["net_equity_after_usd"]
+    by_seizure = bool((fills["kind"] == "seizure").any())
     traded = fills.groupby(["side", "instrument"], observed=True)["notional_usd"].sum()
     return Facts(
         about=result.scenario.venue.about,
@@ -138,6 +141,7 @@ def facts(result: Result) -> Facts:
         traders=int(accounts.loc[accounts["role"].isin(("trader", "wallet")), "owner"].nunique()),
         failed=_by_role(failed),
         on_book=int(fills["account"].nunique()),
+        by_seizure=by_seizure,
         breached=int(number(kpis.get("breached_account_count")) or 0),
         broken_anyway=_broken_anyway(result, failed),
         liquidations=causes.n,
@@ -148,7 +152,7 @@ def facts(result: Result) -> Facts:
         taken_over_usd=float(closed.loc[away, "notional_usd"].sum()) - adl_usd,
         taker=next((who for kind, who in TAKERS.items() if (closed["kind"] == kind).any()), ""),
         deleveraged=int(number(kpis.get("adl_account_count")) or 0),
-        main_sold_usd=float(traded.get(("sell", main), 0.0)),
+        main_sold_usd=_seized(fills, result, main) if by_seizure else float(traded.get(("sell", main), 0.0)),
         main_bought_usd=float(traded.get(("buy", main), 0.0)),
         busiest=busiest(closed["seconds"].to_numpy(np.float64), closed["notional_usd"].to_numpy(np.float64)),
         own_loss_usd=float((before.clip(lower=0.0) - after.clip(lower=0.0)).sum()),
@@ -167,6 +171,12 @@ def facts(result: Result) -> Facts:
         called_by_rules_usd=number(kpis.get("margin_called_by_rules_usd")),
         broken_by_rules=int(number(kpis.get("broken_by_rules_account_count")) or 0),
     )
+
+
+def _seized(fills: pd.DataFrame, result: Result, main: str) -> float:
+    """Debts repaid for collateral that the main instrument prices, USD."""
+    taken = fills["instrument"].str.startswith(f"{result.scenario.instruments[main].base}/")
+    return float(fills.loc[taken, "notional_usd"].sum())
 
 
 def number(value: Any) -> float | None:

@@ -141,6 +141,27 @@ GROUPS: dict[str, dict[str, Entry]] = {
             "of these by the band", "whose forced orders had nothing inside it to trade with", "claims"
         ),
     },
+    "Lending market": {
+        "seized_usd": Entry("collateral seized", "at the venue's prices of the moment"),
+        "repaid_by_keepers_usd": Entry("debts repaid by keepers", "for that collateral, fees on top included"),
+        "seizure_count": Entry("seizures", "of one collateral for one debt", "seizures"),
+        "seized_account_count": Entry("accounts seized", "with at least one seizure", "accounts"),
+        "deficit_usd": Entry("deficit", "debts left when collateral was gone that nobody has paid"),
+        "interest_usd": Entry("interest", "paid by debtors, at the prices of the end"),
+        "repaid_by_borrowers_usd": Entry("debts repaid when called", "by borrowers, with money from outside"),
+        "unwound_by_loopers_usd": Entry("collateral unwound", "sold by loopers to repay"),
+        "withdrawn_usd": Entry("deposits withdrawn", "by depositors who ran"),
+        "withdrawals_refused_usd": Entry(
+            "withdrawals refused", "asked for and not paid at once, for want of liquidity"
+        ),
+        "withdrawals_queued_usd": Entry("withdrawals waiting", "at the end"),
+        "withdrawals_queued_most_usd": Entry("withdrawals waiting, most", "at any time"),
+        "withdrawals_queued_account_count": Entry("depositors waiting", "at the end", "accounts"),
+        "keeper_inventory_sold_usd": Entry("inventory sold by keepers", "at the reference, before the cost of selling"),
+        "keeper_inventory_loss_usd": Entry(
+            "lost by holding it", "fall of the reference from seizure to sale, or to the end; negative is a gain"
+        ),
+    },
     "Margin rules that move": {
         "margin_called_by_rules_usd": Entry(
             "margin called by rules",

@@ -114,6 +114,9 @@ def _how(facts: Facts) -> str:
     other = facts.n_failed - facts.on_book
     if other == 0:
         part = ", at least in part" if facts.adl_usd > 0.0 else ""
+        if facts.by_seizure:
+            were = "All were" if facts.n_failed > 1 else "It was"
+            return f"{were} closed by keepers who repaid debts and seized collateral{part}."
         return f"{'All were' if facts.n_failed > 1 else 'It was'} closed on the books{part}."
     nobody = "no buyer" if facts.adl_of_longs else "no seller"
     alone = f"found {nobody} there and {'was' if other == 1 else 'were'} closed only by auto-deleveraging (ADL)."
@@ -127,7 +130,9 @@ def _closed(facts: Facts) -> str:
     """What was closed, on the books, by ADL, and by whoever takes accounts over."""
     forced = facts.sold_usd + facts.bought_usd
     parts = []
-    if forced > 0.0:
+    if forced > 0.0 and facts.by_seizure:
+        parts.append(f"debts of {money(forced)}, repaid by keepers for collateral at a discount")
+    elif forced > 0.0:
         parts.append(f"{money(forced)} on the books, {percent(facts.sold_usd / forced)} of that by selling")
     if facts.adl_usd > 0.0:
         parts.append(f"{money(facts.adl_usd)} by auto-deleveraging")
@@ -198,6 +203,8 @@ def _effect(facts: Facts) -> str:
     falls = facts.move.mark < 0.0
     side, traded = ("sales", facts.main_sold_usd) if falls else ("purchases", facts.main_bought_usd)
     what = f"forced {side} of {money(traded)} of {facts.main}"
+    if facts.by_seizure:
+        what = f"{money(traded)} of debts repaid for collateral of {facts.main}"
     word = "fall" if falls else "rise"
     here = percent(abs(facts.move.mark), 1)
     if facts.move.twin is None:

@@ -36,7 +36,7 @@ def _amount_to_raise(asset, quote, value, policy, assets):
 
 
 @kernel
-def _largest_collateral(account, quote, below, assets, cash):
+def largest_collateral(account, quote, below, assets, cash):
     """Asset other than `quote` of which the account owns the most value, but less than `below`; NONE if it has none."""
     best = NONE
     best_value = -1
@@ -55,7 +55,7 @@ def sale_fee(value, policy):
 
 
 @kernel
-def _sale_for(owed, taker_fee, policy):
+def sale_for(owed, taker_fee, policy):
     """Least value of a sale that repays `owed` after trading fee and liquidation fee, both rounded up."""
     rounding = 2 if taker_fee > 0 else 0
     left = PPM * PPM - max(taker_fee, 0) * (PPM + policy.fee)
@@ -68,8 +68,8 @@ def _lots_to_sell(book, owed, most, limits, policy, levels, occupied, instrument
     instrument = instruments[book]
     if limits[book, 1] > 0:
         each = limits[book, 1] * instrument.tick_value
-        return min(most, -(-_sale_for(owed, 0, policy) // each))
-    needed = _sale_for(owed, instrument.taker_fee, policy)
+        return min(most, -(-sale_for(owed, 0, policy) // each))
+    needed = sale_for(owed, instrument.taker_fee, policy)
     return lots_to_raise(book, needed, most, limits[book, 0], levels, occupied, instruments)
 
 
@@ -102,13 +102,13 @@ def sell_collateral(
     for quote in range(assets.shape[0]):
         if not assets[quote].is_settlement:
             continue
-        first = _largest_collateral(account, quote, LARGEST, assets, cash)
+        first = largest_collateral(account, quote, LARGEST, assets, cash)
         paid = _paid_per_debt(first, quote, limits, policy, instruments, assets)
         owed = debt_to_repay(claim, quote, first, paid, policy, assets, margin, cash)
         goal = cash[account, quote] + owed
         below = LARGEST
         while cash[account, quote] < goal:
-            asset = _largest_collateral(account, quote, below, assets, cash)
+            asset = largest_collateral(account, quote, below, assets, cash)
             if asset == NONE:
                 break
             held = cash[account, asset]
@@ -125,7 +125,7 @@ def sell_collateral(
                     positions, accounts, cash, assets, touched, touched_mark,
                 )  # fmt: skip
             else:
-                needed = _sale_for(goal - cash[account, quote], 0, policy)
+                needed = sale_for(goal - cash[account, quote], 0, policy)
                 amount = min(held, _amount_to_raise(asset, quote, needed, policy, assets))
                 value = sell_outside(account, asset, quote, amount, policy, assets, cash)
                 touch(account, touched, touched_mark, counters)

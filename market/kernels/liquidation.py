@@ -464,7 +464,7 @@ def close_out(
 
 
 @kernel
-def _best_bid(bids, n_bids, claims, keepers, clock):
+def best_bid(bids, n_bids, claims, keepers, clock):
     """Row of the highest bid that can still be served; ties go to the older claim, then to the keeper named first."""
     best = NONE
     for at in range(n_bids):
@@ -502,7 +502,7 @@ def serve(
         book_marks[book] = mark_of(instruments[book], policy.mark_rule)
     served = 0
     for _ in range(capacity):
-        best = _best_bid(bids, n_bids, claims, keepers, clock)
+        best = best_bid(bids, n_bids, claims, keepers, clock)
         if best == NONE:
             break
         bid = bids[best]

@@ -298,6 +298,8 @@ AT_MARK, AT_ORACLE, BY_HEALTH, BY_AUCTION, FILLABLE, AT_BANKRUPTCY, ABSORBED, PO
 """What limits the price of a forced order (market/kernels/limits.py)."""
 TO_ACCOUNT, TO_KEEPER, TO_FUND = range(3)
 """Who gets what the book gives beyond that price."""
+BY_BOOK, BY_SEIZURE = range(2)
+"""Where collateral goes: sold for the debt, or to a keeper that repays the debt."""
 LINEAR, STAIR_STEP, EXPONENTIAL, TWO_SPEED = range(4)
 """Price curve of an auction; the first three as in market/kernels/rules/dutch_auction.py."""
 FEE_WITHIN_EQUITY, FEE_UNCAPPED, FEE_ABOVE_BANKRUPTCY = range(3)
@@ -323,6 +325,7 @@ POLICY = np.dtype(
         ("surplus", i4),  # TO_ACCOUNT, TO_KEEPER, TO_FUND
         ("curve", i4),  # LINEAR, STAIR_STEP ...
         ("pool", i4),  # POOLED: ledger row of the pool
+        ("route", i4),  # BY_BOOK, BY_SEIZURE
         ("close_factor", i8),  # ppm of total notional, or of a debt without positions; of a position
         ("target", i8),  # ppm of maintenance margin: excess aimed at; AUCTION_FRACTION: of what equity is short of it
         ("slippage", i8),  # ppm from the mark: limit price of a forced order
@@ -370,10 +373,10 @@ POLICY = np.dtype(
 )
 
 FORCED_POSITION, FORCED_COLLATERAL, FORCED_ADL, FORCED_AUCTION, FORCED_HEDGE = range(5)
-FORCED_TAKE_OVER, FORCED_ABSORPTION, FORCED_RESALE, FORCED_POOL = range(5, 9)
+FORCED_TAKE_OVER, FORCED_ABSORPTION, FORCED_RESALE, FORCED_POOL, FORCED_SEIZURE = range(5, 10)
 """What a liquidation event did: positions or collateral sold on a book, deleveraged, sold to a dealer in an auction,
-hedged on a book, taken over by a vault, absorbed by the venue's reserves, sold on a book by these, or closed against a
-pool."""
+hedged on a book, taken over by a vault, absorbed by the venue's reserves, sold on a book by these, closed against a pool,
+or, collateral, seized by a keeper that repaid a debt."""
 ON_BOOK = (FORCED_POSITION, FORCED_COLLATERAL, FORCED_HEDGE, FORCED_RESALE)
 """Those that were orders on a book."""
 
@@ -383,16 +386,18 @@ EVENT = np.dtype(
         ("round", i4),
         ("account", i4),
         ("keeper", i4),  # its ledger row; the counterparty's row away from the books
-        ("book", i4),
+        ("book", i4),  # NONE for SEIZURE
         ("side", i4),  # of the forced order
         ("kind", i4),
         ("claim_tick", i4),
-        ("lots", i8),
-        ("value", i8),  # quote quanta
+        ("lots", i8),  # SEIZURE: quanta of the collateral
+        ("value", i8),  # quote quanta; SEIZURE: quanta of the debt that were paid
         ("loss", i8),  # quote quanta: ADL: what the counterparty paid against the mark; AUCTION: what the dealer got
-        ("mark", i4),  # before the order
+        ("mark", i4),  # before the order; SEIZURE: the venue's price of the collateral, in its own ticks
         ("touch_before", i4),  # best price on the side it took from
         ("touch_after", i4),
+        ("seized", i4),  # SEIZURE: asset of the collateral
+        ("repaid", i4),  # SEIZURE: asset of the debt
         ("unused", i4),
         ("mark_move", f8),  # ticks by which it moved the mark its rule gives for the book, whole; see liquidation.py
     ]

@@ -21,6 +21,7 @@ from market.kernels.records import (
     ADL_ELIGIBLE,
     ADL_PRO_RATA,
     BUY,
+    BY_SEIZURE,
     CLAIM_COUNT,
     DEFICIT,
     FORCED_ADL,
@@ -305,7 +306,7 @@ def settle_losses(claims, tick, policies, losses, verdicts, counters, instrument
         verdicts[at] = needs_waterfall(claims[at], instruments, assets, positions, cash)
         if verdicts[at] == 1:
             for quote in range(assets.shape[0]):
-                if assets[quote].is_settlement:
+                if assets[quote].is_settlement or policies[0].route == BY_SEIZURE:
                     absorb(claims[at].account, tick, quote, policies[0], losses, accounts, cash, counters)
         elif verdicts[at] == 2:
             to_deleverage += 1

@@ -1,0 +1,168 @@
+"""Liquidation by seizure: a keeper repays debts out of its own balances and receives collateral at a discount."""
+
+from __future__ import annotations
+
+from market.kernels.arithmetic import multiply_divide, part
+from market.kernels.blocks import call_fits, take_call
+from market.kernels.book import cancel_account
+from market.kernels.collateral import largest_collateral, sale_fee, sale_for
+from market.kernels.forced import charge_fee
+from market.kernels.jit import kernel
+from market.kernels.ledger import transfer
+from market.kernels.limits import discount_of
+from market.kernels.liquidation import appraise, best_bid
+from market.kernels.margin import amount_of, ceil_ppm, value_of
+from market.kernels.marks import remark
+from market.kernels.records import EVENT_COUNT, FORCED_SEIZURE, INSURANCE_FUND, NONE, OUTSIDE, PPM, REST_OF_MARKET, SELL
+from market.kernels.sizing import LARGEST, debt_to_repay, next_try
+from market.kernels.trading import touch
+
+
+@kernel
+def taken_at(claim, clock, policy):
+    """ppm of the venue's price at which a keeper takes collateral over now, rounded up, for the account."""
+    return max(ceil_ppm(1.0 - discount_of(claim, clock, policy)), 1)
+
+
+@kernel
+def due_for(claim, quote, first, price, policy, assets, margin, cash):
+    """(quanta of a debt that one call repays, what a keeper pays for that with the fee on it), `first` seized first."""
+    paid = (1.0 + policy.fee / PPM) * PPM / price
+    owed = debt_to_repay(claim, quote, first, paid, policy, assets, margin, cash)
+    return owed, sale_for(owed, 0, policy)
+
+
+@kernel
+def exchange(asset, quote, held, wanted, funds, price, assets):
+    """(quanta of collateral seized, quanta of the debt's asset paid): for `wanted`, or as far as `funds` and what is
+    `held` go.
+
+    What is seized is rounded up, against the account; for all that is held the payment is rounded down.
+    """
+    paid = min(wanted, funds)
+    if paid <= 0:
+        return 0, 0
+    usd = multiply_divide(value_of(assets[quote], -paid), PPM, price)
+    seized = -amount_of(assets[asset], usd)
+    if seized > held:
+        return held, min(paid, amount_of(assets[quote], part(value_of(assets[asset], held), price)))
+    return seized, paid
+
+
+@kernel
+def _note(account, keeper, asset, quote, seized, paid, tick, round_, claim_tick, events, assets, counters):
+    event = events[counters[EVENT_COUNT]]
+    counters[EVENT_COUNT] += 1
+    event.tick = tick
+    event.round = round_
+    event.account = account
+    event.keeper = keeper
+    event.book = NONE
+    event.side = SELL
+    event.kind = FORCED_SEIZURE
+    event.claim_tick = claim_tick
+    event.lots = seized
+    event.value = paid
+    event.mark = assets[asset].price
+    event.seized = asset
+    event.repaid = quote
+
+
+@kernel
+def seize(
+    claim, keeper, kept_back, tick, round_, clock, policy, events, instruments, counters, positions, cash, assets,
+    margin, touched, touched_mark,
+):  # fmt: skip
+    """One call: repay what the sizing rule allows of every debt, most valuable collateral first; each for its fee.
+
+    The keeper pays no more than it has, less `kept_back` USD quanta for the call itself. Returns the asset it repaid
+    last, NONE when it could seize nothing. What its share of the fees leaves below the floor comes from the fund.
+    """
+    account = claim.account
+    price = taken_at(claim, clock, policy)
+    paid_in = NONE
+    reward = 0
+    for quote in range(assets.shape[0]):
+        first = largest_collateral(account, quote, LARGEST, assets, cash)
+        if cash[account, quote] >= 0 or first == NONE:
+            continue
+        owed, _ = due_for(claim, quote, first, price, policy, assets, margin, cash)
+        goal = cash[account, quote] + owed
+        funds = cash[keeper, quote] + amount_of(assets[quote], -kept_back)
+        while cash[account, quote] < goal:
+            asset = largest_collateral(account, quote, LARGEST, assets, cash)
+            if asset == NONE:
+                break
+            wanted = sale_for(goal - cash[account, quote], 0, policy)
+            seized, paid = exchange(asset, quote, cash[account, asset], wanted, funds, price, assets)
+            if seized == 0:
+                break
+            transfer(cash, quote, keeper, account, paid)
+            transfer(cash, asset, account, keeper, seized)
+            touch(account, touched, touched_mark, counters)
+            touch(keeper, touched, touched_mark, counters)
+            _note(account, keeper, asset, quote, seized, paid, tick, round_, claim.tick, events, assets, counters)
+            funds -= paid
+            paid_in = quote
+            reward += charge_fee(
+                account, keeper, quote, sale_fee(paid, policy), policy, instruments, assets, positions, cash, touched,
+                touched_mark, counters,
+            )  # fmt: skip
+            if cash[account, asset] > 0:
+                break
+    if paid_in != NONE:
+        missing = amount_of(assets[paid_in], max(policy.keeper_floor - reward, 0))
+        transfer(cash, paid_in, INSURANCE_FUND, keeper, max(0, min(missing, cash[INSURANCE_FUND, paid_in])))
+    return paid_in
+
+
+@kernel
+def _pay_call(keeper, asset, amount, cash, touched, touched_mark, counters):
+    """Pay for block space: to the outside world or, where nothing is left to take out, to an account on the venue."""
+    payee = OUTSIDE if amount <= -cash[OUTSIDE, asset] else REST_OF_MARKET
+    transfer(cash, asset, keeper, payee, amount)
+    touch(keeper, touched, touched_mark, counters)
+
+
+@kernel
+def serve_seizures(
+    claims, bids, n_bids, capacity, blocks, keepers, tick, round_, clock, next_tick_clock, policies, events,
+    orders, free, levels, occupied, instruments, counters, positions, accounts, cash, assets, margin, touched,
+    touched_mark,
+):  # fmt: skip
+    """One round's block, as `market.kernels.liquidation.serve` fills it, of calls that seize; return how many did."""
+    policy = policies[0]
+    block = blocks[0]
+    served = 0
+    for _ in range(capacity):
+        best = best_bid(bids, n_bids, claims, keepers, clock)
+        if best == NONE:
+            break
+        bid = bids[best]
+        if block.limit > 0 and not call_fits(block, bid.amount):
+            break
+        claim = claims[bid.claim]
+        keeper = keepers[bid.keeper]
+        keeper.used += 1
+        bid.keeper = NONE
+        claim.next_try = next_tick_clock
+        if appraise(claim, instruments, assets, margin, positions, cash, policy) <= 0:
+            continue
+        cancel_account(claim.account, orders, free, levels, occupied, instruments, counters, positions, accounts)
+        price = bid.amount + keeper.cost + block.call_fee
+        paid_in = seize(
+            claim, keeper.account, price, tick, round_, clock, policy, events, instruments, counters, positions, cash,
+            assets, margin, touched, touched_mark,
+        )  # fmt: skip
+        if paid_in != NONE:
+            served += 1
+            if block.limit > 0:
+                take_call(block, bid.amount)
+            if appraise(claim, instruments, assets, margin, positions, cash, policy) > 0:
+                claim.next_try = next_try(claim, clock, policy)
+            _pay_call(
+                keeper.account, paid_in, -amount_of(assets[paid_in], -price), cash, touched, touched_mark, counters
+            )
+    if served > 0:
+        remark(instruments, policy.mark_rule)
+    return served
