@@ -135,6 +135,7 @@ class KeeperCohort:
         new_tick = tick != self._tick
         self._tick = tick
         count: int = bid(
-            tick, clock, new_tick, self._stream.row(tick), *self._own, world.n_claims, *self._market
+            tick, clock, new_tick, self._stream.row(tick), *self._own, world.n_claims, *self._market,
+            world.pool_arrays,
         )  # fmt: skip
         return count

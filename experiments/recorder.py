@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.greeks import GreeksRecorder
+from experiments.pools import PoolRecorder
 from market.kernels.record import margin_ratio_counts, record_depth, record_tick
 from market.kernels.records import INSURANCE_FUND, TICK
 from market.world import World
@@ -36,6 +37,7 @@ class Recorder:
         self.margins_at = np.zeros(margins, np.int64)
         self.margin_counts = np.zeros((margins, len(MARGIN_RATIO_EDGES) + 2), np.int64)
         self.greeks = GreeksRecorder()
+        self.pools = None if world.pools is None else PoolRecorder(world.pools, ticks=ticks)
         self._distances = np.array(DEPTH_BPS)
 
     def __call__(self, world: World) -> None:
@@ -49,6 +51,8 @@ class Recorder:
             self._sample(world, at)
         if at % self.margin_ticks == 0:
             self._sample_margins(world, at)
+        if self.pools is not None:
+            self.pools.record(world, at)
         self.n += 1
 
     def _sample(self, world: World, at: int) -> None:

@@ -63,7 +63,7 @@ def start_over(claim, clock, policy):
 
 
 @kernel
-def _discount(claim, clock, policy):
+def discount_of(claim, clock, policy):
     """Share of the oracle price that whoever takes over gets; negative while an auction asks for more than it."""
     elapsed = (clock - claim.opened) * policy.round_seconds
     if policy.price_rule == AT_ORACLE:
@@ -110,7 +110,7 @@ def write_limits(claim, clock, policy, instruments, assets, margin, positions, l
     own = rule in (FILLABLE, AT_BANKRUPTCY)
     discount = 0.0
     if rule != AT_MARK and not own:
-        discount = _discount(claim, clock, policy)
+        discount = discount_of(claim, clock, policy)
     for book in range(instruments.shape[0]):
         instrument = instruments[book]
         lots = positions[claim.account, book].lots
