@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -297,3 +299,10 @@ def test_a_keeper_can_flash_sell() -> None:
     assert paid == 10**7, "all it owns"
     assert world.cash(world.keeper) == KEEPER_CAPITAL + received
     world.check_books()
+
+
+def test_the_example_of_the_page_holds() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "pools.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert example.count("assert") == 2
+    exec(compile(example, "docs/pools.md", "exec"), {})
