@@ -175,5 +175,5 @@ class KeeperCohort:
                 world.assets, world.margin, world.ledger.cash,
             )  # fmt: skip
         else:
-            count = bid(*begins, self._profits, self._claims, world.n_claims, *self._market)
+            count = bid(*begins, self._profits, self._claims, world.n_claims, *self._market, world.pool_arrays)
         return count

@@ -2,7 +2,7 @@
 
 A price is sent off when the aggregate has moved by the deviation threshold since the last one sent, or when the
 heartbeat is over, and stands `latency_seconds` later (Chainlink's rule). Sources read the outside world or this venue's
-own books, late and with noise, and can fail on schedule.
+own books and pools, late and with noise, and can fail on schedule.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from agents.kernels.oracle import (
     FAULT,
     FEED,
     OUTAGE,
+    POOL_SOURCE,
     REFERENCE_SOURCE,
     SOURCE,
     STALE,
@@ -28,6 +29,7 @@ from agents.kernels.oracle import (
     WICK,
     publish,
 )
+from agents.pool_source import PoolSources
 from market.errors import InputError
 from market.instruments import Asset, Instrument
 from market.kernels.records import NONE
@@ -35,6 +37,7 @@ from market.parameters import Bps, Count, Positive, PositiveSeconds, Seconds, pa
 from market.world import World
 
 _NEVER = 1 << 30
+_SOURCE_KINDS = {"reference": REFERENCE_SOURCE, "venue": VENUE_SOURCE, "pool": POOL_SOURCE}
 _FAULT_KINDS = {"outage": OUTAGE, "stale": STALE, "bad_print": BAD_PRINT, "wick": WICK}
 
 
@@ -42,8 +45,9 @@ _FAULT_KINDS = {"outage": OUTAGE, "stale": STALE, "bad_print": BAD_PRINT, "wick"
 class OracleSource:
     """One market that an oracle reads."""
 
-    kind: Literal["reference", "venue"] = "reference"
-    """The outside world's price, or the middle of this venue's own book (spot if there is one, else the perpetual)."""
+    kind: Literal["reference", "venue", "pool"] = "reference"
+    """The outside world's price, the middle of this venue's own book (spot if there is one, else the perpetual), or the
+    price in one of its pools."""
     latency_seconds: Seconds = 1.0
     """Age of what it says."""
     noise_bps: Bps = 1.0
@@ -52,6 +56,15 @@ class OracleSource:
     """Its weight, where the aggregation has weights."""
     confidence_bps: Bps = 5.0
     """Half-width of the interval in which it says the price lies."""
+    pool: str | None = None
+    """Pool: which one; it must trade the asset."""
+    window_seconds: Seconds = 0.0
+    """Pool: the average over so long, arithmetic for a constant product (Uniswap v2), geometric where liquidity is
+    concentrated (v3); 0: the price of the moment."""
+
+    def __post_init__(self) -> None:
+        if (self.kind == "pool") != (self.pool is not None):
+            raise ValueError('pool: a source of kind "pool" names a pool, and no other does')
 
 
 @parameters
@@ -190,9 +203,13 @@ class OracleCohort:
             record["deviation"] = feed.deviation_bps / 10_000
             record["sent"], record["sent_tick"] = world.assets["price"][row], world.tick
             first += len(feed.sources)
+        self._pools = PoolSources(
+            world, {row: source for row, source in enumerate(_all_sources(choices)) if source.kind == "pool"},
+            self.sources,
+        )  # fmt: skip
         self._noise = world.streams.stream("oracles", width=len(self.sources), kind="normal")
         reach = 1 + int(self.sources["latency"].max(initial=0))
-        starting = world.assets["reference"][self.sources["asset"]].astype(np.float64)
+        starting = self.sources["value"].copy()
         waiting = 1 + int(self.feeds["latency"].max(initial=0))
         self._state = (
             self.feeds,
@@ -207,6 +224,7 @@ class OracleCohort:
 
     def publish(self, world: World) -> None:
         """Read all sources and publish the prices that are due, where block space is shared through the next block."""
+        self._pools.read(world, self.sources)
         publish(world.tick, self._noise.row(world.tick), *self._state)
         if world.congestion is not None:
             due = self.feeds["due"] > 0
@@ -218,6 +236,10 @@ class OracleCohort:
         if not self.feeds["widest"].any():
             return {}
         return {"oracle_withheld_feed_seconds": float(self.feeds["withheld"].sum() * world.tick_seconds)}
+
+
+def _all_sources(feeds: Mapping[str, OracleFeed]) -> list[OracleSource]:
+    return [source for feed in feeds.values() for source in feed.sources]
 
 
 def _none() -> NDArray[np.void]:
@@ -238,7 +260,7 @@ def _sources(feed: OracleFeed, world: World, symbol: str) -> NDArray[np.void]:
                 f"agents.oracles: {symbol} has a source on this venue, but nothing with base {symbol} trades here"
             )
         record["asset"] = asset
-        record["kind"] = VENUE_SOURCE if source.kind == "venue" else REFERENCE_SOURCE
+        record["kind"] = _SOURCE_KINDS[source.kind]
         record["latency"] = world.ticks(source.latency_seconds)
         record["book"] = book
         record["noise"] = source.noise_bps / 10_000

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from agents.inventory import KeeperInventory
 from agents.recorded_accounts import RecordedAccounts
 from agents.strategy import Strategies, Strategy, StrategyCohort
+from experiments import pools
 from experiments.scenario import AccountsFile, RecordedPrices, Scenario
 from experiments.toml_tree import suggest
 from market.book import Books
@@ -124,7 +125,6 @@ def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> 
         world.use_portfolio_margin(scenario.venue.margin.portfolio)
     cohorts = [member.join(world, assets=assets, instruments=instruments) for member in members]
     keepers = agents.keepers.join(world, assets=assets, instruments=instruments)
-    oracles = agents.oracles.join(world, assets=assets, instruments=instruments)
     if world.options is not None:
         cohorts.append(agents.dealers.join(world, assets=assets, instruments=instruments))
     if agents.depositors.count:
@@ -137,6 +137,8 @@ def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> 
     if own.members:
         cohorts.append(own)
         notes.extend(extra.notes)
+    cohorts += pools.join(scenario, world)
+    oracles = agents.oracles.join(world, assets=assets, instruments=instruments)
     world.size_inboxes(total_messages(cohorts))
     if scenario.venue.margin.mode == "portfolio":
         _into_portfolio_mode(world)
@@ -190,7 +192,7 @@ def opening_prices(scenario: Scenario, *, seed: int) -> dict[str, float]:
 def _ledger(scenario: Scenario, everybody: Sequence[Any]) -> Ledger:
     needed = sum(member.accounts_needed(instruments=scenario.instruments) for member in everybody)
     return Ledger.with_room(
-        n_accounts=needed + scenario.venue.accounts,
+        n_accounts=needed + scenario.venue.accounts + pools.accounts_needed(scenario),
         n_assets=len(scenario.assets),
         n_instruments=len(scenario.instruments),
     )

@@ -14,6 +14,7 @@ from experiments.frames import asset_usd, fill_usd, quote_usd
 from experiments.latency import latency_kpis
 from experiments.lending import lending_kpis
 from experiments.liquidity import profit_usd, recovery_seconds
+from experiments.pools import pool_kpis
 from experiments.recorder import DEPTH_BPS
 from market.instruments import USD_QUANTA
 from market.kernels.records import (
@@ -99,6 +100,8 @@ def kpis(trace: Trace, twin: Trace | None, found: Contagion) -> Kpis:
     made.update(_prices(trace, twin))
     made.update(_liquidity(trace))
     made.update(_capital(trace))
+    if world.pools is not None:
+        made.update(pool_kpis(trace))
     if world.breakers is not None:
         made.update(world.breakers.costs())
     if world.margin_schedule is not None:

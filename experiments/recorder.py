@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from experiments.greeks import GreeksRecorder
 from experiments.lending_recorder import LendingRecorder
+from experiments.pools import PoolRecorder
 from market.kernels.record import margin_ratio_counts, record_depth, record_tick
 from market.kernels.records import INSURANCE_FUND, TICK
 from market.world import World
@@ -38,6 +39,7 @@ class Recorder:
         self.margin_counts = np.zeros((margins, len(MARGIN_RATIO_EDGES) + 2), np.int64)
         self.greeks = GreeksRecorder()
         self.lending = LendingRecorder()
+        self.pools = None if world.pools is None else PoolRecorder(world.pools, ticks=ticks)
         self._distances = np.array(DEPTH_BPS)
 
     def __call__(self, world: World) -> None:
@@ -51,6 +53,8 @@ class Recorder:
             self._sample(world, at)
         if at % self.margin_ticks == 0:
             self._sample_margins(world, at)
+        if self.pools is not None:
+            self.pools.record(world, at)
         self.n += 1
 
     def _sample(self, world: World, at: int) -> None:

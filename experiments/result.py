@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 import pandas as pd
 
-from experiments import folder, frames, greeks
+from experiments import folder, frames, greeks, pools
 from experiments.contagion import Contagion, contagion, graph
 from experiments.fields import scenario_hash, to_dict
 from experiments.measures import Kpis, kpis
@@ -101,6 +101,11 @@ class Result:
         return greeks.settlements_frame(self.main)
 
     @cached_property
+    def pools(self) -> pd.DataFrame:
+        """One row per tick and pool, in a world with pools (experiments/pools.py)."""
+        return pools.pools_frame(self.main)
+
+    @cached_property
     def story(self) -> Story:
         """Who failed, why, and who paid, in sentences: what the report opens with."""
         from experiments.report.facts import facts
@@ -121,18 +126,19 @@ class Result:
         with folder.atomic(Path(target), replace=overwrite) as made:
             (made / "kpis.json").write_text(_json(self.kpis))
             (made / "run.json").write_text(_json(self.provenance()))
-            for name in ("prices", "depth", "liquidations", "losses", "accounts", *self._dated_tables()):
+            for name in ("prices", "depth", "liquidations", "losses", "accounts", *self._further_tables()):
                 getattr(self, name).to_parquet(made / f"{name}.parquet", index=False, compression="zstd")
             nx.write_graphml(self.graph, made / "contagion.graphml")
             write_report(self, made / "report.html")
             write_picture(self, made / "picture.svg")
         return Path(target)
 
-    def _dated_tables(self) -> tuple[str, ...]:
-        """Tables of what expires, where there is any."""
+    def _further_tables(self) -> tuple[str, ...]:
+        """Tables of what expires and of pools, where there are any."""
         world = self.main.built.world
         options = ("greeks", "account_greeks") if world.options is not None else ()
-        return (*options, "settlements") if world.expiries is not None else ()
+        dated = (*options, "settlements") if world.expiries is not None else ()
+        return (*dated, "pools") if world.pools is not None else dated
 
     def provenance(self) -> dict[str, Any]:
         """What made this run: the resolved scenario and its hash, seed, versions, commit, machine, wall time."""

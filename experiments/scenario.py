@@ -16,14 +16,18 @@ from agents.dealer import Dealers
 from agents.depositor import Depositors
 from agents.execution import LargeOrder
 from agents.keeper import Keepers
+from agents.liquidity_provider import LiquidityProviders
 from agents.market_maker import MarketMakers
 from agents.oracle import Oracles
+from agents.pool_arbitrageur import PoolArbitrageurs
+from agents.pool_flow import PoolFlow
 from agents.trader import Traders
 from experiments import config, library
 from experiments.config import Layer, Override
 from experiments.toml_tree import Reset
 from market.instruments import Asset, Instrument
 from market.parameters import PositiveHours, PositiveSeconds, Share, parameters
+from market.pools import Pool
 from market.reference import AnchoredPath, ModelPrices
 from market.venue import Venue
 
@@ -70,6 +74,12 @@ class Agents:
     """Stand opposite the holders of options and hedge."""
     depositors: Depositors = Depositors()
     """Supply what a lending market lends, and may run."""
+    pool_flow: PoolFlow = PoolFlow()
+    """Customers of the pools; nobody where there are none."""
+    pool_arbitrageurs: PoolArbitrageurs = PoolArbitrageurs()
+    """Pull pools towards the reference."""
+    liquidity_providers: LiquidityProviders = LiquidityProviders()
+    """When those who fill the pools withdraw."""
     large_orders: dict[str, LargeOrder] = field(default_factory=dict)
     """Traders with one large order each, by any name: a what-if."""
 
@@ -120,6 +130,8 @@ class Scenario:
     """What accounts own; the first settlement asset is the venue's own money."""
     instruments: dict[str, Instrument]
     """What is traded."""
+    pools: dict[str, Pool] = field(default_factory=dict)
+    """Automated market makers, by any name."""
     venue: Venue = Venue()
     """The rules."""
     population: Annotated[Traders | Borrowers | AccountsFile, Field(discriminator="kind")] = Traders()

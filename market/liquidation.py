@@ -103,13 +103,15 @@ def serve_round(world: World, keepers: Keepers, *, room: int, round_: int, clock
         return _serve_seizures(world, keepers, n_bids=n_bids, room=room, round_=round_, clock=clock, after=after)
     orders = room * (len(world.instruments) + 2 * len(world.assets))
     world.make_room(messages=orders, events=orders, losses=0)
+    if world.pools is not None:
+        world.pools.make_room(sales=orders)
     scratch = world.scratch
     served: int = serve(
         world.claims, world.bids, n_bids, room, world.blocks, keepers.records, world.tick, round_, clock, after,
         world.policy, scratch["limits"], world.windows, world.events, scratch["rank"], scratch["key"],
         scratch["amounts"], scratch["book_marks"], scratch["message"], scratch["handle"], world.forced_fills,
         *world.books.arrays, world.ledger.cash, world.assets, world.margin, world.watch.touched,
-        world.watch.touched_mark,
+        world.watch.touched_mark, world.pool_arrays,
     )  # fmt: skip
     return served
 

@@ -1,4 +1,4 @@
-"""Phase 3: messages are arranged, gated, matched and settled; net flow moves the reference for good."""
+"""Phase 3: messages are arranged, gated, matched and settled, then swaps; net flow moves the reference for good."""
 
 from __future__ import annotations
 
@@ -27,8 +27,12 @@ def trade(world: World, inbox: Inbox) -> None:
         world.watch.touched,
         world.watch.touched_mark,
     )
+    if world.pools is not None:
+        world.pools.carry_out(world, salt)
 
 
 def move_reference(world: World) -> None:
     """Add this tick's net aggressive flow, forced or voluntary, to the permanent displacement of the reference."""
     permanent_impact(world.instruments, world.impact_per_quanta, world.impact)
+    if world.pools is not None:
+        world.pools.move_reference(world)

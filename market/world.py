@@ -47,6 +47,7 @@ from market.margin.schedule import MarginSchedule, margin_schedule
 from market.marks import Carry, Twap, mark_state
 from market.options import OptionMarket, option_market
 from market.ownership import Ownership
+from market.pools import PoolMarket
 from market.streams import Stream, Streams
 from market.venue import Venue
 
@@ -147,6 +148,8 @@ class World:
     """Surfaces and marks of options; None in a world without options."""
     lending: LendingMarket | None = None
     """Interest, liquidity, and the way money goes in and out; None at a venue that lends nothing."""
+    pools: PoolMarket | None = None
+    """Automated market makers; None in a world without any."""
     risk: RiskTables | None = field(init=False)
     """Tables of portfolio margin; None in a world without portfolio accounts."""
     margin: MarginTables = field(init=False)
@@ -278,7 +281,14 @@ class World:
         """The empty message buffer of this tick; the other one still holds last tick's handles."""
         inbox = self.inboxes[self.tick & 1]
         inbox.count = 0
+        if self.pools is not None:
+            self.pools.open()
         return inbox
+
+    @property
+    def pool_arrays(self) -> tuple[Any, ...] | None:
+        """What kernels call `pools`; None in a world without any."""
+        return None if self.pools is None else self.pools.arrays
 
     @property
     def inbox(self) -> Inbox:

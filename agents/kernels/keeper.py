@@ -10,6 +10,7 @@ from market.kernels.forced import slippage_of
 from market.kernels.jit import kernel
 from market.kernels.limits import write_limits
 from market.kernels.margin import notional_of, value_of
+from market.kernels.pool_sales import gain_from_pools
 from market.kernels.records import (
     ABSORBED,
     AUCTION_FRACTION,
@@ -111,10 +112,10 @@ def _lots_of_call(claim, book, left, clock, policy, limits, windows, instruments
 
 @kernel
 def expected_profit(
-    claim, clock, policy, limits, windows, instruments, assets, margin, positions, cash, levels, occupied
+    claim, clock, policy, limits, windows, instruments, assets, margin, positions, cash, levels, occupied, pools
 ):
     """USD quanta a call would earn before its cost: the keeper's share of the fee, at least the floor, and what the
-    book gives beyond the price at which it takes over.
+    book, or a pool, gives beyond the price at which it takes over.
 
     0 when the book would fill nothing. The fee is charged on what the book would take, and only while the account is
     worth something after the slippage.
@@ -156,6 +157,8 @@ def expected_profit(
     if policy.surplus != TO_KEEPER:
         gained = 0
     if quote == NONE:
+        if pools is not None:
+            gained += gain_from_pools(claim, clock, left, policy, pools, instruments, assets, cash)
         return claim.reward + gained
     if closed == 0:
         return 0
@@ -203,7 +206,7 @@ def _offer(k, claims, shortlist, listed, profits, bids, n_bids, call_fee, keeper
 @kernel
 def bid(
     tick, clock, new_tick, row, keepers, traits, outages, shortlist, profits, claims, n_claims, bids, blocks, policies,
-    limits, windows, instruments, assets, margin, positions, cash, levels, occupied,
+    limits, windows, instruments, assets, margin, positions, cash, levels, occupied, pools,
 ):  # fmt: skip
     """Write every keeper's offers for the open claims into `bids`; return how many.
 
@@ -227,7 +230,7 @@ def bid(
             if profits[at] < 0:
                 profits[at] = expected_profit(
                     claims[at], clock, policy, limits, windows, instruments, assets, margin, positions, cash, levels,
-                    occupied,
+                    occupied, pools,
                 )  # fmt: skip
         n_bids = _offer(
             k, claims, shortlist, listed, profits, bids, n_bids, blocks[0].call_fee, keepers, traits, assets, cash

@@ -10,8 +10,8 @@ from market.kernels.marks import book_price
 from market.kernels.records import NONE
 from market.kernels.rules.deviation import deviates
 
-REFERENCE_SOURCE, VENUE_SOURCE = 0, 1
-"""What a source reads: the outside world's price, or this venue's own book."""
+REFERENCE_SOURCE, VENUE_SOURCE, POOL_SOURCE = 0, 1, 2
+"""What a source reads: the outside world's price, this venue's own book, or one of its pools."""
 
 OUTAGE, STALE, BAD_PRINT, WICK = range(4)
 """Kinds of fault."""
@@ -26,6 +26,7 @@ SOURCE = np.dtype(
         ("weight", "<f8"),
         ("confidence", "<f8"),  # half-width of the interval it states, relative
         ("value", "<f8"),  # what it says now, USD ticks of the asset; 0 when it says nothing
+        ("pool_price", "<f8"),  # what the pool of a POOL_SOURCE says at this moment, likewise
     ]
 )
 
@@ -64,6 +65,8 @@ FAULT = np.dtype(
 @kernel
 def _observe(source, assets, instruments):
     """What the source's market says at this moment, in USD ticks of the asset."""
+    if source.kind == POOL_SOURCE:
+        return source.pool_price
     asset = assets[source.asset]
     if source.kind == REFERENCE_SOURCE or source.book == NONE:
         return float(asset.reference)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from market.kernels.jit import inline, kernel
+from market.kernels.pools import SWAP
 from market.kernels.records import BUY, CANCEL, HANDLE_SLOT_BITS
 
 _SLOT_MASK = (1 << HANDLE_SLOT_BITS) - 1
@@ -40,6 +41,27 @@ def put_cancel(messages, n, book, handle, account):
     message.tag = 0
     message.target = handle
     return n + 1
+
+
+@inline
+def put_swap(messages, n, account, pool, asset_in, amount, least_out, flags):
+    """Write a swap into row n of a pool market's messages; return the next row."""
+    message = messages[n]
+    message.op = SWAP
+    message.account = account
+    message.pool = pool
+    message.asset_in = asset_in
+    message.amount = amount
+    message.least_out = least_out
+    message.flags = flags
+    message.tag = 0
+    return n + 1
+
+
+@inline
+def usd_per_quantum(asset):
+    """USD that a quantum of an asset is worth at its reference price."""
+    return asset.reference * (asset.multiplier / asset.divisor) * 1e-6
 
 
 @inline

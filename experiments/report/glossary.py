@@ -119,6 +119,17 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "auction_payments_usd": Entry("paid to dealers", "for taking them over"),
         "dealer_profit_usd": Entry("dealers' profit", "change of their net equity, hedges included"),
     },
+    "Pools": {
+        "pool_swap_count": Entry("swaps", "in all automated market makers, liquidations included", "swaps"),
+        "pool_volume_usd": Entry("swap volume", "what was paid in, at the reference prices of the end"),
+        "pool_fees_usd": Entry("fees", "what providers earned of it"),
+        "pool_impermanent_loss_usd": Entry(
+            "impermanent loss", "reserves worth less than had they been held from the start, fees left out"
+        ),
+        "pool_provider_profit_usd": Entry("providers' profit", "fees less impermanent loss"),
+        "pool_arbitrageur_profit_usd": Entry("arbitrageurs' profit", "hedges outside included"),
+        "pool_collateral_sold_usd": Entry("collateral sold into pools", "by liquidation calls"),
+    },
     "Circuit breakers": {
         "halt_count": Entry("halts", "times that trading stopped, of one instrument or of the venue", "halts"),
         "halted_instrument_seconds": Entry("time halted", "summed over instruments", "instrument-s"),

@@ -1,4 +1,4 @@
-"""Sale of collateral for debts: on the spot book where there is one, to the outside world where there is not."""
+"""Sale of collateral for debts: on the spot book, else into a pool, to the outside world where there is neither."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from market.kernels.forced import charge_fee, forced_order
 from market.kernels.jit import kernel
 from market.kernels.ledger import transfer
 from market.kernels.margin import amount_of, value_of
+from market.kernels.pool_sales import pool_of, sell_into_pool, settled_share
 from market.kernels.records import FORCED_COLLATERAL, NONE, OUTSIDE, PPM, SELL
 from market.kernels.sizing import LARGEST, debt_to_repay
 from market.kernels.trading import touch
@@ -74,7 +75,7 @@ def _lots_to_sell(book, owed, most, limits, policy, levels, occupied, instrument
 
 
 @kernel
-def _paid_per_debt(asset, quote, limits, policy, instruments, assets):
+def _paid_per_debt(claim, clock, asset, quote, limits, policy, instruments, assets, pools):
     """Value, at the venue's prices, of the collateral that repaying a debt of 1 takes: its fee, and its discount."""
     paid = 1.0 + policy.fee / PPM
     if asset == NONE:
@@ -82,18 +83,23 @@ def _paid_per_debt(asset, quote, limits, policy, instruments, assets):
     book = assets[asset].spot_book
     if book != NONE and instruments[book].quote == quote and limits[book, 1] > 0:
         return paid * instruments[book].index / limits[book, 1]
+    if pools is not None:
+        share = settled_share(claim, clock, policy)
+        if share > 0.0 and pool_of(asset, quote, pools) != NONE:
+            return paid / share
     return paid
 
 
 @kernel
 def sell_collateral(
-    claim, keeper, tick, round_, limits, policy, events, book_marks,
+    claim, keeper, tick, round_, clock, limits, policy, events, book_marks,
     message, handle, fills, orders, free, levels, occupied, instruments, counters, positions, accounts,
-    cash, assets, margin, touched, touched_mark,
+    cash, assets, margin, touched, touched_mark, pools,
 ):  # fmt: skip
     """Sell collateral, most valuable first, until the debts to repay in this call are paid or the books give no more.
 
-    The account has no positions. What no book takes, and less than a lot, goes outside, rounded against the account.
+    The account has no positions. What has no book, and less than a lot, goes into a pool of the two assets, or outside
+    where there is none, rounded against the account.
     Returns (settlement asset of the sales or NONE, keeper's reward in USD quanta).
     """
     account = claim.account
@@ -103,7 +109,7 @@ def sell_collateral(
         if not assets[quote].is_settlement:
             continue
         first = largest_collateral(account, quote, LARGEST, assets, cash)
-        paid = _paid_per_debt(first, quote, limits, policy, instruments, assets)
+        paid = _paid_per_debt(claim, clock, first, quote, limits, policy, instruments, assets, pools)
         owed = debt_to_repay(claim, quote, first, paid, policy, assets, margin, cash)
         goal = cash[account, quote] + owed
         below = LARGEST
@@ -114,6 +120,9 @@ def sell_collateral(
             held = cash[account, asset]
             book = assets[asset].spot_book
             on_book = book != NONE and instruments[book].quote == quote and held >= instruments[book].lot_quanta
+            pool = NONE
+            if pools is not None:
+                pool = NONE if on_book else pool_of(asset, quote, pools)
             if on_book:
                 wanted = _lots_to_sell(
                     book, goal - cash[account, quote], held // instruments[book].lot_quanta, limits, policy, levels,
@@ -124,6 +133,14 @@ def sell_collateral(
                     events, book_marks, message, handle, fills, orders, free, levels, occupied, instruments, counters,
                     positions, accounts, cash, assets, touched, touched_mark,
                 )  # fmt: skip
+            elif pool != NONE:
+                value = 0
+                if pools is not None:
+                    needed = sale_for(goal - cash[account, quote], 0, policy)
+                    value = sell_into_pool(
+                        claim, keeper, pool, asset, quote, needed, tick, round_, clock, policy, pools, assets, cash,
+                        touched, touched_mark, counters,
+                    )  # fmt: skip
             else:
                 needed = sale_for(goal - cash[account, quote], 0, policy)
                 amount = min(held, _amount_to_raise(asset, quote, needed, policy, assets))
@@ -135,6 +152,7 @@ def sell_collateral(
                     account, keeper, quote, sale_fee(value, policy), policy, instruments, assets, positions, cash,
                     touched, touched_mark, counters,
                 )  # fmt: skip
-            if on_book and cash[account, asset] >= instruments[book].lot_quanta:
-                below = value_of(assets[asset], cash[account, asset])  # its book gives no more: on to the next asset
+            if pool != NONE or (on_book and cash[account, asset] >= instruments[book].lot_quanta):
+                # Its book or pool gives no more: on to the next asset.
+                below = value_of(assets[asset], cash[account, asset])
     return paid_in, reward

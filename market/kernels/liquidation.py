@@ -402,7 +402,7 @@ def _close(
 def close_out(
     claim, keeper, tick, round_, clock, policy, limits, windows, events, rank, key, amounts, book_marks,
     message, handle, fills, orders, free, levels, occupied, instruments, counters, positions, accounts,
-    cash, assets, margin, touched, touched_mark,
+    cash, assets, margin, touched, touched_mark, pools,
 ):  # fmt: skip
     """One liquidation call: cancel orders, close positions, sell collateral for debts, each for its fee.
 
@@ -450,9 +450,9 @@ def close_out(
     absorbed = policy.price_rule == ABSORBED
     if not has_positions(account, positions) and not absorbed and not (n > 0 and policy.target_debts):
         sold_for, earned = sell_collateral(
-            claim, keeper, tick, round_, limits, policy, events, book_marks,
+            claim, keeper, tick, round_, clock, limits, policy, events, book_marks,
             message, handle, fills, orders, free, levels, occupied, instruments, counters, positions, accounts,
-            cash, assets, margin, touched, touched_mark,
+            cash, assets, margin, touched, touched_mark, pools,
         )  # fmt: skip
         reward += earned
         if sold_for != NONE:
@@ -486,7 +486,7 @@ def best_bid(bids, n_bids, claims, keepers, clock):
 def serve(
     claims, bids, n_bids, capacity, blocks, keepers, tick, round_, clock, next_tick_clock, policies, limits, windows,
     events, rank, key, amounts, book_marks, message, handle, fills, orders, free, levels, occupied, instruments,
-    counters, positions, accounts, cash, assets, margin, touched, touched_mark,
+    counters, positions, accounts, cash, assets, margin, touched, touched_mark, pools,
 ):  # fmt: skip
     """One round's block: the `capacity` highest bids are served, each bid is paid, then the marks follow the books.
 
@@ -521,7 +521,7 @@ def serve(
         paid_in = close_out(
             claim, keeper.account, tick, round_, clock, policy, limits, windows, events, rank, key, amounts, book_marks,
             message, handle, fills, orders, free, levels, occupied, instruments, counters, positions, accounts,
-            cash, assets, margin, touched, touched_mark,
+            cash, assets, margin, touched, touched_mark, pools,
         )  # fmt: skip
         if paid_in != NONE:
             served += 1

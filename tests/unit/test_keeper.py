@@ -47,7 +47,7 @@ def profit(world: World, claim: int = 0) -> int:
         expected_profit(
             world.claims[claim], 0, world.policy[0], world.scratch["limits"], world.windows, world.instruments,
             world.assets, world.margin, world.ledger.positions, world.ledger.cash, world.books.levels,
-            world.books.occupied,
+            world.books.occupied, None,
         )
     )  # fmt: skip
 
