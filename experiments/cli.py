@@ -140,6 +140,13 @@ def run(
 
     file = library.find(scenario)
     overrides: list[str | Override] = [*_inputs(prices, start, hours, accounts), *sets]
+    from experiments.systems.scenario import is_system
+
+    if is_system(file):
+        if venue is not None or accounts is not None:
+            raise InputError("--venue and --accounts: this scenario has venues of its own; use --set venues.NAME...")
+        _run_system(file, overrides, seed=seed, out=out, overwrite=overwrite, twin=twin, as_json=as_json)
+        return
     try:
         world, provenance = load(scenario, venue=venue, overrides=overrides)
     except InputError as error:
@@ -172,6 +179,41 @@ def run(
     main = str(result.kpis["main_instrument"])
     if what_next := summary.hint(result.scenario, run=[scenario, *options], main=main):
         print(what_next)
+
+
+def _run_system(
+    file: Path,
+    overrides: list[str | Override],
+    *,
+    seed: int,
+    out: Path | None,
+    overwrite: bool,
+    twin: bool,
+    as_json: bool,
+) -> None:
+    """`cascade run` of a scenario with several venues."""
+    from experiments import folder, library, show
+    from experiments.fields import scenario_hash
+    from experiments.progress import display
+    from experiments.systems import command
+    from experiments.systems.run import simulate_system
+    from experiments.systems.scenario import load_system
+
+    world, provenance = load_system(file, overrides=overrides)
+    _say_shadowed(provenance)
+    own = f"-{scenario_hash(world)[:8]}" if overrides or file.parent not in library.FOLDERS else ""
+    target = out or RUNS / f"{file.stem}-seed{seed}{own}{'' if twin else '-no-twin'}"
+    folder.check(target, replace=overwrite or out is None)
+    with display(sys.stderr) as progress, _located(provenance):
+        result = simulate_system(world, seed=seed, twin=twin, progress=progress)
+        progress(label="writing the report", done=0, total=0, liquidations=0)
+        written = result.save(target, overwrite=overwrite or out is None)
+    if as_json:
+        head = {"scenario": file.stem, "scenario_hash": scenario_hash(world), "seed": seed, "folder": str(written)}
+        show.print_json({**head, "notes": result.notes, **command.as_json(result)})
+        return
+    command.print_result(result)
+    print(f"\nreport: {written / 'report.html'}")
 
 
 @command

@@ -80,6 +80,8 @@ class Recording:
     """Interval between samples of the margin-ratio distribution."""
 
 
+Population = Annotated[Traders | AccountsFile, Field(discriminator="kind")]
+
 VENUE_TABLES = (("venue",), ("agents", "oracles"))
 """What the file of a venue may hold: its rules, and where its prices come from."""
 
@@ -118,8 +120,8 @@ class Scenario:
     """What is traded."""
     venue: Venue = Venue()
     """The rules."""
-    population: Annotated[Traders | AccountsFile, Field(discriminator="kind")] = Traders()
-    """Leveraged accounts, generated or read from a file."""
+    population: Population | None = Traders()
+    """Leveraged accounts, generated or read from a file; none on a venue that only agents trade on."""
     agents: Agents = Agents()
     """Everybody else."""
     recording: Recording = Recording()
