@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
@@ -140,11 +140,8 @@ def run(
 
     file = library.find(scenario)
     overrides: list[str | Override] = [*_inputs(prices, start, hours, accounts), *sets]
-    from experiments.systems.scenario import is_system
-
-    if is_system(file):
-        if venue is not None or accounts is not None:
-            raise InputError("--venue and --accounts: this scenario has venues of its own; use --set venues.NAME...")
+    if library.has_venues(file):
+        _no_single_venue(file, {"--venue": venue, "--accounts": accounts})
         _run_system(file, overrides, seed=seed, out=out, overwrite=overwrite, twin=twin, as_json=as_json)
         return
     try:
@@ -179,6 +176,13 @@ def run(
     main = str(result.kpis["main_instrument"])
     if what_next := summary.hint(result.scenario, run=[scenario, *options], main=main):
         print(what_next)
+
+
+def _no_single_venue(file: Path, options: Mapping[str, object]) -> None:
+    """Refuse options that are about the one venue of a scenario."""
+    for option, value in options.items():
+        if value is not None:
+            raise InputError(f"{option}: {file.stem} has venues of its own; say --set venues.NAME.KEY=VALUE instead")
 
 
 def _run_system(
@@ -221,11 +225,14 @@ def scenarios(as_json: Json = False) -> None:
     """List the embedded scenarios."""
     from experiments import library, show
 
-    found = library.scenarios()
+    one, several = library.scenarios(), library.systems()
     if as_json:
-        show.print_json(found)
-    else:
-        show.print_table(list(found.items()), header=("scenario", "what happens"))
+        show.print_json({**one, **several})
+        return
+    show.print_table(list(one.items()), header=("scenario", "what happens"))
+    if several:
+        print()
+        show.print_table(list(several.items()), header=("on several venues", "what happens"))
 
 
 @command
@@ -255,11 +262,18 @@ def venues(
 @command
 def explain(scenario: ScenarioName, *, venue: Venue = None, sets: Sets = [], as_json: Json = False) -> None:  # noqa: B006
     """Show every value of a scenario with its unit, where it was said and what it means."""
-    from experiments import show
+    from experiments import library, show
     from experiments.fields import leaves, scenario_hash
     from experiments.scenario import load
 
-    world, provenance = load(scenario, venue=venue, overrides=sets)
+    file = library.find(scenario)
+    world: Any
+    if library.has_venues(file) and venue is None:
+        from experiments.systems.scenario import load_system
+
+        world, provenance = load_system(file, overrides=sets)
+    else:
+        world, provenance = load(scenario, venue=venue, overrides=sets)
     _say_shadowed(provenance)
     found = list(leaves(world))
     if as_json:

@@ -36,6 +36,7 @@ FILES = frozenset(
         "references.parquet",
         "report.html",
         "runs.csv",
+        "scenario.toml",
         "settlements.parquet",
     }
 )

@@ -38,12 +38,15 @@ class Result:
     twin: Trace | None
     causes: Contagion
     kpis: Kpis
+    part_of: str = ""
+    """Command that runs it again, where it is one venue of a run over several."""
 
     @classmethod
-    def of(cls, scenario: Scenario, *, seed: int, main: Trace, twin: Trace | None) -> Result:
+    def of(cls, scenario: Scenario, *, seed: int, main: Trace, twin: Trace | None, part_of: str = "") -> Result:
         """Measure a finished run."""
         causes = contagion(main)
-        return cls(scenario=scenario, seed=seed, main=main, twin=twin, causes=causes, kpis=kpis(main, twin, causes))
+        figures = kpis(main, twin, causes)
+        return cls(scenario=scenario, seed=seed, main=main, twin=twin, causes=causes, kpis=figures, part_of=part_of)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from agents.trader import Traders
 from experiments import config, library
 from experiments.config import Layer, Override
 from experiments.toml_tree import Reset
+from market.errors import InputError
 from market.instruments import Asset, Instrument
 from market.parameters import PositiveHours, PositiveSeconds, Share, parameters
 from market.reference import AnchoredPath, ModelPrices
@@ -149,5 +150,7 @@ def load(
     name: str | Path, *, venue: str | Path | None = None, overrides: Sequence[str | Override] = ()
 ) -> tuple[Scenario, dict[str, str]]:
     """A scenario as `Scenario.load` reads it, and where each of its values was written."""
+    if library.has_venues(library.find(name)):
+        raise InputError(f"{name}: has several venues; this needs a scenario of one (see `cascade scenarios`)")
     layers = () if venue is None else (Layer(file=library.find_venue(venue), holds=VENUE_TABLES, replaces=GIVE_WAY),)
     return config.load(Scenario, library.find(name), layers=layers, overrides=overrides)

@@ -80,6 +80,12 @@ def page_of(result: SystemResult) -> Page:
     made.section("figures", "All figures", Table(columns=("figure", "value"), rows=rows, right=(1,)).html())
     if result.notes:
         made.section("notes", "Notes", page.bullets(result.notes))
+    made.section(
+        "again",
+        "Run it again",
+        page.paragraph("Every value is written out in scenario.toml beside this page."),
+        page.code(next(iter(result.venues.values())).part_of),
+    )
     return made
 
 

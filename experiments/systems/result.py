@@ -10,13 +10,14 @@ from typing import Any
 
 import pandas as pd
 
-from experiments import folder
+from experiments import folder, library
+from experiments.config import resolved_toml
 from experiments.fields import scenario_hash, to_dict
 from experiments.measures import Kpis
 from experiments.result import VERSIONS, Result, git_commit, json_text
 from experiments.systems.measures import system_kpis
 from experiments.systems.run import SystemTrace
-from experiments.systems.scenario import SystemScenario
+from experiments.systems.scenario import SystemScenario, load_system
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +35,15 @@ class SystemResult:
     @classmethod
     def of(cls, scenario: SystemScenario, *, seed: int, main: SystemTrace, twin: SystemTrace | None) -> SystemResult:
         """Measure a finished run."""
+        again = rerun_command(scenario, seed=seed)
         venues = {
-            name: Result.of(main.built.scenarios[name], seed=seed, main=trace, twin=twin.venues[name] if twin else None)
+            name: Result.of(
+                main.built.scenarios[name],
+                seed=seed,
+                main=trace,
+                twin=twin.venues[name] if twin else None,
+                part_of=again,
+            )
             for name, trace in main.venues.items()
         }
         return cls(
@@ -72,6 +80,7 @@ class SystemResult:
         with folder.atomic(Path(target), replace=overwrite) as made:
             (made / "kpis.json").write_text(json_text(self.kpis))
             (made / "run.json").write_text(json_text(self.provenance()))
+            (made / "scenario.toml").write_text(resolved_toml(self.scenario))
             self.references().to_parquet(made / "references.parquet", index=False, compression="zstd")
             for name, result in self.venues.items():
                 result.write_into(made / name)
@@ -91,3 +100,12 @@ class SystemResult:
             "platform": platform.platform(),
             "wall_seconds": self.main.wall_seconds + (self.twin.wall_seconds if self.twin else 0.0),
         }
+
+
+def rerun_command(scenario: SystemScenario, *, seed: int) -> str:
+    """The shell command that gives this scenario and seed again."""
+    wanted = scenario_hash(scenario)
+    for name in library.systems():
+        if scenario_hash(load_system(name)[0]) == wanted:
+            return f"cascade run {name} --seed {seed}"
+    return f"cascade run scenario.toml --seed {seed}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import field, replace
 from pathlib import Path
@@ -137,15 +136,6 @@ class SystemScenario:
             agents=own.agents,
             recording=self.recording,
         )
-
-
-def is_system(file: Path) -> bool:
-    """Whether a scenario file has venues; one that cannot be read has none."""
-    try:
-        with file.open("rb") as stream:
-            return "venues" in tomllib.load(stream)
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError):
-        return False
 
 
 def load_system(name: str | Path, *, overrides: Sequence[str | Override] = ()) -> tuple[SystemScenario, dict[str, str]]:

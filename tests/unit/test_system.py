@@ -30,12 +30,6 @@ def small(*overrides: str) -> SystemScenario:
     return load_system("cross-venue-hedge", overrides=(*SMALL, *overrides))[0]
 
 
-@pytest.fixture(scope="module")
-def built() -> BuiltSystem:
-    """Two exchanges before their first step; tests leave balances as they found them or use accounts of their own."""
-    return build_system(small(), seed=SEED)
-
-
 def with_claims(*overrides: str) -> BuiltSystem:
     """The same with a staked token, and a receipt for deposits on the northern exchange."""
     claims = (
@@ -85,7 +79,7 @@ def test_flow_on_one_venue_moves_the_reference_of_the_other() -> None:
     assert after == pytest.approx(0.9 * before, rel=2e-3)
 
 
-def test_a_bridge_takes_its_time_and_its_fee(built: BuiltSystem) -> None:
+def test_a_bridge_takes_its_time_and_its_fee() -> None:
     system = build_system(small("bridge.latency_seconds=3", "bridge.fee_bps=10"), seed=SEED).system
     north, south, usdc = system.world("north"), system.world("south"), 0
     payer, payee = (world.ledger.names.index("hedgers-0-" + side) for world, side in ((north, "a"), (south, "b")))
