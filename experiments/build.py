@@ -41,6 +41,7 @@ from market.reference import ReferencePath, ReplayPrices
 from market.simulation import Cast, Rules
 from market.streams import Streams
 from market.venue import policy_record
+from market.world import ReferencePath as VenuePrices
 from market.world import World, total_messages
 
 
@@ -59,6 +60,15 @@ class Built:
 
 MOST_TICKS = 100_000_000
 """Every tick is recorded: so many fill the memory of any machine of today."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guests:
+    """Room for those who act on several venues and join when all of these are there."""
+
+    accounts: int = 0
+    messages: int = 0
+    """Most messages they send to the venue in one tick."""
 
 
 class WholePath:
@@ -94,11 +104,37 @@ def build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy] = ())
 
 
 def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> Built:
+    check_length(scenario)
+    notes: list[str] = []
+    streams = streams_of(seed)
+    path, highest = reference_of(scenario, streams, notes)
+    return build_venue(
+        scenario,
+        streams=streams,
+        reference=WholePath(path, scenario.assets),
+        highest=highest,
+        notes=notes,
+        strategies=strategies,
+    )
+
+
+def check_length(scenario: Any) -> None:
+    """Refuse more ticks than memory could hold. Raises InputError."""
     if scenario.ticks > MOST_TICKS:
         raise InputError(f"hours: {scenario.hours:g} hours are {scenario.ticks:.3g} ticks; at most {MOST_TICKS:,}")
-    notes: list[str] = []
-    streams = _streams(seed)
-    path, highest = _reference(scenario, streams, notes)
+
+
+def build_venue(
+    scenario: Scenario,
+    *,
+    streams: Streams,
+    reference: VenuePrices,
+    highest: Mapping[str, float],
+    notes: list[str],
+    strategies: Sequence[Strategy] = (),
+    guests: Guests = Guests(),
+) -> Built:
+    """Make the world of one venue under given reference prices, with room for those who join later."""
     assets, instruments = scenario.assets, scenario.instruments
     settlement = [symbol for symbol, asset in assets.items() if asset.settlement]
     if not settlement:
@@ -110,12 +146,16 @@ def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> 
         population = read_accounts(population.file, assets=assets, instruments=instruments)
         notes.extend(population.notes)
     agents = scenario.agents
-    members = (agents.background, agents.market_makers, agents.arbitrageurs, population)
+    members = tuple(
+        member
+        for member in (agents.background, agents.market_makers, agents.arbitrageurs, population)
+        if member is not None
+    )
     extra = Strategies(strategies)
     large_orders = tuple(agents.large_orders.values())
     everybody: tuple[Any, ...] = (*members, agents.keepers, agents.dealers, agents.depositors, *large_orders, extra)
 
-    world = _world(scenario, everybody, path=path, highest=highest, streams=streams)
+    world = _world(scenario, everybody, reference=reference, highest=highest, streams=streams, guests=guests)
     _start_prices(world)
     fund = quanta(scenario.venue.waterfall.insurance_fund_usd, assets[settlement[0]])
     world.ledger.deposit(INSURANCE_FUND, world.asset(settlement[0]), fund)
@@ -139,7 +179,7 @@ def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> 
         notes.extend(extra.notes)
     cohorts += pools.join(scenario, world)
     oracles = agents.oracles.join(world, assets=assets, instruments=instruments)
-    world.size_inboxes(total_messages(cohorts))
+    world.size_inboxes(total_messages(cohorts) + guests.messages)
     if scenario.venue.margin.mode == "portfolio":
         _into_portfolio_mode(world)
     world.link_owners()
@@ -158,12 +198,18 @@ def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> 
 
 
 def _world(
-    scenario: Scenario, everybody: Sequence[Any], *, path: ReferencePath, highest: Mapping[str, float], streams: Streams
+    scenario: Scenario,
+    everybody: Sequence[Any],
+    *,
+    reference: VenuePrices,
+    highest: Mapping[str, float],
+    streams: Streams,
+    guests: Guests,
 ) -> World:
     """The world before anybody has joined."""
     assets, instruments = scenario.assets, scenario.instruments
     records, owned = instrument_records(assets, instruments, highest), asset_records(assets, instruments)
-    ledger = _ledger(scenario, everybody)
+    ledger = _ledger(scenario, everybody, guests=guests)
     return World(
         tick_seconds=scenario.tick_seconds,
         asset_symbols=tuple(assets),
@@ -176,7 +222,7 @@ def _world(
         policy=policy_record(scenario.venue),
         ledger=ledger,
         books=Books(instruments=records, positions=ledger.positions, accounts=ledger.accounts),
-        reference=WholePath(path, assets),
+        reference=reference,
         streams=streams,
         impact_per_quanta=_impact(scenario),
     )
@@ -184,13 +230,13 @@ def _world(
 
 def opening_prices(scenario: Scenario, *, seed: int) -> dict[str, float]:
     """USD by asset: the reference prices that a scenario starts with. Raises InputError when there are none."""
-    path, _ = _reference(scenario, _streams(seed), [])
+    path, _ = reference_of(scenario, streams_of(seed), [])
     row = WholePath(path, scenario.assets).row(0)
     return dict(zip(scenario.assets, map(float, row), strict=True))
 
 
-def _ledger(scenario: Scenario, everybody: Sequence[Any]) -> Ledger:
-    needed = sum(member.accounts_needed(instruments=scenario.instruments) for member in everybody)
+def _ledger(scenario: Scenario, everybody: Sequence[Any], *, guests: Guests) -> Ledger:
+    needed = guests.accounts + sum(member.accounts_needed(instruments=scenario.instruments) for member in everybody)
     return Ledger.with_room(
         n_accounts=needed + scenario.venue.accounts + pools.accounts_needed(scenario),
         n_assets=len(scenario.assets),
@@ -215,14 +261,15 @@ def _below_maintenance(world: World) -> list[str]:
     return [f"{below:,} of {int(traders.sum()):,} accounts below maintenance margin at the start, as the file has them"]
 
 
-def _streams(seed: int) -> Streams:
+def streams_of(seed: int) -> Streams:
+    """The streams of a seed. Raises InputError for what is no seed."""
     try:
         return Streams(seed)
     except ValueError as error:
         raise InputError(f"--seed: {error}") from None
 
 
-def _reference(scenario: Scenario, streams: Streams, notes: list[str]) -> tuple[ReferencePath, dict[str, float]]:
+def reference_of(scenario: Any, streams: Streams, notes: list[str]) -> tuple[ReferencePath, dict[str, float]]:
     """The reference path, and the highest price of every asset it can reach without this venue's impact."""
     highest = {symbol: asset.price_usd or 1.0 for symbol, asset in scenario.assets.items()}
     model = scenario.reference
@@ -255,7 +302,7 @@ def _reference(scenario: Scenario, streams: Streams, notes: list[str]) -> tuple[
     return path, highest
 
 
-def _impact_note(scenario: Scenario) -> str:
+def _impact_note(scenario: Any) -> str:
     """What a replay claims: recorded prices hold their whole crash, whoever caused it."""
     moved = {
         symbol: asset.permanent_impact_bps_per_million_usd

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
@@ -140,6 +140,10 @@ def run(
 
     file = library.find(scenario)
     overrides: list[str | Override] = [*_inputs(prices, start, hours, accounts), *sets]
+    if library.has_venues(file):
+        _no_single_venue(file, {"--venue": venue, "--accounts": accounts})
+        _run_system(file, overrides, seed=seed, out=out, overwrite=overwrite, twin=twin, as_json=as_json)
+        return
     try:
         world, provenance = load(scenario, venue=venue, overrides=overrides)
     except InputError as error:
@@ -174,16 +178,61 @@ def run(
         print(what_next)
 
 
+def _no_single_venue(file: Path, options: Mapping[str, object]) -> None:
+    """Refuse options that are about the one venue of a scenario."""
+    for option, value in options.items():
+        if value is not None:
+            raise InputError(f"{option}: {file.stem} has venues of its own; say --set venues.NAME.KEY=VALUE instead")
+
+
+def _run_system(
+    file: Path,
+    overrides: list[str | Override],
+    *,
+    seed: int,
+    out: Path | None,
+    overwrite: bool,
+    twin: bool,
+    as_json: bool,
+) -> None:
+    """`cascade run` of a scenario with several venues."""
+    from experiments import folder, library, show
+    from experiments.fields import scenario_hash
+    from experiments.progress import display
+    from experiments.systems import command
+    from experiments.systems.run import simulate_system
+    from experiments.systems.scenario import load_system
+
+    world, provenance = load_system(file, overrides=overrides)
+    _say_shadowed(provenance)
+    own = f"-{scenario_hash(world)[:8]}" if overrides or file.parent not in library.FOLDERS else ""
+    target = out or RUNS / f"{file.stem}-seed{seed}{own}{'' if twin else '-no-twin'}"
+    folder.check(target, replace=overwrite or out is None)
+    with display(sys.stderr) as progress, _located(provenance):
+        result = simulate_system(world, seed=seed, twin=twin, progress=progress)
+        progress(label="writing the report", done=0, total=0, liquidations=0)
+        written = result.save(target, overwrite=overwrite or out is None)
+    if as_json:
+        head = {"scenario": file.stem, "scenario_hash": scenario_hash(world), "seed": seed, "folder": str(written)}
+        show.print_json({**head, "notes": result.notes, **command.as_json(result)})
+        return
+    command.print_result(result)
+    print(f"\nreport: {written / 'report.html'}")
+
+
 @command
 def scenarios(as_json: Json = False) -> None:
     """List the embedded scenarios."""
     from experiments import library, show
 
-    found = library.scenarios()
+    one, several = library.scenarios(), library.systems()
     if as_json:
-        show.print_json(found)
-    else:
-        show.print_table(list(found.items()), header=("scenario", "what happens"))
+        show.print_json({**one, **several})
+        return
+    show.print_table(list(one.items()), header=("scenario", "what happens"))
+    if several:
+        print()
+        show.print_table(list(several.items()), header=("on several venues", "what happens"))
 
 
 @command
@@ -213,11 +262,18 @@ def venues(
 @command
 def explain(scenario: ScenarioName, *, venue: Venue = None, sets: Sets = [], as_json: Json = False) -> None:  # noqa: B006
     """Show every value of a scenario with its unit, where it was said and what it means."""
-    from experiments import show
+    from experiments import library, show
     from experiments.fields import leaves, scenario_hash
     from experiments.scenario import load
 
-    world, provenance = load(scenario, venue=venue, overrides=sets)
+    file = library.find(scenario)
+    world: Any
+    if library.has_venues(file) and venue is None:
+        from experiments.systems.scenario import load_system
+
+        world, provenance = load_system(file, overrides=sets)
+    else:
+        world, provenance = load(scenario, venue=venue, overrides=sets)
     _say_shadowed(provenance)
     found = list(leaves(world))
     if as_json:

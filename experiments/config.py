@@ -217,7 +217,8 @@ def _read(file: Path, chain: tuple[Path, ...], resets: Resets) -> Node:
 
 
 def _extended(tree: Node, file: Path | None, chain: tuple[Path, ...], resets: Resets) -> Node:
-    """`tree` laid over what its `extends` names."""
+    """`tree` laid over what its `extends` names, and so each of its venues."""
+    tree = _venues_extended(tree, file, chain, resets)
     if "extends" not in tree.value:
         return tree
     own = {key: child for key, child in tree.value.items() if key != "extends"}
@@ -237,6 +238,18 @@ def _extended(tree: Node, file: Path | None, chain: tuple[Path, ...], resets: Re
     if errors:
         raise InputError("\n".join(_in_order(errors)))
     return result
+
+
+def _venues_extended(tree: Node, file: Path | None, chain: tuple[Path, ...], resets: Resets) -> Node:
+    """The tree with every table of `venues` laid over what it extends itself."""
+    venues = tree.value.get("venues")
+    if venues is None or not isinstance(venues.value, dict):
+        return tree
+    made = {
+        name: _extended(child, file, chain, resets) if isinstance(child.value, dict) else child
+        for name, child in venues.value.items()
+    }
+    return Node({**tree.value, "venues": Node(made, venues.source)}, tree.source)
 
 
 def _in_order(errors: list[tuple[str, str]]) -> list[str]:

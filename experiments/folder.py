@@ -33,8 +33,10 @@ FILES = frozenset(
         "losses.parquet",
         "picture.svg",
         "prices.parquet",
+        "references.parquet",
         "report.html",
         "runs.csv",
+        "scenario.toml",
         "settlements.parquet",
     }
 )
@@ -70,7 +72,7 @@ def check(target: Path, *, replace: bool) -> None:
                 raise InputError(f"{target}: exists and is not the folder of an earlier run (it has no {MARKER})")
             if not replace:
                 raise InputError(f"{target}: holds an earlier run; say --overwrite to replace it")
-            if foreign := sorted(path.name for path in target.iterdir() if path.name not in FILES):
+            if foreign := sorted(_foreign(target)):
                 more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
                 raise InputError(
                     f"{target}: not replaced, it holds what no run writes: {foreign[0]}{more}; "
@@ -83,6 +85,15 @@ def check(target: Path, *, replace: bool) -> None:
         os.rmdir(tempfile.mkdtemp(prefix=".probe-", dir=parent))
     except OSError as error:
         raise InputError(f"{target}: cannot be written: {error.strerror}") from None
+
+
+def _foreign(target: Path) -> Iterator[str]:
+    """Names in a run folder that no run writes; a venue of a run has a folder of its own."""
+    for path in target.iterdir():
+        if path.is_dir() and not path.is_symlink() and (path / MARKER).is_file():
+            yield from (f"{path.name}/{name}" for name in _foreign(path))
+        elif path.name not in FILES:
+            yield path.name
 
 
 def check_file(target: Path) -> None:

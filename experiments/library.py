@@ -14,11 +14,31 @@ VENUES = _HERE / "presets" / "venues"
 
 
 def scenarios() -> dict[str, str]:
-    """The embedded scenarios, in alphabetical order: name -> its `summary`, one line."""
+    """The embedded scenarios of one venue, in alphabetical order: name -> its `summary`, one line."""
+    return {name: summary for name, (summary, several) in _embedded().items() if not several}
+
+
+def systems() -> dict[str, str]:
+    """The embedded scenarios of several venues, likewise."""
+    return {name: summary for name, (summary, several) in _embedded().items() if several}
+
+
+def has_venues(file: Path) -> bool:
+    """Whether a scenario file has venues of its own; one that cannot be read has none."""
+    try:
+        with file.open("rb") as stream:
+            return "venues" in tomllib.load(stream)
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError):
+        return False
+
+
+def _embedded() -> dict[str, tuple[str, bool]]:
+    """Name -> (summary, whether it has several venues)."""
     found = {}
     for file in sorted(FOLDERS[0].glob("*.toml")):
         with file.open("rb") as stream:
-            found[file.stem] = str(tomllib.load(stream).get("summary", ""))
+            tree = tomllib.load(stream)
+        found[file.stem] = (str(tree.get("summary", "")), "venues" in tree)
     return found
 
 

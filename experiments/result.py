@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from experiments.report.story import Story
     from experiments.run import Trace
 
-_VERSIONS = ("numpy", "numba", "pandas", "networkx", "plotly", "pyarrow", "pydantic")
+VERSIONS = ("numpy", "numba", "pandas", "networkx", "plotly", "pyarrow", "pydantic")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,12 +38,15 @@ class Result:
     twin: Trace | None
     causes: Contagion
     kpis: Kpis
+    part_of: str = ""
+    """Command that runs it again, where it is one venue of a run over several."""
 
     @classmethod
-    def of(cls, scenario: Scenario, *, seed: int, main: Trace, twin: Trace | None) -> Result:
+    def of(cls, scenario: Scenario, *, seed: int, main: Trace, twin: Trace | None, part_of: str = "") -> Result:
         """Measure a finished run."""
         causes = contagion(main)
-        return cls(scenario=scenario, seed=seed, main=main, twin=twin, causes=causes, kpis=kpis(main, twin, causes))
+        figures = kpis(main, twin, causes)
+        return cls(scenario=scenario, seed=seed, main=main, twin=twin, causes=causes, kpis=figures, part_of=part_of)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -120,18 +123,23 @@ class Result:
 
     def save(self, target: Path | str, *, overwrite: bool = False) -> Path:
         """Write the run folder in one piece; a killed run leaves none."""
+        with folder.atomic(Path(target), replace=overwrite) as made:
+            self.write_into(made)
+        return Path(target)
+
+    def write_into(self, made: Path) -> None:
+        """Write all files into a folder, which is made if it is not there."""
         from experiments.report import write_report
         from experiments.report.picture import write_picture
 
-        with folder.atomic(Path(target), replace=overwrite) as made:
-            (made / "kpis.json").write_text(_json(self.kpis))
-            (made / "run.json").write_text(_json(self.provenance()))
-            for name in ("prices", "depth", "liquidations", "losses", "accounts", *self._further_tables()):
-                getattr(self, name).to_parquet(made / f"{name}.parquet", index=False, compression="zstd")
-            nx.write_graphml(self.graph, made / "contagion.graphml")
-            write_report(self, made / "report.html")
-            write_picture(self, made / "picture.svg")
-        return Path(target)
+        made.mkdir(exist_ok=True)
+        (made / "kpis.json").write_text(json_text(self.kpis))
+        (made / "run.json").write_text(json_text(self.provenance()))
+        for name in ("prices", "depth", "liquidations", "losses", "accounts", *self._further_tables()):
+            getattr(self, name).to_parquet(made / f"{name}.parquet", index=False, compression="zstd")
+        nx.write_graphml(self.graph, made / "contagion.graphml")
+        write_report(self, made / "report.html")
+        write_picture(self, made / "picture.svg")
 
     def _further_tables(self) -> tuple[str, ...]:
         """Tables of what expires and of pools, where there are any."""
@@ -147,7 +155,7 @@ class Result:
             "scenario_hash": scenario_hash(self.scenario),
             "seed": self.seed,
             "notes": list(self.notes),
-            "versions": {"python": platform.python_version(), **{name: version(name) for name in _VERSIONS}},
+            "versions": {"python": platform.python_version(), **{name: version(name) for name in VERSIONS}},
             "git_commit": git_commit(),
             "platform": platform.platform(),
             "wall_seconds": self.main.wall_seconds + (self.twin.wall_seconds if self.twin else 0.0),
@@ -169,5 +177,6 @@ def git_commit() -> str | None:
     return commit + ("+" if changed.strip() else "")
 
 
-def _json(data: Any) -> str:
+def json_text(data: Any) -> str:
+    """One JSON document, indented; numbers that JSON does not know are refused."""
     return json.dumps(data, indent=2, sort_keys=False, default=float, allow_nan=False) + "\n"

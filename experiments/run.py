@@ -37,6 +37,16 @@ class Opening:
     """int64[n_instruments], ticks."""
 
 
+def opening_of(world: World) -> Opening:
+    """The ledger of a world that has not taken a step."""
+    return Opening(
+        assessment=world.ledger.assess(world.instruments, world.assets, world.margin),
+        cash=world.ledger.cash.copy(),
+        lots=world.ledger.positions["lots"].copy(),
+        marks=world.instruments["mark"].astype(np.int64),
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Trace:
     """A finished run: its world as it ended, what was recorded, and the ledger as it began."""
@@ -107,12 +117,7 @@ class Session:
             sample_ticks=max(1, world.ticks(scenario.recording.sample_seconds)),
             margin_ticks=max(1, world.ticks(scenario.recording.margin_seconds)),
         )
-        self._opening = Opening(
-            assessment=world.ledger.assess(world.instruments, world.assets, world.margin),
-            cash=world.ledger.cash.copy(),
-            lots=world.ledger.positions["lots"].copy(),
-            marks=world.instruments["mark"].astype(np.int64),
-        )
+        self._opening = opening_of(world)
 
     @property
     def ticks_left(self) -> int:

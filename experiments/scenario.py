@@ -25,6 +25,7 @@ from agents.trader import Traders
 from experiments import config, library
 from experiments.config import Layer, Override
 from experiments.toml_tree import Reset
+from market.errors import InputError
 from market.instruments import Asset, Instrument
 from market.parameters import PositiveHours, PositiveSeconds, Share, parameters
 from market.pools import Pool
@@ -94,6 +95,8 @@ class Recording:
     """Interval between samples of the margin-ratio distribution."""
 
 
+Population = Annotated[Traders | Borrowers | AccountsFile, Field(discriminator="kind")]
+
 VENUE_TABLES = (("venue",), ("agents", "oracles"))
 """What the file of a venue may hold: its rules, and where its prices come from."""
 
@@ -134,8 +137,8 @@ class Scenario:
     """Automated market makers, by any name."""
     venue: Venue = Venue()
     """The rules."""
-    population: Annotated[Traders | Borrowers | AccountsFile, Field(discriminator="kind")] = Traders()
-    """Leveraged accounts, generated or read from a file, or the borrowers of a lending market."""
+    population: Population | None = Traders()
+    """Leveraged accounts, generated or read from a file, or borrowers; none on a venue that only agents trade on."""
     agents: Agents = Agents()
     """Everybody else."""
     recording: Recording = Recording()
@@ -163,5 +166,7 @@ def load(
     name: str | Path, *, venue: str | Path | None = None, overrides: Sequence[str | Override] = ()
 ) -> tuple[Scenario, dict[str, str]]:
     """A scenario as `Scenario.load` reads it, and where each of its values was written."""
+    if library.has_venues(library.find(name)):
+        raise InputError(f"{name}: has several venues; this needs a scenario of one (see `cascade scenarios`)")
     layers = () if venue is None else (Layer(file=library.find_venue(venue), holds=VENUE_TABLES, replaces=GIVE_WAY),)
     return config.load(Scenario, library.find(name), layers=layers, overrides=overrides)

@@ -84,9 +84,12 @@ class Stream:
 
 
 class Streams:
-    """All randomness of a run. `seed` is any integer from 0; a name always gives the same draws."""
+    """All randomness of a run. `seed` is any integer from 0; a name always gives the same draws.
 
-    def __init__(self, seed: int) -> None:
+    `prefix` comes before every name: the venues of a system draw apart from each other.
+    """
+
+    def __init__(self, seed: int, *, prefix: str = "") -> None:
         try:
             value = operator.index(seed)
         except TypeError:
@@ -94,15 +97,20 @@ class Streams:
         if isinstance(seed, bool) or value < 0:
             raise ValueError(f"seed must be a whole number from 0, not {seed!r}")
         self.seed = value
+        self.prefix = prefix
+
+    def within(self, name: str) -> Streams:
+        """The streams of a part of the run, named after it."""
+        return Streams(self.seed, prefix=f"{self.prefix}{name}/")
 
     def stream(self, name: str, *, width: int, kind: Kind = "uniform") -> Stream:
         """Draws per tick: uniforms on [0, 1), standard normals or exponentials of mean 1."""
-        return Stream(seed=self.seed, name=name, width=width, kind=kind)
+        return Stream(seed=self.seed, name=self.prefix + name, width=width, kind=kind)
 
     def draws(self, name: str) -> Draws:
         """A generator placed at an index of the caller's choice."""
-        return Draws(seed=self.seed, name=name)
+        return Draws(seed=self.seed, name=self.prefix + name)
 
     def generator(self, name: str) -> np.random.Generator:
         """A generator of its own for draws made once, while a world is set up."""
-        return Draws(seed=self.seed, name=name).at(0)
+        return Draws(seed=self.seed, name=self.prefix + name).at(0)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.scenario import Scenario
+from experiments.systems.scenario import SystemScenario, load_system
 from market.kernels.records import LIVE_ORDERS
 from market.world import World
 
@@ -42,8 +43,25 @@ CUTS: dict[str, tuple[str, ...]] = {
 """Embedded scenario -> what makes it short."""
 
 
+SYSTEM_CUTS: dict[str, tuple[str, ...]] = {
+    "cross-venue-hedge": (
+        "hours=0.15",
+        "reference.crash_at_seconds=120",
+        "reference.crash_duration_seconds=240",
+        "venues.north.population.count=800",
+        "venues.south.population.count=400",
+        "agents.hedgers.count=60",
+    ),
+}
+"""The same of those with several venues."""
+
 LEFT_OUT = ("unused", "seized", "repaid")
 """Fields without a meaning, and fields younger than the golden runs that hold nothing in them."""
+
+
+def cut_system(name: str, *more: str) -> SystemScenario:
+    """The short cut of an embedded scenario of several venues."""
+    return load_system(name, overrides=[*SYSTEM_CUTS[name], *more])[0]
 
 
 def cut(name: str, *more: str) -> Scenario:

@@ -87,6 +87,12 @@ def provenance(result: Result) -> list[str]:
         ("commit", str(made["git_commit"] or "unknown: not run from a checkout")),
         ("program", f"cascade-lab {_own_version()}"),
     ]
+    if result.part_of:
+        return [
+            page.paragraph("One venue of a run over several; all of it is run again by:"),
+            page.code(result.part_of),
+            Table(columns=("", ""), rows=rows, wide=(1,)).html(),
+        ]
     short = command(result.scenario, seed=result.seed)
     how = [page.code(short or f"cascade run scenario.toml --seed {result.seed}")]
     how.append(

@@ -38,16 +38,17 @@
   };
 
   /** A small picture of a trace, for the legend. */
-  const sample = ({ mode, line, marker, fill, fillcolor }) => {
+  const sample = ({ type, mode, line, marker, fill, fillcolor }) => {
     const dashes = { dash: "6 4", dot: "1.5 3" };
     const shapes = {
       disc: () => `<circle cx="8" cy="6" r="5" fill="${marker.color}" stroke="${marker.line.color}"/>`,
       diamond: () => `<path d="M8 0.5L13.5 6L8 11.5L2.5 6Z" fill="${marker.color}" stroke="${marker.line.color}"/>`,
       area: () => `<rect width="22" height="12" rx="2" fill="${fillcolor}"/>`,
+      bar: () => `<rect width="22" height="12" rx="2" fill="${marker.color}"/>`,
       line: () => `<path d="M0 6H22" stroke="${line.color}" stroke-width="2" stroke-dasharray="${dashes[line.dash] ?? "none"}"/>`,
     };
     const dots = mode === "markers";
-    const parts = dots ? [marker.symbol === "diamond" ? "diamond" : "disc"] : [fill && "area", line.width && "line"];
+    const parts = type === "bar" ? ["bar"] : dots ? [marker.symbol === "diamond" ? "diamond" : "disc"] : [fill && "area", line.width && "line"];
     return `<svg width="${dots ? 16 : 22}" height="12" aria-hidden="true">${parts.filter(Boolean).map((part) => shapes[part]()).join("")}</svg>`;
   };
 

@@ -375,8 +375,8 @@ POLICY = np.dtype(
 FORCED_POSITION, FORCED_COLLATERAL, FORCED_ADL, FORCED_AUCTION, FORCED_HEDGE = range(5)
 FORCED_TAKE_OVER, FORCED_ABSORPTION, FORCED_RESALE, FORCED_POOL, FORCED_SEIZURE = range(5, 10)
 """What a liquidation event did: positions or collateral sold on a book, deleveraged, sold to a dealer in an auction,
-hedged on a book, taken over by a vault, absorbed by the venue's reserves, sold on a book by these, closed against a pool,
-or, collateral, seized by a keeper that repaid a debt."""
+hedged on a book, taken over by a vault, absorbed by the venue's reserves, sold on a book by these, closed against a
+pool, or, collateral, seized by a keeper that repaid a debt."""
 ON_BOOK = (FORCED_POSITION, FORCED_COLLATERAL, FORCED_HEDGE, FORCED_RESALE)
 """Those that were orders on a book."""
 

@@ -18,7 +18,8 @@ import numpy as np
 
 from experiments.fields import scenario_hash
 from experiments.run import simulate
-from tests.cuts import CUTS, cut, digests
+from experiments.systems.run import simulate_system
+from tests.cuts import CUTS, SYSTEM_CUTS, cut, cut_system, digests
 
 FOLDER = Path(__file__).resolve().parent
 SEED = 1
@@ -42,12 +43,28 @@ def file_of(name: str) -> Path:
 
 def measured(name: str) -> Golden:
     """The run as it is now."""
+    if name in SYSTEM_CUTS:
+        return _measured_system(name)
     scenario = cut(name)
     result = simulate(scenario, seed=SEED)
     return {
         "machine": {"arithmetic": arithmetic()},
         "run": {"seed": SEED, "cut": list(CUTS[name]), "scenario_hash": scenario_hash(scenario)},
         "integers": digests(result.main.built.world),
+        "kpis": json.loads(json.dumps(result.kpis, default=float)),
+    }
+
+
+def _measured_system(name: str) -> Golden:
+    """The same of a run over several venues."""
+    scenario = cut_system(name)
+    result = simulate_system(scenario, seed=SEED)
+    worlds = {venue: one.main.built.world for venue, one in result.venues.items()}
+    parts = {f"{venue}.{part}": found for venue, world in worlds.items() for part, found in digests(world).items()}
+    return {
+        "machine": {"arithmetic": arithmetic()},
+        "run": {"seed": SEED, "cut": list(SYSTEM_CUTS[name]), "scenario_hash": scenario_hash(scenario)},
+        "integers": parts,
         "kpis": json.loads(json.dumps(result.kpis, default=float)),
     }
 

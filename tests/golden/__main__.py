@@ -6,21 +6,23 @@ import argparse
 import json
 import sys
 
-from tests.cuts import CUTS
+from tests.cuts import CUTS, SYSTEM_CUTS
 from tests.golden import differences, file_of, measured, stored
+
+ALL = (*CUTS, *SYSTEM_CUTS)
 
 
 def main() -> int:
     """Show what differs, write it down unless told not to; 1 when something differs and was not written."""
     parser = argparse.ArgumentParser(prog="python -m tests.golden", description="Golden runs of embedded scenarios.")
-    parser.add_argument("scenario", nargs="*", help=f"among {', '.join(CUTS)}; all of them when left out")
+    parser.add_argument("scenario", nargs="*", help=f"among {', '.join(ALL)}; all of them when left out")
     parser.add_argument("--check", action="store_true", help="only show what differs")
     given = parser.parse_args()
     for name in given.scenario:
-        if name not in CUTS:
-            parser.error(f"no golden run of {name!r}; there are {', '.join(CUTS)}")
+        if name not in ALL:
+            parser.error(f"no golden run of {name!r}; there are {', '.join(ALL)}")
     failed = False
-    for name in given.scenario or CUTS:
+    for name in given.scenario or ALL:
         new = measured(name)
         lines = list(differences(name, stored(name), new))
         print("\n".join(lines) if lines else f"{name}: as before")

@@ -7,16 +7,17 @@ import copy
 import pytest
 
 from experiments import library
-from tests.cuts import CUTS
+from tests.cuts import CUTS, SYSTEM_CUTS
 from tests.golden import arithmetic, differences, measured, stored
 
 
 def test_every_embedded_scenario_has_a_golden_run() -> None:
     assert set(CUTS) == set(library.scenarios())
-    assert all(stored(name) for name in CUTS)
+    assert set(SYSTEM_CUTS) == set(library.systems())
+    assert all(stored(name) for name in (*CUTS, *SYSTEM_CUTS))
 
 
-@pytest.mark.parametrize("name", CUTS)
+@pytest.mark.parametrize("name", [*CUTS, *SYSTEM_CUTS])
 def test_the_run_is_the_golden_one(name: str) -> None:
     agreed = stored(name)
     if agreed["machine"]["arithmetic"] != arithmetic():

@@ -191,7 +191,11 @@ def test_ctrl_c_in_the_middle_of_a_real_run(tmp_path: Path) -> None:
         ("agents.background.default.limit_size_usd=1e12", "USD a side; at most 1e+11"),
         ("instruments.BTC-PERP.tick_size=100000", "too coarse for a price of 60000; at most 6000"),
         ("agents.market_makers.default.capital_usd=1e12", "overflow; a larger quantum has room"),
-        ('reference.assets=[{symbol="BTC",price=1e12,volatility=0.5}]', "price levels; a coarser tick_size"),
+        (
+            'reference.assets=[{symbol="BTC",price=1e12,volatility=0.5},{symbol="ETH",price=1,volatility=0.5},'
+            '{symbol="SOL",price=1,volatility=0.5}]',
+            "price levels; a coarser tick_size",
+        ),
     ],
 )
 def test_no_figure_overflows_in_silence(change: str, message: str) -> None:

@@ -1,0 +1,1 @@
+"""Runs of several venues together: their scenario, build, record, figures and page."""

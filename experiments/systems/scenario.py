@@ -1,0 +1,143 @@
+"""A scenario of several venues: what they share, and a table for each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import field, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from agents.cross_arbitrageur import CrossArbitrageurs
+from agents.hedged_trader import HedgedTraders
+from experiments import config, library
+from experiments.config import Override
+from experiments.scenario import Agents, Population, RecordedPrices, Recording, Scenario
+from experiments.toml_tree import suggest
+from market.bridges import Bridge
+from market.claims import Claim
+from market.errors import InputError
+from market.instruments import Asset, Instrument
+from market.parameters import PositiveHours, PositiveSeconds, parameters
+from market.reference import AnchoredPath, ModelPrices
+from market.shocks import Shock
+from market.venue import Venue
+
+CrossAgent = Annotated[HedgedTraders | CrossArbitrageurs, Field(discriminator="kind")]
+
+
+@parameters
+class VenueScenario:
+    """One venue of a system. `extends` names presets or venues whose tables are laid under it."""
+
+    summary: str = ""
+    """What kind of venue it is, in one line."""
+    settlement: tuple[str, ...] = ()
+    """Assets it settles and lends in, the first its own money; left out: those that say so of themselves."""
+    adapters: dict[str, Literal["market", "nominal"]] = field(default_factory=dict)
+    """How its oracle prices a claim: at the market, or at what the claim's contract states; left out: at the market."""
+    instruments: dict[str, Instrument] = field(default_factory=dict)
+    """What is traded on its books."""
+    venue: Venue = Venue()
+    """The rules."""
+    population: Population | None = None
+    """Accounts of people, generated or read from a file."""
+    agents: Agents = Agents()
+    """Everybody else who acts on this venue alone."""
+
+
+@parameters
+class SystemScenario:
+    """Several venues to simulate together."""
+
+    resets = Scenario.resets
+
+    summary: str
+    """What happens, in one line."""
+    hours: PositiveHours = 1.0
+    """Length of the simulated time."""
+    tick_seconds: PositiveSeconds = 1.0
+    """Length of a tick."""
+    reference: Annotated[ModelPrices | AnchoredPath | RecordedPrices, Field(discriminator="kind")]
+    """Prices of the outside world, but for those of claims."""
+    assets: dict[str, Asset]
+    """What accounts own, on whichever venue."""
+    claims: dict[str, Claim] = field(default_factory=dict)
+    """Assets that are claims on something else."""
+    venues: dict[str, VenueScenario]
+    """The venues, by any name."""
+    bridge: Bridge = Bridge()
+    """How assets move between them."""
+    shocks: dict[str, Shock] = field(default_factory=dict)
+    """What goes wrong, and when, by any name."""
+    agents: dict[str, CrossAgent] = field(default_factory=dict)
+    """Who acts on several venues, by any name."""
+    recording: Recording = Recording()
+    """What is kept of a run."""
+
+    def __post_init__(self) -> None:
+        if not self.venues:
+            raise ValueError("venues: at least one is needed")
+        problems = [*self._claims_that_lead_nowhere(), *self._venues_that_are_not()]
+        problems += [
+            f"shocks.{name}.asset: no asset {shock.asset!r}{suggest(shock.asset, list(self.assets))}"
+            for name, shock in self.shocks.items()
+            if shock.asset not in self.assets
+        ]
+        if problems:
+            raise ValueError("\n".join(problems))
+
+    def _claims_that_lead_nowhere(self) -> list[str]:
+        found, order = [], list(self.assets)
+        for symbol, claim in self.claims.items():
+            if symbol not in self.assets:
+                found.append(f"claims.{symbol}: no asset {symbol!r}{suggest(symbol, order)}")
+            elif claim.underlying not in self.assets:
+                found.append(
+                    f"claims.{symbol}.underlying: no asset {claim.underlying!r}{suggest(claim.underlying, order)}"
+                )
+            elif order.index(claim.underlying) >= order.index(symbol):
+                found.append(f"assets.{symbol}: stands before {claim.underlying}, which it is a claim on; put it after")
+        return found
+
+    def _venues_that_are_not(self) -> list[str]:
+        names = list(self.venues)
+        said = [(f"claims.{symbol}.venue", claim.venue) for symbol, claim in self.claims.items() if claim.venue]
+        said += [(f"shocks.{name}.venue", getattr(shock, "venue", "")) for name, shock in self.shocks.items()]
+        said += [
+            (f"agents.{name}.{key}", venue) for name, agent in self.agents.items() for key, venue in agent.places()
+        ]
+        return [f"{key}: no venue {name!r}{suggest(name, names)}" for key, name in said if name and name not in names]
+
+    @property
+    def ticks(self) -> int:
+        """Length of the run in whole ticks."""
+        return max(1, round(self.hours * 3600.0 / self.tick_seconds))
+
+    def of_venue(self, name: str) -> Scenario:
+        """One venue as a scenario of its own: shared parts beside its table."""
+        own = self.venues[name]
+        assets = self.assets
+        if own.settlement:
+            for symbol in own.settlement:
+                if symbol not in assets:
+                    raise InputError(f"venues.{name}.settlement: no asset {symbol!r}{suggest(symbol, list(assets))}")
+            assets = {symbol: replace(asset, settlement=symbol in own.settlement) for symbol, asset in assets.items()}
+        return Scenario(
+            summary=own.summary or f"{name}: {self.summary}",
+            hours=self.hours,
+            tick_seconds=self.tick_seconds,
+            reference=self.reference,
+            assets=assets,
+            instruments=own.instruments,
+            venue=own.venue,
+            population=own.population,
+            agents=own.agents,
+            recording=self.recording,
+        )
+
+
+def load_system(name: str | Path, *, overrides: Sequence[str | Override] = ()) -> tuple[SystemScenario, dict[str, str]]:
+    """A scenario of several venues, and where each of its values was written. Raises InputError."""
+    return config.load(SystemScenario, library.find(name), overrides=overrides)
