@@ -96,8 +96,11 @@ def _option_change(row, own, group, before, rule, terms, unit, then):
 
 
 @kernel
-def _largest_displacement(ring, kept, before, instruments, assets, margin):
-    """Of all instruments; `before` INSTRUMENT[RINGS, n_instruments] as they were at each ring's last measure."""
+def largest_displacement(ring, kept, before, instruments, assets, margin):
+    """Largest change of one lot since ring `ring` was measured, in units of its exposure.
+
+    `before` INSTRUMENT[RINGS, n_instruments] are the instruments as they were then.
+    """
     _, tiers, books, groups, terms, rules, unit, _, _, _, _ = margin
     _, _, _, units, kept_books, kept_groups = kept
     rule = rules[0]
@@ -139,7 +142,7 @@ def _keep(ring, kept, margin):
 
 
 def portfolio_displacement(ring: Any, kept: Any, before: Any, instruments: Any, assets: Any, margin: Any) -> Any:
-    """Largest change of one lot since ring `ring` was measured, in units of its exposure; 0 without portfolios."""
+    """`largest_displacement` in a world with portfolio accounts, else 0."""
     raise NotImplementedError("compiled only")
 
 
@@ -147,7 +150,7 @@ def portfolio_displacement(ring: Any, kept: Any, before: Any, instruments: Any, 
 def _portfolio_displacement(ring, kept, before, instruments, assets, margin):  # type: ignore[no-untyped-def]
     if len(margin.types) == PLAIN_TABLES:
         return lambda ring, kept, before, instruments, assets, margin: 0.0
-    return lambda ring, kept, before, instruments, assets, margin: _largest_displacement(
+    return lambda ring, kept, before, instruments, assets, margin: largest_displacement(
         ring, kept, before, instruments, assets, margin
     )
 

@@ -12,12 +12,15 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from market.instruments import Asset, Instrument
+from market.kernels.displacement import largest_displacement
 from market.kernels.margin import safe_distance
-from market.kernels.records import CHOSEN_CROSS, SPOT
+from market.kernels.records import CHOSEN_CROSS, OPTION, SPOT
 from market.kernels.trading import touch
 from market.kernels.watch import REACH, RINGS
+from market.liquidation import open_claims
 from market.margin.collateral import CollateralRule
 from market.margin.portfolio import (
     BasisContingency,
@@ -207,3 +210,77 @@ def test_nobody_is_looked_at_while_little_moves(rule: ScenarioMargin) -> None:
     made.run(6)
     assert made.world.watch.counts[RINGS] == 0
     assert made.world.watch.counts[0] > 0
+
+
+def excess(world: World, rows: list[int]) -> NDArray[np.int64]:
+    """Margin equity less maintenance, USD quanta."""
+    figures = world.ledger.assess(world.instruments, world.assets, world.margin)[rows]
+    return np.asarray(figures[:, 0] - figures[:, 2])
+
+
+def single_positions(rule: ScenarioMargin) -> tuple[Engine, NDArray[np.int64]]:
+    """A world in which every account is long or short one instrument, and which instrument that is."""
+    books = [book for book, kind in enumerate(INSTRUMENTS.values()) if kind.kind != "spot"]
+    margin = Margin(
+        mode="portfolio", portfolio=rule, collateral={"USDT": CollateralRule(haircut=0.03, liability_weight=1.05)}
+    )
+    made = engine(
+        deposits=[1e6] * (2 * len(books)), venue=plain_venue(margin=margin), assets=ASSETS, instruments=INSTRUMENTS
+    )
+    for number, account in enumerate(made.rows):
+        book = books[number // 2]
+        made.open(account, 1_000 * (-1) ** number, int(made.world.instruments["mark"][book]), book=book)
+    open_claims(made.world, round_=0, clock=0)
+    return made, np.repeat(books, 2)
+
+
+def pass_on(world: World, draw: np.random.Generator, size: float) -> None:
+    """Some of: prices, the quote asset, funding, surfaces and time move."""
+    assert world.options is not None
+    moving = draw.random(5) < 0.6
+    step = size * draw.normal(0.0, moving[:2] * np.array([1.0, 0.2]), (3, 2))
+    for base in (2, 3):
+        of = (world.instruments["base"] == base) & (world.instruments["kind"] != OPTION)
+        world.instruments["mark"][of] = np.rint(world.instruments["mark"][of] * (1.0 + step[base - 2, 0]))
+    world.assets["price"][1] = round(int(world.assets["price"][1]) * (1.0 + step[2, 1]))
+    if moving[2]:
+        world.instruments["funding_index"][:3] += draw.integers(-1_000_000, 1_000_001, 3)
+    if moving[3]:
+        world.options.surfaces["level"] += draw.normal(0.0, size, len(world.options.surfaces))
+    if moving[4]:
+        world.tick += int(draw.integers(0, 7_000))
+    world.options.update(world)
+    world.revalue()
+
+
+def measured(made: Engine, book_of: NDArray[np.int64], before: NDArray[np.int64]) -> tuple[float, float]:
+    """(largest change of an account's excess in units of its exposure, displacement), since everybody was measured."""
+    world = made.world
+    assert world.risk is not None
+    change = np.abs(excess(world, made.rows) - before) - 16  # roundings
+    tables = (world.watch.kept, world.watch.base[0], world.instruments, world.assets, world.margin)
+    relative = change / (1_000 * world.risk.books["exposure"][book_of])
+    return float(relative.max()), float(largest_displacement(0, *tables))
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 1 << 32), size=st.sampled_from([1e-4, 1e-2, 0.1]), rule=st.integers(0, len(RULES) - 1))
+def test_displacement_bounds_what_single_positions_gain_and_lose(seed: int, size: float, rule: int) -> None:
+    made, book_of = single_positions(RULES[rule])
+    before = excess(made.world, made.rows)
+    pass_on(made.world, np.random.default_rng(seed), size)
+    found, displacement = measured(made, book_of, before)
+    assert found <= displacement
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("move", [-0.01, 0.01])
+def test_displacement_is_of_the_size_of_what_happens(rule: ScenarioMargin, move: float) -> None:
+    made, book_of = single_positions(rule)
+    world = made.world
+    before = excess(world, made.rows)
+    of = world.instruments["kind"] != OPTION
+    world.instruments["mark"][of] = np.rint(world.instruments["mark"][of] * (1.0 + move))
+    world.revalue()
+    found, displacement = measured(made, book_of, before)
+    assert 0.5 * displacement < found <= displacement < 0.02
