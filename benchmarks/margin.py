@@ -1,7 +1,8 @@
 """Margin of 10,000 accounts with 8 instruments: `python -m benchmarks.margin [--accounts N] [--repeats N] [--json]`.
 
-In the engine, cross and portfolio: every account's excess worked out afresh, and what a tick costs in which prices move
-by a thousandth of a percent. Then the parts of portfolio margin over 31 scenarios with 4 of the 8 instruments options.
+In the engine, cross, portfolio, and portfolio with 4 of the 8 instruments options: every account's excess worked out
+afresh, and what a tick costs in which prices move by a thousandth of a percent. Then the parts of portfolio margin over
+31 scenarios with 4 of the 8 instruments options.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.validation.laboratory import PERP, USDC, Engine, changed, engine, plain_venue
-from market.instruments import Asset
+from market.instruments import Asset, Instrument
 from market.kernels.records import NONE, POSITION
 from market.kernels.rules import risk_records as risk
 from market.kernels.rules.greeks import account_greeks, unit_greeks
@@ -64,12 +65,27 @@ def microseconds(call: Callable[[], object], repeats: int) -> tuple[float, float
     return min(times), statistics.median(times)
 
 
-def world(accounts: int, *, mode: str) -> Engine:
-    """Customers with positions in all of 8 perpetuals, three kinds of collateral, and margin enough for all."""
+def instruments(*, options: int) -> dict[str, Instrument]:
+    """Perpetuals on A0, A1 ... and, on the first of them, calls and puts in turn, of a day and of a month."""
+    perpetuals = {
+        f"A{number}-PERP": changed(PERP, base=f"A{number}", tick_size=0.01) for number in range(N_BOOKS - options)
+    }
+    listed = {
+        f"A{number // 2}-{'PUT' if number % 2 else 'CALL'}": changed(
+            PERP, kind="option", base=f"A{number // 2}", tick_size=0.001, strike=95.0 if number % 2 else 103.0,
+            option="put" if number % 2 else "call", expiry_hours=24.0 if number < 2 else 720.0,
+        )
+        for number in range(options)
+    }  # fmt: skip
+    return perpetuals | listed
+
+
+def world(accounts: int, *, mode: str, options: int = 0) -> Engine:
+    """Customers with positions in all of 8 instruments, three kinds of collateral, and margin enough for all."""
     assets = {"USDC": USDC} | {f"A{number}": Asset(price_usd=100.0, haircut=0.1) for number in range(N_BOOKS)}
-    perpetuals = {f"A{number}-PERP": changed(PERP, base=f"A{number}", tick_size=0.01) for number in range(N_BOOKS)}
     margin = Margin(mode="portfolio" if mode == "portfolio" else "cross", portfolio=PORTFOLIO)
-    made = engine(deposits=[0.0] * accounts, venue=plain_venue(margin=margin), assets=assets, instruments=perpetuals)
+    listed = instruments(options=options)
+    made = engine(deposits=[0.0] * accounts, venue=plain_venue(margin=margin), assets=assets, instruments=listed)
     draw = np.random.Generator(np.random.Philox(1))
     ledger, rows = made.world.ledger, made.rows
     ledger.positions["lots"][rows] = lots = draw.integers(-10_000, 10_001, (accounts, N_BOOKS))
@@ -81,14 +97,14 @@ def world(accounts: int, *, mode: str) -> Engine:
 def engine_parts(accounts: int, repeats: int) -> dict[str, tuple[float, float]]:
     """(best, median) microseconds of a full assessment and of a quiet tick in either mode."""
     found = {}
-    for mode in ("cross", "portfolio"):
-        made = world(accounts, mode=mode).world
+    for name, mode, options in (("cross", "cross", 0), ("portfolio", "portfolio", 0), ("with options", "portfolio", 4)):
+        made = world(accounts, mode=mode, options=options).world
         made.watch.full_assessment = True
-        found[f"{mode}: every account afresh"] = microseconds(partial(_look, made), repeats)
+        found[f"{name}: every account afresh"] = microseconds(partial(_look, made), repeats)
         made.watch.full_assessment = False
         made.watch.invalidate()
         marks = made.instruments["mark"].copy()
-        found[f"{mode}: a quiet tick"] = microseconds(partial(_quiet, made, marks), 10 * repeats)
+        found[f"{name}: a quiet tick"] = microseconds(partial(_quiet, made, marks), 10 * repeats)
     return found
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
+from experiments import kernel_cache
+
 INTERVAL_SECONDS = 10.0
 
 Note = Callable[[str, int, int], None]
@@ -15,9 +17,11 @@ Note = Callable[[str, int, int], None]
 
 @contextmanager
 def display(stream: IO[str]) -> Iterator[Note]:
-    """A function to be told (what, done, total); the bar is gone when the block ends."""
+    """A function to be told (what, done, total); the bar is gone when the block ends. It says when kernels compile."""
     if not stream.isatty():
-        yield _Lines(stream)
+        lines = _Lines(stream)
+        with kernel_cache.announced(lambda label: lines(label, 0, 0)):
+            yield lines
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -29,9 +33,12 @@ def display(stream: IO[str]) -> Iterator[Note]:
         def note(label: str, done: int, total: int) -> None:
             if label not in tasks:
                 tasks[label] = bar.add_task(label, total=total)
-            bar.update(tasks[label], completed=done, total=total)
+            for known, task in tasks.items():  # what has no known end shows until something else is done
+                bar.update(task, visible=known == label or bool(bar.tasks[task].total))
+            bar.update(tasks[label], completed=done, total=total or None)
 
-        yield note
+        with kernel_cache.announced(lambda label: note(label, 0, 0)):
+            yield note
 
 
 class _Lines:

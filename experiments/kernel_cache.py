@@ -6,12 +6,13 @@ import os
 import re
 import shutil
 import time
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from functools import cache
 from pathlib import Path
 from types import TracebackType
 
-from market.kernels.jit import CACHE_FOLDER
+from market.kernels.jit import CACHE_FOLDER, when_compiling
 
 KEPT_SECONDS = 30 * 86_400.0
 """A folder that nobody has used for so long is removed."""
@@ -52,6 +53,12 @@ def remove_unused(current: Path) -> None:
 def lasts() -> bool:
     """Whether the next process finds what this one compiles; it does not where no folder for it can be written."""
     return _OWN.fullmatch(CACHE_FOLDER.name) is not None
+
+
+def announced(say: Callable[[str], None]) -> AbstractContextManager[None]:
+    """Say so whenever kernels have to be compiled: for a first run, a first cascade, a first portfolio margin."""
+    often = "this once" if lasts() else "and again next time: no folder can be written to keep kernels in"
+    return when_compiling(lambda: say(f"compiling, {often} (up to a minute)"))
 
 
 def trouble(error: OSError) -> str | None:

@@ -42,6 +42,7 @@ def _bar(stream: IO[str]) -> Iterator[Progress]:
             if label not in tasks:
                 tasks[label] = bar.add_task(label, total=None, text="")
             if not total:
+                bar.update(tasks[label], visible=True)
                 return
             if done:  # what had no known end is over
                 for task in bar.tasks:

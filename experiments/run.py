@@ -15,7 +15,6 @@ from experiments import kernel_cache
 from experiments.build import Built, build
 from experiments.recorder import Recorder
 from experiments.scenario import Scenario
-from market.kernels.jit import anything_compiled
 from market.simulation import Observer, run
 from market.world import World
 
@@ -74,22 +73,25 @@ def simulate(
     """
     from experiments.result import Result
 
-    if progress and not anything_compiled():
-        often = (
-            "this once" if kernel_cache.lasts() else "and again next time: no folder can be written to keep kernels in"
+    with kernel_cache.announced(_saying(progress)):
+        main = trace(
+            scenario, seed=seed, label="simulating", progress=progress, observers=observers, strategies=strategies
         )
-        progress(label=f"compiling, {often} (up to a minute)", done=0, total=0, liquidations=0)
-    main = trace(scenario, seed=seed, label="simulating", progress=progress, observers=observers, strategies=strategies)
-    other = None
-    if twin:
-        other = trace(
-            without_liquidations(scenario),
-            seed=seed,
-            label="twin without liquidations",
-            progress=progress,
-            strategies=strategies,
-        )
+        other = None
+        if twin:
+            other = trace(
+                without_liquidations(scenario),
+                seed=seed,
+                label="twin without liquidations",
+                progress=progress,
+                strategies=strategies,
+            )
     return Result.of(scenario, seed=seed, main=main, twin=other)
+
+
+def _saying(progress: Callable[..., None] | None) -> Callable[[str], None]:
+    """Report a label of which neither the end nor the progress is known."""
+    return lambda label: progress(label=label, done=0, total=0, liquidations=0) if progress else None
 
 
 def without_liquidations(scenario: Scenario) -> Scenario:

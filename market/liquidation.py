@@ -80,7 +80,7 @@ def open_claims(world: World, *, round_: int, clock: int) -> int:
         members, count = state.everybody, len(state.everybody)
     else:
         count = watch(
-            state.members, state.counts, state.depth, state.base, state.touched, state.touched_mark,
+            state.members, state.counts, state.depth, state.base, state.kept, state.touched, state.touched_mark,
             world.books.counters, *common, world.ledger.cash,
         )  # fmt: skip
         members = state.members[RINGS]

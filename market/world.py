@@ -17,9 +17,11 @@ from market.expiry import Expiries, expiries
 from market.forced_prices import PoolPrice
 from market.instruments import USD_QUANTA
 from market.kernels.blocks import BLOCK
+from market.kernels.displacement import set_exposures
 from market.kernels.margin import amount_of
 from market.kernels.records import (
     ADL_ELIGIBLE,
+    ASSET,
     BID,
     BREACH,
     BREACH_COUNT,
@@ -29,6 +31,7 @@ from market.kernels.records import (
     EVENT,
     EVENT_COUNT,
     FILL,
+    INSTRUMENT,
     LIQUIDATABLE,
     LIVE_ORDERS,
     LOSS,
@@ -93,7 +96,9 @@ class Watch:
         self.members = np.zeros((RINGS + 1, n_accounts), np.int32)
         self.counts = np.zeros(RINGS + 1, np.int64)
         self.depth = np.zeros(n_accounts, np.int32)
-        self.base = np.ones((RINGS, 2 * n_instruments + n_assets))
+        self.base = (np.zeros((RINGS, n_instruments), INSTRUMENT), np.zeros((RINGS, n_assets), ASSET))
+        self.kept: tuple[Any, ...] = ()
+        """Tables of portfolio margin as they were at each ring's last measure (market/kernels/displacement.py)."""
         self.touched = np.zeros(n_accounts, np.int32)
         self.touched_mark = np.zeros(n_accounts, np.int8)
         self.everybody = np.arange(n_accounts, dtype=np.int32)
@@ -251,6 +256,8 @@ class World:
         self.risk = RiskTables(rule, self.instruments, None if self.options is None else self.options.books)
         self.margin = (self.ledger.accounts["mode"], self.tiers, *self.risk.tables)
         self.risk.refresh(self.instruments, self.assets)
+        self.watch.kept = self.risk.kept(RINGS)
+        set_exposures(self.watch.kept, self.instruments, self.assets, self.margin)
 
     def value_at(self, instruments: NDArray[np.void], assets: NDArray[np.void]) -> None:
         """Bring options, and what portfolio margin reads, to the prices of these records; `revalue` takes it back."""

@@ -11,13 +11,15 @@ import hashlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numba
 import platformdirs
 from numba import types
+from numba.core import event
 
 _PACKAGES = Path(__file__).resolve().parents[2]
 _KERNEL_FOLDERS = ("market/kernels", "agents/kernels")
@@ -48,9 +50,24 @@ def _cache_folder() -> Path:
 CACHE_FOLDER = _cache_folder()
 
 
-def anything_compiled() -> bool:
-    """Whether any kernel has been compiled from these sources on this machine; False means a slow first run."""
-    return any(CACHE_FOLDER.rglob("*.nbi"))
+class _Listener(event.Listener):  # type: ignore[misc]
+    def __init__(self, notify: Callable[[], None]) -> None:
+        self._notify = notify
+
+    def on_start(self, event: object) -> None:
+        """A kernel that the cache does not hold is about to be compiled."""
+        del event
+        self._notify()
+
+    def on_end(self, event: object) -> None:
+        """Nothing."""
+
+
+@contextmanager
+def when_compiling(notify: Callable[[], None]) -> Iterator[None]:
+    """Call `notify` before every kernel that is compiled, not for those that come from the cache."""
+    with event.install_listener("numba:compile", _Listener(notify)):
+        yield
 
 
 def _with_one_kind_of_integer(dispatcher: Any) -> Any:

@@ -290,22 +290,30 @@ def worst_lots(position, extra_bid, extra_ask):
 
 
 @kernel
-def ordered_requirement(account, book, bid, ask, instruments, assets, margin, positions, cash):
+def unordered_requirement(account, instruments, margin, positions, cash):
+    """Initial margin that `ordered_requirement` counts from: of a portfolio account without its orders; else 0."""
+    if margin[0][account] != PORTFOLIO:
+        return 0
+    return portfolio_needed(account, INITIAL, 0, 0, instruments, margin, positions, cash)
+
+
+@kernel
+def ordered_requirement(account, book, bid, ask, now, instruments, assets, margin, positions, cash):
     """Initial margin of one book with all its resting orders and so many further lots on either side, USD quanta.
 
-    Under portfolio margin: what the worse of all bids or all asks being filled would add to what the account needs.
+    Under portfolio margin: what the worse of all bids or all asks being filled would add to `now`, which is what the
+    account needs without orders.
     """
     position = positions[account, book]
     if margin[0][account] != PORTFOLIO:
         lots = worst_lots(position, bid, ask)
         return requirement_of(book, lots, INITIAL, instruments, assets, margin[1]) if lots != 0 else 0
-    bought, sold = position.open_bid + bid, position.open_ask + ask
-    if bought == 0 and sold == 0:
-        return 0
-    now = portfolio_needed(account, INITIAL, 0, 0, instruments, margin, positions, cash)
-    long = portfolio_needed(account, INITIAL, book, bought, instruments, margin, positions, cash)
-    short = portfolio_needed(account, INITIAL, book, -sold, instruments, margin, positions, cash)
-    return max(0, long - now, short - now)
+    added = 0
+    for lots in (position.open_bid + bid, -position.open_ask - ask):
+        if lots != 0:
+            needed = portfolio_needed(account, INITIAL, book, lots, instruments, margin, positions, cash)
+            added = max(added, needed - now)
+    return added
 
 
 @inline
@@ -314,9 +322,7 @@ def initial_of(account, instruments, assets, margin, positions, cash):
 
     A resting spot bid reserves what margin equity would lose by its fill: the price paid less the weighted value.
     """
-    total = 0
-    if margin[0][account] == PORTFOLIO:
-        total += portfolio_needed(account, INITIAL, 0, 0, instruments, margin, positions, cash)
+    total = now = unordered_requirement(account, instruments, margin, positions, cash)
     for book in range(instruments.shape[0]):
         instrument = instruments[book]
         if instrument.kind == SPOT:
@@ -327,7 +333,7 @@ def initial_of(account, instruments, assets, margin, positions, cash):
                 total += max(0, paid - bought)
             continue
         if margin[0][account] == PORTFOLIO:
-            total += ordered_requirement(account, book, 0, 0, instruments, assets, margin, positions, cash)
+            total += ordered_requirement(account, book, 0, 0, now, instruments, assets, margin, positions, cash)
             continue
         # Nothing rests for an option, and its sign counts.
         lots = positions[account, book].lots
@@ -390,13 +396,39 @@ def _value_exposure(asset, balance, weighted, tiers):
 
 
 @kernel
+def weight_spread(asset, tiers):
+    """How far from one the weight of one more dollar of a settlement balance can be, as a share."""
+    least = PPM - asset.haircut
+    for row in range(asset.first_tier, asset.first_tier + asset.n_tiers):
+        least = min(least, PPM - tiers[row].maintenance)
+    if asset.size_factor > 0.0:
+        least = 0
+    return max(PPM - least, asset.liability_weight - PPM, 0) / PPM
+
+
+@kernel
+def _option_exposure(book, lots, reach, instruments, assets, tiers):
+    """The same of an option by itself."""
+    instrument = instruments[book]
+    quote = assets[instrument.quote]
+    exposure = abs(lots) * instrument.exposure * (1.0 + reach)
+    if lots < 0:
+        return exposure
+    # Its value is equity at the settlement asset's weight, and what of it does not count is taken off in full.
+    exposure *= instrument.long_weight / PPM + weight_spread(quote, tiers)
+    if not quote.fixed:
+        taken_off = notional_of(book, lots, instruments, assets) * ((PPM - instrument.long_weight) / PPM)
+        exposure += taken_off * (1.0 + reach)
+    return exposure
+
+
+@kernel
 def _position_exposure(book, lots, reach, instruments, assets, tiers):
     """Bound on |change of equity - requirement| of one position per unit of relative price move, USD quanta."""
     instrument = instruments[book]
     quote = assets[instrument.quote]
     if instrument.kind == OPTION:
-        share = PPM if lots < 0 else instrument.long_weight
-        return abs(lots) * instrument.exposure * (1.0 + reach) * (share / PPM)
+        return _option_exposure(book, lots, reach, instruments, assets, tiers)
     notional = notional_of(book, lots, instruments, assets)
     # Where the quote asset's own price moves too, notional moves by the product of both.
     quote_reach = 0.0 if quote.fixed else reach
@@ -446,7 +478,7 @@ def safe_distance(account, instruments, assets, margin, positions, cash, reach):
             slack += _mark_rounding(instruments[book], lots, assets)
     if in_portfolio:
         margin_equity -= portfolio_needed(account, MAINTENANCE, 0, 0, instruments, margin, positions, cash)
-        exposure += portfolio_exposure(account, instruments, assets, margin, positions, cash)
+        exposure += portfolio_exposure(account, instruments, margin, positions, cash)
     if margin_equity < 0:
         return -1.0
     if exposure == 0.0:

@@ -99,48 +99,28 @@ def _portfolio_needed(account, profile, book, extra, instruments, margin, positi
     return needed
 
 
-def portfolio_exposure(account: Any, instruments: Any, assets: Any, margin: Any, positions: Any, cash: Any) -> Any:
-    """Bound on |change of equity - requirement| of a portfolio account per unit of relative price move, USD quanta.
+def portfolio_exposure(account: Any, instruments: Any, margin: Any, positions: Any, cash: Any) -> Any:
+    """Bound on |change of equity - requirement| of a portfolio account per unit of displacement, USD quanta.
 
-    Of positions only; that of the collateral's own value is added elsewhere. A linear position's gain in a scenario is
-    in proportion to its price, so a relative move r changes it by r x that gain at most, and the worst loss by no more
-    than the sum over positions of r x the largest gain or loss of each. Infinite with options: always assessed.
+    Of positions only; that of the collateral's own value is added elsewhere. Sum of |lots| x RISK_BOOK.exposure.
     """
     raise NotImplementedError("compiled only")
 
 
 @overload(portfolio_exposure)
-def _portfolio_exposure(account, instruments, assets, margin, positions, cash):  # type: ignore[no-untyped-def]
+def _portfolio_exposure(account, instruments, margin, positions, cash):  # type: ignore[no-untyped-def]
     if len(margin.types) == PLAIN_TABLES:
-        return lambda account, instruments, assets, margin, positions, cash: 0.0
+        return lambda account, instruments, margin, positions, cash: 0.0
 
-    def exposure(account, instruments, assets, margin, positions, cash):  # type: ignore[no-untyped-def]
-        _, _, books, _, terms, rules, unit, lots, _, _, _ = margin
+    def exposure(account, instruments, margin, positions, cash):  # type: ignore[no-untyped-def]
+        _, _, books, _, _, _, _, lots, _, _, _ = margin
         load_lots(account, instruments, books, positions, cash, lots)
-        return _exposure(account, instruments, assets, terms.shape[1], books, rules[0], unit, lots, positions)
+        total = 0.0
+        for book in range(lots.shape[0]):
+            total += abs(lots[book]) * books[book].exposure
+        return total
 
     return exposure
-
-
-@kernel
-def _exposure(account, instruments, assets, n_scenarios, books, rule, unit, lots, positions):
-    total = 0.0
-    for book in range(lots.shape[0]):
-        if lots[book] == 0:
-            continue
-        if books[book].kind != LINEAR:
-            return np.inf
-        value = books[book].forward * books[book].per_lot
-        widest = 0.0
-        for scenario in range(n_scenarios):
-            widest = max(widest, abs(unit[scenario, book]))
-        needed = rule.factor * widest + (books[book].gross_rate + rule.concentration_rate) * value
-        quote = assets[instruments[book].quote]
-        # Equity moves with positions; with spot holdings it does elsewhere. Debts may weigh more than one for one.
-        own = value * max(1.0, quote.liability_weight / PPM) if positions[account, book].lots != 0 else 0.0
-        # Where the quote asset moves as well, by less than a tenth, value is the product of both.
-        total += abs(lots[book]) * (own + needed) * (1.0 if quote.fixed else 2.2)
-    return total
 
 
 @kernel

@@ -11,6 +11,7 @@ from market.kernels.ledger import settle_fill
 from market.kernels.margin import (
     initial_excess,
     ordered_requirement,
+    unordered_requirement,
     value_of,
     weighted_value,
     worst_lots,
@@ -131,9 +132,10 @@ def _order_cost(message, lots, paid, instruments, assets, margin, positions, cas
         return 0
     against_mark = max(0, (paid - lots * instrument.mark) * (1 - 2 * message.side)) * instrument.tick_value
     account = message.account
-    requirement = ordered_requirement(account, book, bid, lots - bid, instruments, assets, margin, positions, cash)
+    now = unordered_requirement(account, instruments, margin, positions, cash)
+    requirement = ordered_requirement(account, book, bid, lots - bid, now, instruments, assets, margin, positions, cash)
     if before != 0:
-        requirement -= ordered_requirement(account, book, 0, 0, instruments, assets, margin, positions, cash)
+        requirement -= ordered_requirement(account, book, 0, 0, now, instruments, assets, margin, positions, cash)
     return requirement + value_of(quote, against_mark) + fee
 
 

@@ -6,15 +6,17 @@ When prices have moved REACH[k] away from ring k's base, ring k is measured afre
 The innermost ring is assessed at every look. So a calm tick costs the handful of accounts near the edge, whatever the
 population, and the answer is the same as that of a full assessment, which a test holds.
 
-The base vector has, per instrument, mark and cumulative funding (of an option: expected settlement price and deviation)
-and, per asset, the venue's price. An option's value moves by no more than its forward does, plus the forward times the
-density's peak times the move of its deviation (market/kernels/rules/scenario_bounds.py), so both count as one move.
+A ring keeps copies of all instruments and assets as its base. Moves of marks and of cumulative funding count, of the
+venue's asset prices, and of what portfolio margin reads (market/kernels/displacement.py). For options by themselves:
+an option's value moves by no more than its forward does, plus the forward times the density's peak times the move of
+its deviation (market/kernels/rules/scenario_bounds.py), so both count as one move.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from market.kernels.displacement import keep_tables, portfolio_displacement, renew_exposures
 from market.kernels.jit import kernel
 from market.kernels.margin import safe_distance
 from market.kernels.records import LIQUIDATABLE, OPTION, SPOT, TOUCHED_COUNT
@@ -26,45 +28,42 @@ REACH = np.array([0.06, 0.015, 0.004, 0.001])
 
 
 @kernel
-def _displacement(ring, base, instruments, assets):
+def _displacement(ring, base, kept, instruments, assets, margin):
     """Largest relative move of any price since the ring was measured, funding counted as a move of the mark."""
-    largest = 0.0
-    n = instruments.shape[0]
-    for book in range(n):
-        instrument = instruments[book]
+    before, before_assets = base
+    largest = portfolio_displacement(ring, kept, before, instruments, assets, margin)
+    for book in range(instruments.shape[0]):
+        instrument, then = instruments[book], before[ring, book]
         if instrument.kind == OPTION:
-            forward = base[ring, book]
-            bent = NORMAL_PEAK * abs(instrument.deviation - base[ring, n + book])
-            largest = max(largest, abs(instrument.forward_price - forward) / forward + bent)
+            bent = NORMAL_PEAK * abs(instrument.deviation - then.deviation)
+            largest = max(largest, abs(instrument.forward_price - then.forward_price) / then.forward_price + bent)
         elif instrument.kind != SPOT:
-            mark = base[ring, book]
-            funding = abs(instrument.funding_index - base[ring, n + book]) / (mark * instrument.tick_value)
-            largest = max(largest, abs(instrument.mark - mark) / mark + funding)
+            funding = abs(instrument.funding_index - then.funding_index) / (float(then.mark) * instrument.tick_value)
+            largest = max(largest, abs(instrument.mark - then.mark) / float(then.mark) + funding)
     for k in range(assets.shape[0]):
         if not assets[k].fixed:
-            price = base[ring, 2 * n + k]
+            price = float(before_assets[ring, k].price)
             largest = max(largest, abs(assets[k].price - price) / price)
     return largest
 
 
 @kernel
-def _take_base(ring, base, instruments, assets):
-    n = instruments.shape[0]
-    for book in range(n):
-        base[ring, book] = instruments[book].mark
-        base[ring, n + book] = instruments[book].funding_index
-        if instruments[book].kind == OPTION:
-            base[ring, book] = instruments[book].forward_price
-            base[ring, n + book] = instruments[book].deviation
+def _take_base(ring, base, kept, instruments, assets, margin):
+    before, before_assets = base
+    for book in range(instruments.shape[0]):
+        before[ring, book] = instruments[book]
     for k in range(assets.shape[0]):
-        base[ring, 2 * n + k] = assets[k].price
+        before_assets[ring, k] = assets[k]
+    keep_tables(ring, kept, margin)
 
 
 @kernel
-def _measure(ring, members, counts, depth, base, accounts, instruments, assets, margin, positions, cash):
+def _measure(ring, members, counts, depth, base, kept, accounts, instruments, assets, margin, positions, cash):
     """Measure ring `ring` at the prices of now and rebuild every ring inside it."""
+    if ring == 0:
+        renew_exposures(kept, instruments, assets, margin)
     for inner in range(ring, RINGS):
-        _take_base(inner, base, instruments, assets)
+        _take_base(inner, base, kept, instruments, assets, margin)
         counts[inner + 1] = 0
     population = accounts.shape[0] if ring == 0 else counts[ring]
     for at in range(population):
@@ -88,7 +87,8 @@ def _admit(account, displacement, members, counts, depth, instruments, assets, m
     """Put an account whose balances changed into the rings its new distance calls for; it leaves none here."""
     distance = safe_distance(account, instruments, assets, margin, positions, cash, REACH[0])
     for ring in range(RINGS):
-        # Safe within `distance` of the prices of now, hence at least so far around the ring's own base.
+        # Safe within `distance` of the prices of now, hence at least so far around the ring's own base: both from there
+        # to here and from there on, what it holds loses no more than its exposure x the displacement.
         if distance * (1.0 - displacement[ring]) - displacement[ring] >= REACH[ring]:
             return
         if depth[account] <= ring:
@@ -99,22 +99,23 @@ def _admit(account, displacement, members, counts, depth, instruments, assets, m
 
 @kernel
 def watch(
-    members, counts, depth, base, touched, touched_mark, counters, accounts, instruments, assets, margin, positions,
-    cash,
+    members, counts, depth, base, kept, touched, touched_mark, counters, accounts, instruments, assets, margin,
+    positions, cash,
 ):  # fmt: skip
     """Bring the rings up to date; return how many accounts of `members[RINGS]` must be assessed now.
 
     `members` int32[RINGS + 1, n_accounts], `counts` int64[RINGS + 1], `depth` int32[n_accounts] (innermost ring an
-    account is in), `base` float64[RINGS, 2 n_instruments + n_assets]. Set `counts[0]` to -1 to force a full measure.
+    account is in), `base` (INSTRUMENT[RINGS, n_instruments], ASSET[RINGS, n_assets]), `kept` the tables of portfolio
+    margin (market/kernels/displacement.py). Set `counts[0]` to -1 to force a full measure.
     """
     displacement = np.empty(RINGS)
     outermost = RINGS
     for ring in range(RINGS - 1, -1, -1):
-        displacement[ring] = 1e9 if counts[0] < 0 else _displacement(ring, base, instruments, assets)
+        displacement[ring] = 1e9 if counts[0] < 0 else _displacement(ring, base, kept, instruments, assets, margin)
         if displacement[ring] >= REACH[ring] * (1.0 - 1e-9):
             outermost = ring
     if outermost < RINGS:
-        _measure(outermost, members, counts, depth, base, accounts, instruments, assets, margin, positions, cash)
+        _measure(outermost, members, counts, depth, base, kept, accounts, instruments, assets, margin, positions, cash)
         counts[0] = accounts.shape[0]
         displacement[outermost:] = 0.0
     for at in range(counters[TOUCHED_COUNT]):

@@ -49,6 +49,18 @@ class RiskTables:
         expiry_groups(self.books, self.rules[0], self.groups)
         scenario_units(self.books, self.rules[0], self.scenarios, self.moves, self.unit)
 
+    def kept(self, rings: int) -> tuple[Any, ...]:
+        """Room for these tables as they were at the last measure of each ring (market/kernels/displacement.py)."""
+        n_rows, n_books = self.unit.shape
+        return (
+            self.scenarios,
+            self.moves,
+            np.zeros((n_books, 3)),
+            np.zeros((rings, n_books, n_rows)),
+            np.zeros((rings, n_books), RISK_BOOK),
+            np.zeros((rings, len(self.groups)), RISK_GROUP),
+        )
+
     def initial_rates(self) -> NDArray[np.float64]:
         """float64[n_instruments]: initial margin of a linear position taken by itself, as a share of its notional."""
         rule, linear = self.rules[1], self.books["kind"] == LINEAR

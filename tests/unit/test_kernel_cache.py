@@ -1,17 +1,19 @@
-"""Old folders of compiled kernels go, whatever else is there stays, and trouble with them is named."""
+"""Old folders of compiled kernels go, whatever else is there stays, trouble is named, and compiling announced."""
 
 from __future__ import annotations
 
 import errno
+import io
 import os
 import time
 from pathlib import Path
 from typing import Any
 
+import numba
 import pytest
 from numba.core.caching import IndexDataCacheFile
 
-from experiments import cli, kernel_cache
+from experiments import cli, countdown, kernel_cache
 from market.kernels.jit import CACHE_FOLDER
 
 LONG_AGO = time.time() - kernel_cache.KEPT_SECONDS - 3600.0
@@ -77,3 +79,21 @@ def test_a_full_disk_below_the_kernels_is_named(
     assert said.startswith(f"error: {CACHE_FOLDER}: compiled kernels cannot be kept: No space left on")
     assert said.count("\n") == 1
     assert kernel_cache.trouble(OSError(errno.ENOSPC, "elsewhere")) is None
+
+
+def test_compiling_is_announced_once_and_not_again_when_it_is_done() -> None:
+    screen = io.StringIO()
+    fresh = numba.njit(lambda number: number + 1)
+    with countdown.display(screen) as note:
+        note("simulating", 0, 2)
+        assert fresh(1) == 2
+        note("simulating", 1, 2)
+        assert fresh(2) == 3
+    lines = screen.getvalue().splitlines()
+    assert lines[0] == lines[2] == "simulating ..."
+    assert lines[1].startswith("compiling, ")
+    assert len(lines) == 3
+    said: list[str] = []
+    with kernel_cache.announced(said.append):
+        assert fresh(3) == 4
+    assert not said

@@ -36,6 +36,7 @@ RISK_BOOK = np.dtype(
         ("gross_charge", f8),  # USD quanta per |lot|, whatever else is held; moves with the price
         ("short_charge", f8),  # USD quanta per lot net short of its strike; moves with the price
         ("offset", i8),  # of a spot instrument: what of its base asset stands in the scenarios like a position
+        ("exposure", f8),  # yardstick of the safe-distance filter: market/kernels/displacement.py
     ]
 )
 
