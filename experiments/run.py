@@ -73,7 +73,7 @@ def simulate(
     """
     from experiments.result import Result
 
-    with kernel_cache.announced(_saying(progress)):
+    with kernel_cache.announced(saying(progress)):
         main = trace(
             scenario, seed=seed, label="simulating", progress=progress, observers=observers, strategies=strategies
         )
@@ -89,7 +89,7 @@ def simulate(
     return Result.of(scenario, seed=seed, main=main, twin=other)
 
 
-def _saying(progress: Callable[..., None] | None) -> Callable[[str], None]:
+def saying(progress: Callable[..., None] | None) -> Callable[[str], None]:
     """Report a label of which neither the end nor the progress is known."""
     return lambda label: progress(label=label, done=0, total=0, liquidations=0) if progress else None
 

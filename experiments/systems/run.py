@@ -11,11 +11,10 @@ import numpy as np
 
 from experiments import kernel_cache
 from experiments.recorder import Recorder
-from experiments.run import PROGRESS_TICKS, Trace, opening_of
+from experiments.run import PROGRESS_TICKS, Trace, opening_of, saying
 from experiments.systems.build import BuiltSystem, build_system
 from experiments.systems.recorder import SystemRecorder
 from experiments.systems.scenario import SystemScenario
-from market.kernels.jit import anything_compiled
 from market.system import Observer, System, run_system
 
 if TYPE_CHECKING:
@@ -46,13 +45,11 @@ def simulate_system(
     """
     from experiments.systems.result import SystemResult
 
-    if progress and not anything_compiled():
-        often = "this once" if kernel_cache.lasts() else "and again next time"
-        progress(label=f"compiling, {often} (up to a minute)", done=0, total=0, liquidations=0)
-    main = trace_system(scenario, seed=seed, label="simulating", progress=progress, observers=observers)
-    other = None
-    if twin:
-        other = trace_system(calm_system(scenario), seed=seed, label="twin without liquidations", progress=progress)
+    with kernel_cache.announced(saying(progress)):
+        main = trace_system(scenario, seed=seed, label="simulating", progress=progress, observers=observers)
+        other = None
+        if twin:
+            other = trace_system(calm_system(scenario), seed=seed, label="twin without liquidations", progress=progress)
     return SystemResult.of(scenario, seed=seed, main=main, twin=other)
 
 

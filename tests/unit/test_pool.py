@@ -5,6 +5,8 @@ One lot (0.001 BTC) is worth 1,000 USDC quanta per tick of 1 USD; maintenance is
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from market.kernels.records import FORCED_POOL
@@ -15,7 +17,7 @@ from tests.engine_worlds import KEEPER_CAPITAL, TICK_LOT, USD, Engine, engine, f
 IMPACT = PoolPrice(capital_usd=1e6, reward=1e-6, cost=2e-6, power=2.0, most_impact=0.01)
 
 
-def pooled(deposit: float, price: PoolPrice, *, lots: int = 1_000, other: int = 0, **rules: object) -> Engine:
+def pooled(deposit: float, price: PoolPrice, *, lots: int = 1_000, other: int = 0, **rules: Any) -> Engine:
     """One customer with `lots` from 10,000 that breaks at tick 1, and a rich one with `other` lots."""
     waterfall = Waterfall(insurance_fund_usd=0.0, adl="none", socialised_cap=0.0)
     world = engine(
