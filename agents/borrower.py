@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 import numpy as np
 from pydantic import Field
@@ -20,6 +20,7 @@ from agents.inventory import lending_of, press
 from agents.kernels.borrower import look
 from agents.kernels.population import initial_values
 from agents.population import Floats, Integers, deposit, quanta_of
+from agents.sale_routes import Route
 from market.errors import InputError
 from market.instruments import USD_QUANTA, Asset, Instrument
 from market.kernels.records import PPM
@@ -246,6 +247,16 @@ def _drawn(weights: Mapping[str, float], uniforms: Floats, debts: Integers, worl
     return np.asarray(rows[np.minimum((bounds < uniforms[:, None]).sum(axis=1), len(rows) - 1)])
 
 
+class UnwindOutlet(Protocol):
+    """Where loopers sell, on another venue."""
+
+    def route(self, asset: int, debt: int) -> Route | None:
+        """The way from collateral to debt; None when there is none."""
+
+    def unwind(self, account: int, route: Route, amount: int) -> int:
+        """Sell what was taken out; return what it brought."""
+
+
 class BorrowerCohort:
     """All borrowers and loopers of a run. `accounts` int64[n] are their ledger rows."""
 
@@ -258,6 +269,8 @@ class BorrowerCohort:
             for name in ("accounts", "debt_assets", "assets", "called", "debts", "used")
         }
         self.accounts: Integers = joined["accounts"]
+        self.outlet: UnwindOutlet | None = None
+        """Where loopers sell; the outside world where it has no route."""
         self.unwound_usd = 0.0
         """Collateral that loopers sold, at the reference."""
         self.repaid_usd = 0.0
@@ -341,6 +354,10 @@ class BorrowerCohort:
         counted = 1.0 - float(world.assets["initial_haircut"][asset]) / PPM
         limit = self._used[row] * counted / (float(world.assets["initial_liability_weight"][debt]) / PPM)
         paid_per_usd = 1.0 + self._sale_cost[row]
+        route = None if self.outlet is None else self.outlet.route(asset, debt)
+        if route is not None:
+            # The pools' own price, for about what will be sold.
+            paid_per_usd = 1.0 / max(1.0 - route.cost(loan - limit * worth), 1e-3)
         # (loan - x) = limit * (worth - x * paid_per_usd)
         usd = (loan - limit * worth) / max(1.0 - limit * paid_per_usd, 1e-9)
         usd = min(usd, loan, worth / paid_per_usd, lending.usd(lending.liquidity(asset), asset) / paid_per_usd)
@@ -349,12 +366,17 @@ class BorrowerCohort:
         amount = int(usd / lending.usd(1, debt))
         before = int(world.ledger.cash[account, debt])
         repaid = lending.repay(account, debt, amount)
-        wanted = int(lending.usd(repaid, debt) * paid_per_usd / lending.usd(1, asset))
-        taken = lending.withdraw(account, asset, wanted)
-        if taken < wanted:
+        wanted: int | None = int(lending.usd(repaid, debt) * paid_per_usd / lending.usd(1, asset))
+        if route is not None:
+            wanted = route.needed(repaid)
+        taken = 0 if wanted is None else lending.withdraw(account, asset, wanted)
+        if wanted is None or taken < wanted:
             # The flash loan could not be paid back: the whole step is undone.
             world.ledger.deposit(account, asset, taken)
             world.ledger.deposit(account, debt, before - int(world.ledger.cash[account, debt]))
             return
         self.unwound_usd += lending.usd(taken, asset)
-        press(world, asset, lending.usd(taken, asset))
+        if self.outlet is not None and route is not None:
+            self.outlet.unwind(account, route, taken)
+        else:
+            press(world, asset, lending.usd(taken, asset))

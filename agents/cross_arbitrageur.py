@@ -138,6 +138,9 @@ class CrossArbitrageur:
         self._every = max(1, sides[0].world.ticks(parameters.rebalance_seconds))
         self._seen = np.full((self._latency + 1, 2, 2), np.nan)
 
+    def after_liquidations(self, system: System) -> None:
+        """Nothing: it acts on what it sees in the next tick."""
+
     def decide(self, system: System, inboxes: Mapping[str, Inbox]) -> None:
         """Trade on both venues when their quotes of a while ago crossed; now and then send money back."""
         slots = len(self._seen)

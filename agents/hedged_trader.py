@@ -196,6 +196,9 @@ class HedgedCohort:
         self.naked_ever = np.zeros(len(delays), bool)
         """bool[n]: owners who had a naked leg at some time."""
 
+    def after_liquidations(self, system: System) -> None:
+        """Nothing: it acts on what it sees in the next tick."""
+
     def decide(self, system: System, inboxes: Mapping[str, Inbox]) -> None:
         """React to naked legs that are due; send money to legs that are short of it."""
         sizes = [float(leg.world.instruments["lot_size"][leg.book]) or 1.0 for leg in self.legs]

@@ -90,13 +90,13 @@ class KeeperInventory:
 
     def decide(self, world: World, inbox: Inbox) -> None:
         """Take in what was seized since the last look, and sell what has been held long enough."""
-        self._take_in(world)
+        self.take_in(world)
         kept: deque[Parcel] = deque()
         full: set[int] = set()
         while self.parcels and self.parcels[0].due <= world.tick:
             parcel = self.parcels.popleft()
             if parcel.asset not in full:
-                self._sell(world, parcel)
+                self.sell_now(world, parcel)
             if parcel.amount > 0:
                 kept.append(parcel)
                 full.add(parcel.asset)  # who takes no more of it from one keeper takes none from the next
@@ -108,7 +108,12 @@ class KeeperInventory:
         held = sum(parcel.amount * (parcel.usd_each - lending.usd(1, parcel.asset)) for parcel in self.parcels)
         return self.fallen_usd + held
 
-    def _take_in(self, world: World) -> None:
+    def drop_empty(self) -> None:
+        """Forget parcels of which nothing is left."""
+        self.parcels = deque(parcel for parcel in self.parcels if parcel.amount > 0)
+
+    def take_in(self, world: World) -> None:
+        """Note what was seized since the last look."""
         events = world.events[self._seen : world.n_events]
         self._seen = world.n_events
         lending = lending_of(world)
@@ -126,7 +131,8 @@ class KeeperInventory:
                     )
                 )
 
-    def _sell(self, world: World, parcel: Parcel) -> None:
+    def sell_now(self, world: World, parcel: Parcel) -> None:
+        """Offer a parcel to the outlet; what it takes is no longer in it."""
         each = lending_of(world).usd(1, parcel.asset)
         # What it has repaid other debts with is no longer for sale.
         parcel.amount = min(parcel.amount, int(world.ledger.cash[parcel.keeper, parcel.asset]))

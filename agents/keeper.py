@@ -154,13 +154,19 @@ class KeeperCohort:
         self._own = (records, traits, outages, shortlist)
         self._profits, self._claims = profits, world.claims
         self._seizes = bool(world.policy["route"][0] == BY_SEIZURE)
-        self._sale = round(parameters.sale_cost_bps * 100), np.zeros(len(world.assets), np.int64)
+        n_assets = len(world.assets)
+        self._sale = np.full(n_assets, round(parameters.sale_cost_bps * 100)), np.zeros(n_assets, np.int64)
         self._market = (
             world.bids, world.blocks, world.policy, world.scratch["limits"], world.windows, world.instruments,
             world.assets, world.margin, world.ledger.positions, world.ledger.cash, world.books.levels,
             world.books.occupied,
         )  # fmt: skip
+        self.usual_sale_cost_bps = parameters.sale_cost_bps
         self._tick = -1
+
+    def expect_sale_cost(self, asset: int, bps: float) -> None:
+        """Reckon with such a cost of selling seized collateral of this kind from now on."""
+        self._sale[0][asset] = round(bps * 100)
 
     def bid(self, world: World, *, clock: int) -> int:
         """Write the keepers' offers of this round into `world.bids`; return how many."""

@@ -24,6 +24,7 @@ from market.instruments import (
     asset_records,
     instrument_records,
     quanta,
+    with_book,
 )
 from market.kernels.marks import set_marks, set_references
 from market.kernels.records import (
@@ -146,11 +147,8 @@ def build_venue(
         population = read_accounts(population.file, assets=assets, instruments=instruments)
         notes.extend(population.notes)
     agents = scenario.agents
-    members = tuple(
-        member
-        for member in (agents.background, agents.market_makers, agents.arbitrageurs, population)
-        if member is not None
-    )
+    on_books = (agents.background, agents.market_makers, agents.arbitrageurs) if with_book(instruments) else ()
+    members = (*on_books, *(() if population is None else (population,)))
     extra = Strategies(strategies)
     large_orders = tuple(agents.large_orders.values())
     everybody: tuple[Any, ...] = (*members, agents.keepers, agents.dealers, agents.depositors, *large_orders, extra)

@@ -22,7 +22,7 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.frames import fill_asset, fill_usd, quote_usd
+from experiments.frames import by_book, fill_asset, fill_usd, quote_usd
 from market.instruments import USD_QUANTA
 from market.kernels.records import FORCED_RESALE, ON_BOOK, PPM, SELL
 from market.world import World
@@ -155,7 +155,7 @@ class _Moves:
         books = events["book"]
         self.mark_ticks = np.where(forced, events["mark_move"], 0.0)
         # Log move of the reference of the book's base asset.
-        self.reference_move = np.where(forced, sign * events["value"] * world.impact_per_quanta[books], 0.0)
+        self.reference_move = np.where(forced, sign * events["value"] * by_book(world.impact_per_quanta, books), 0.0)
         self.base = fill_asset(world, events)
         self.per_tick_usd = world.instruments["tick_value"] * self.usd
         assets = world.assets
@@ -196,7 +196,7 @@ class _Moves:
         at = self.window
         books = self.events["book"][at]
         faded = np.exp(-self.fade * (tick - self.events["tick"][at]))
-        own_mark = self.mark_ticks[at] * faded * (lots * self.per_tick_usd)[books]
+        own_mark = self.mark_ticks[at] * faded * by_book(lots * self.per_tick_usd, books)
         # Everything priced off the same asset moves with its reference.
         exposure = np.zeros(len(self.world.assets))
         np.add.at(exposure, self.world.instruments["base"], lots * self.per_tick_usd * self.marks[tick])

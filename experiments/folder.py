@@ -32,6 +32,7 @@ FILES = frozenset(
         "liquidations.parquet",
         "losses.parquet",
         "picture.svg",
+        "pools.parquet",
         "prices.parquet",
         "references.parquet",
         "report.html",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -59,17 +59,22 @@ def asset_usd(world: World) -> NDArray[np.float64]:
     return np.asarray(assets["reference"] * assets["multiplier"] / assets["divisor"] / USD_QUANTA, np.float64)
 
 
+def by_book(column: NDArray[Any], books: NDArray[Any]) -> NDArray[Any]:
+    """The entries of a column over instruments that belong to `books`; for NONE, which the caller does not use, any."""
+    return column[books] if len(column) else np.zeros(len(books), column.dtype)
+
+
 def fill_usd(world: World, events: NDArray[np.void]) -> NDArray[np.float64]:
     """float64[n]: what each event traded or repaid, USD at the reference price now."""
     seized = events["kind"] == FORCED_SEIZURE
-    quotes = np.where(seized, events["repaid"], world.instruments["quote"][events["book"]])
+    quotes = np.where(seized, events["repaid"], by_book(world.instruments["quote"], events["book"]))
     return np.asarray(events["value"] * asset_usd(world)[quotes], np.float64)
 
 
 def fill_asset(world: World, events: NDArray[np.void]) -> NDArray[np.int64]:
     """int64[n]: asset that each event was about: base of the instrument, or collateral seized."""
     seized = events["kind"] == FORCED_SEIZURE
-    base = world.instruments["base"][events["book"]]
+    base = by_book(world.instruments["base"], events["book"])
     return np.where(seized, events["seized"], base).astype(np.int64)
 
 
@@ -159,9 +164,10 @@ def liquidations_frame(trace: Trace) -> pd.DataFrame:
     world = trace.built.world
     events = world.events[: world.n_events]
     books = events["book"]
-    tick_size = world.instruments["tick_size"][books]
+    tick_size = by_book(world.instruments["tick_size"], books)
+    per_price = events["lots"] * by_book(world.instruments["tick_value"], books)
     value = fill_usd(world, events)
-    size = events["lots"] * lot_size(world)[books]
+    size = events["lots"] * by_book(lot_size(world), books)
     before = events["touch_before"].astype(np.float64)
     names = np.array(world.ledger.names, dtype=object)
     with_other = np.isin(events["kind"], (FORCED_ADL, FORCED_AUCTION, FORCED_TAKE_OVER, FORCED_ABSORPTION, FORCED_POOL))
@@ -173,16 +179,16 @@ def liquidations_frame(trace: Trace) -> pd.DataFrame:
         "account": names[events["account"]],
         "keeper": np.where(with_other, "", names[events["keeper"]]),
         "counterparty": np.where(with_other, names[events["keeper"]], ""),
-        "instrument": np.array(world.instrument_symbols, dtype=object)[books],
+        "instrument": by_book(np.array(world.instrument_symbols, dtype=object), books),
         "side": np.where(events["side"] == SELL, "sell", "buy"),
         "size": size,
-        "price": events["value"] / (events["lots"] * world.instruments["tick_value"][books]) * tick_size,
+        "price": events["value"] / np.maximum(per_price, 1) * tick_size,
         "notional_usd": value,
         "mark_before": events["mark"] * tick_size,
         "displacement_bps": (events["touch_after"] - before) / np.maximum(before, 1.0) * 1e4,
         # An option far from its strike may be marked at nothing; its auction moves no mark.
         "mark_move_bps": events["mark_move"] / np.maximum(events["mark"], 1) * 1e4,
-        "adl_loss_usd": np.where(events["kind"] == FORCED_ADL, events["loss"], 0) * quote_usd(world)[books],
+        "adl_loss_usd": np.where(events["kind"] == FORCED_ADL, events["loss"], 0) * by_book(quote_usd(world), books),
         "claim_tick": events["claim_tick"],
         "latency_seconds": fill_latencies(trace),
     }

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from agents.oracle import OracleCohort
 from experiments.contagion import Contagion
-from experiments.frames import asset_usd, fill_usd, quote_usd
+from experiments.frames import asset_usd, by_book, fill_usd, quote_usd
 from experiments.latency import latency_kpis
 from experiments.lending import lending_kpis
 from experiments.liquidity import profit_usd, recovery_seconds
@@ -97,8 +97,11 @@ def kpis(trace: Trace, twin: Trace | None, found: Contagion) -> Kpis:
     made.update(_liquidations(trace, found))
     made.update(latency_kpis(trace))
     made.update(_losses(trace))
-    made.update(_prices(trace, twin))
-    made.update(_liquidity(trace))
+    if len(world.instruments):
+        made.update(_prices(trace, twin))
+        made.update(_liquidity(trace))
+    else:
+        made["time_under_water_account_seconds"] = _under_water(trace)
     made.update(_capital(trace))
     if world.pools is not None:
         made.update(pool_kpis(trace))
@@ -129,7 +132,7 @@ def _liquidations(trace: Trace, found: Contagion) -> Kpis:
     return {
         "liquidation_count": found.n,
         "forced_fill_count": int(forced.sum()),
-        "liquidated_notional_usd": float(value[forced].sum()),
+        "liquidated_notional_usd": float(value[forced | (events["kind"] == FORCED_SEIZURE)].sum()),
         "liquidated_account_count": liquidated,
         "liquidated_on_book_account_count": on_book,
         "liquidated_by_adl_only_account_count": liquidated - sold,
@@ -162,7 +165,7 @@ def _losses(trace: Trace) -> Kpis:
     still_open = -int(equity[equity < 0].sum())
     events = world.events[: world.n_events]
     adl = events["kind"] == FORCED_ADL
-    usd = quote_usd(world)[events["book"]]
+    usd = by_book(quote_usd(world), events["book"])
     return {
         "bad_debt_usd": (_quanta(world, losses, "bad_debt") + still_open) / USD_QUANTA,
         "waterfall_error": error,
@@ -198,7 +201,7 @@ def _auctions(trace: Trace) -> Kpis:
         return {}
     events = world.events[: world.n_events]
     taken = events[events["kind"] == FORCED_AUCTION]
-    usd = quote_usd(world)[taken["book"]]
+    usd = by_book(quote_usd(world), taken["book"])
     dealers = [row for row, role in enumerate(world.ledger.roles) if role == "dealer"]
     equity = world.ledger.assess(world.instruments, world.assets, world.margin)[dealers, 1]
     return {
@@ -219,7 +222,7 @@ def _backstop(trace: Trace) -> Kpis:
     taken = events[events["kind"] == FORCED_TAKE_OVER]
     equity = world.ledger.assess(world.instruments, world.assets, world.margin)[vault, 1]
     return {
-        "backstop_notional_usd": float((taken["value"] * quote_usd(world)[taken["book"]]).sum()),
+        "backstop_notional_usd": float((taken["value"] * by_book(quote_usd(world), taken["book"])).sum()),
         "backstop_account_count": len(np.unique(taken["account"])),
         "backstop_profit_usd": (int(equity) - int(trace.opening.assessment[vault, 1])) / USD_QUANTA,
     }
@@ -231,7 +234,7 @@ def _reserves(trace: Trace) -> Kpis:
     if world.reserves is None:
         return {}
     events = world.events[: world.n_events]
-    usd = events["value"] * quote_usd(world)[events["book"]]
+    usd = events["value"] * by_book(quote_usd(world), events["book"])
     taken, sold = events["kind"] == FORCED_ABSORPTION, events["kind"] == FORCED_RESALE
     return {
         "absorbed_account_count": len(np.unique(events["account"][taken])),
@@ -308,8 +311,14 @@ def _liquidity(trace: Trace) -> Kpis:
     for name, row in (("before", 0), ("after", recorder.n_samples - 1)):
         lots = np.where(world.instruments["kind"] == OPTION, 0, recorder.open_interest[row])
         made[f"open_interest_{name}_usd"] = float((lots * recorder.ticks["mark"][at[row]] * per_lot).sum())
-    made["time_under_water_account_seconds"] = float(recorder.open_claims[: recorder.n].sum() * world.tick_seconds)
+    made["time_under_water_account_seconds"] = _under_water(trace)
     return made
+
+
+def _under_water(trace: Trace) -> float:
+    """Account seconds spent with an open claim."""
+    recorder = trace.recorder
+    return float(recorder.open_claims[: recorder.n].sum() * trace.built.world.tick_seconds)
 
 
 def _capital(trace: Trace) -> Kpis:

@@ -138,8 +138,9 @@ class Result:
         for name in ("prices", "depth", "liquidations", "losses", "accounts", *self._further_tables()):
             getattr(self, name).to_parquet(made / f"{name}.parquet", index=False, compression="zstd")
         nx.write_graphml(self.graph, made / "contagion.graphml")
-        write_report(self, made / "report.html")
-        write_picture(self, made / "picture.svg")
+        if self.scenario.instruments:  # a venue without books is told by the page of the whole run
+            write_report(self, made / "report.html")
+            write_picture(self, made / "picture.svg")
 
     def _further_tables(self) -> tuple[str, ...]:
         """Tables of what expires and of pools, where there are any."""

@@ -53,7 +53,8 @@ class DepositReceipt:
     venue: str
     """Venue that holds the deposit; it is redeemed there while liquidity lasts."""
     impairment: Share = 1.0
-    """Part of the venue's bad debt not yet written down that holders reckon with: deposits less deficit, pro rata."""
+    """Part of the bad debt not yet written down, insolvent accounts not yet closed included, that holders reckon with,
+    pro rata of deposits."""
 
 
 @parameters
@@ -85,6 +86,7 @@ class Claims:
         """Assets that cannot be redeemed now."""
         self._backing = dict.fromkeys(self.rules, NONE)
         self._equity_before = dict.fromkeys(self.rules, 0.0)
+        self._seen: dict[str, tuple[int, NDArray[np.float64] | None]] = {}
         for asset, rule in self.rules.items():
             self.nominal[asset] = rule.exchange_rate if isinstance(rule, StakedToken) else 1.0
 
@@ -156,9 +158,22 @@ class Claims:
         self.nominal[asset] = max(self.nominal[asset], index)
         customers = ledger.cash[SYSTEM_ACCOUNTS:, underlying]
         deposits = int(customers[customers > 0].sum())
-        deficit = -int(min(ledger.cash[DEFICIT, underlying], 0))
+        deficit = -int(min(ledger.cash[DEFICIT, underlying], 0)) + self._uncovered(system, rule.venue)[underlying]
         impaired = 1.0 - rule.impairment * min(1.0, deficit / deposits) if deposits else 1.0
         return max(index * impaired, 1e-9)
+
+    def _uncovered(self, system: System, venue: str) -> NDArray[np.float64]:
+        """float64[n_assets]: quanta of debts that accounts worth less than nothing will not pay, pro rata of theirs."""
+        if self._seen.get(venue, (NONE, None))[0] != system.tick:
+            world = system.world(venue)
+            net = world.ledger.assess(world.instruments, world.assets, world.margin)[SYSTEM_ACCOUNTS:, 1]
+            short = np.flatnonzero(net < 0)
+            debts = np.maximum(-world.ledger.cash[SYSTEM_ACCOUNTS + short], 0).astype(np.float64)
+            usd = debts * world.assets["price"] * world.assets["multiplier"] / world.assets["divisor"]
+            lost = np.minimum(1.0, -net[short] / np.maximum(usd.sum(axis=1), 1.0))
+            self._seen[venue] = system.tick, (debts * lost[:, None]).sum(axis=0)
+        found = self._seen[venue][1]
+        return found if found is not None else np.zeros(len(self.symbols))
 
     def _vault_value(self, system: System, asset: int, rule: VaultShare) -> float:
         """Net equity of the account as a multiple of what it was at the start."""

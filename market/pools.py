@@ -275,12 +275,13 @@ class PoolMarket:
         )  # fmt: skip
 
     def move_reference(self, world: World) -> None:
-        """Add the tick's net flow, arbitrageurs left out, to the permanent displacement of the references."""
+        """Add the net flow since the last call, arbitrageurs left out, to the permanent displacement of references."""
         for pool in np.flatnonzero(self._impact * self.pools["net_flow"]):
             base = int(self.pools["base"][pool])
             asset = world.assets[base]
             usd = float(self.pools["net_flow"][pool]) * int(asset["reference"]) * int(asset["multiplier"])
             world.impact[base] += self._impact[pool] * usd / int(asset["divisor"]) / USD_QUANTA
+        self.pools["net_flow"] = 0
 
 
 def _grown(array: NDArray[np.void], needed: int) -> NDArray[np.void]:

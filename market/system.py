@@ -44,6 +44,9 @@ class CrossCohort(Protocol):
     def decide(self, system: System, inboxes: Mapping[str, Inbox]) -> None:
         """Look at all venues as they stand, append messages, send money over bridges, redeem claims."""
 
+    def after_liquidations(self, system: System) -> None:
+        """Do what belongs to the liquidations of this tick on all venues, such as selling at once what was seized."""
+
 
 @dataclass(kw_only=True)
 class System:
@@ -103,6 +106,8 @@ def step_system(system: System) -> None:
 
     for member in members:
         liquidate(member.world, member.rules.venue, member.cast.keepers)
+    for cross in system.cohorts:
+        cross.after_liquidations(system)
 
     for member in members:
         absorb_losses(member.world, member.rules.venue)

@@ -52,6 +52,35 @@ SYSTEM_CUTS: dict[str, tuple[str, ...]] = {
         "venues.south.population.count=400",
         "agents.hedgers.count=60",
     ),
+    "collateral-exploit": (
+        "hours=0.4",
+        "shocks.mint.at_seconds=120",
+        "shocks.known.at_seconds=180",
+        "venues.lender.population.count=100",
+        "venues.lender.agents.depositors.count=100",
+        "venues.exchange.population.count=500",
+    ),
+    "lending-loop": ("hours=1.5", "venues.lender.population.count=60", "venues.lender.agents.depositors.count=100"),
+    "luna-2022": (
+        "tick_seconds=300",
+        "venues.lender.venue.liquidation.round_seconds=300",
+        "venues.exchange.population.count=300",
+        "venues.lender.population.count=150",
+        "venues.lender.agents.depositors.count=200",
+    ),
+    "stablecoin-depeg": (
+        "hours=1.6",
+        "tick_seconds=6",
+        "venues.exchange.population.count=400",
+        "venues.lender.population.count=100",
+        "venues.lender.agents.depositors.count=100",
+    ),
+    "staked-eth-discount": (
+        "hours=1.5",
+        "venues.lender.population.count=60",
+        "venues.lender.population.loopers.staked.count=60",
+        "venues.lender.agents.depositors.count=100",
+    ),
 }
 """The same of those with several venues."""
 

@@ -25,7 +25,8 @@ def seizure_profit(claim, keeper, clock, policy, sale_cost, spent, wanted, asset
     """USD quanta a call would earn before its cost: collateral at the reference less the cost of selling, and the
     keeper's share of the fee, less what it repays.
 
-    For every debt the largest collateral alone is reckoned. `spent[n_assets]` is what the keeper has offered to pay
+    For every debt the largest collateral alone is reckoned. `sale_cost[n_assets]` is in ppm of what is sold.
+    `spent[n_assets]` is what the keeper has offered to pay
     elsewhere; what this call would pay is written into `wanted[n_assets]`.
     """
     account = claim.account
@@ -45,7 +46,7 @@ def seizure_profit(claim, keeper, clock, policy, sale_cost, spent, wanted, asset
         share = part(sale_fee(paid, policy), policy.keeper_share)
         floor = amount_of(assets[quote], policy.keeper_floor)
         fund = max(cash[INSURANCE_FUND, quote], 0)
-        profit += part(_worth(assets[first], seized), PPM - sale_cost) - _worth(assets[quote], paid)
+        profit += part(_worth(assets[first], seized), PPM - sale_cost[first]) - _worth(assets[quote], paid)
         profit += value_of(assets[quote], max(share, min(floor, share + fund)))
     return profit
 

@@ -63,7 +63,7 @@ def build_system(scenario: SystemScenario, *, seed: int) -> BuiltSystem:
         outside=outside,
         bridges=Bridges(scenario.bridge, n_assets=len(symbols), tick_seconds=scenario.tick_seconds),
         claims=claims,
-        interventions=interventions(scenario, venues),
+        interventions=interventions(scenario, {name: one.world for name, one in venues.items()}, claims),
     )
     for name, built in venues.items():
         notes += [f"{name}: {note}" for note in built.notes]

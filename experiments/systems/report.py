@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from experiments.report import page
 from experiments.report.page import Page, Table
 from experiments.report.series import bucket_edges, milliseconds, packed, typical
+from experiments.report.tables import kpi_tables
 from experiments.report.theme import CASCADE_COLOURS, Figure, above, axis, layout, time_axis
 from experiments.report.words import Clock, count, money
 from experiments.systems import story
 
 if TYPE_CHECKING:
     from experiments.systems.result import SystemResult
+    from experiments.systems.scenario import VenueScenario
 
 PRICES_HEIGHT, FORCED_HEIGHT, RATES_HEIGHT = 430, 330, 300
 MOST_BARS = 120
@@ -38,10 +40,7 @@ def page_of(result: SystemResult) -> Page:
         *page.headline(story.headline(result)),
         page.tiles(_tiles(result)),
     )
-    links = "".join(
-        f'<li><a href="{escape(name)}/report.html">{escape(name)}</a>: {escape(own.summary or "its own page")}</li>'
-        for name, own in result.scenario.venues.items()
-    )
+    links = "".join(_link(name, own) for name, own in result.scenario.venues.items())
     table = Table(columns=story.VENUE_COLUMNS, rows=story.venue_rows(result), right=story.NUMBERS, wide=(5,))
     made.section("venues", "Venue by venue", table.html(), f"<ul>{links}</ul>")
     made.section(
@@ -76,6 +75,10 @@ def page_of(result: SystemResult) -> Page:
                 "claims", {"all": _rates(result, clock)}, height=RATES_HEIGHT, label="Rates of claims over time"
             ),
         )
+    for name, one in result.venues.items():
+        if not one.scenario.instruments:
+            tables = [f'<div class="figures">{table.html()}</div>' for _, table in kpi_tables(one.kpis)]
+            made.section(f"venue-{name}", f"Figures of {name}", *tables)
     rows = story.figure_rows(result.kpis)
     made.section("figures", "All figures", Table(columns=("figure", "value"), rows=rows, right=(1,)).html())
     if result.notes:
@@ -87,6 +90,12 @@ def page_of(result: SystemResult) -> Page:
         page.code(next(iter(result.venues.values())).part_of),
     )
     return made
+
+
+def _link(name: str, own: VenueScenario) -> str:
+    """A venue: where its page is, in its own folder or, without books, on this one."""
+    place = f"{name}/report.html" if own.instruments else f"#venue-{name}"
+    return f'<li><a href="{escape(place)}">{escape(name)}</a>: {escape(own.summary or "its own page")}</li>'
 
 
 def _tiles(result: SystemResult) -> list[tuple[str, str, str]]:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from agents.collateral_sales import CollateralSales
 from agents.cross_arbitrageur import CrossArbitrageurs
 from agents.hedged_trader import HedgedTraders
 from experiments import config, library
@@ -20,11 +21,12 @@ from market.claims import Claim
 from market.errors import InputError
 from market.instruments import Asset, Instrument
 from market.parameters import PositiveHours, PositiveSeconds, parameters
+from market.pools import Pool
 from market.reference import AnchoredPath, ModelPrices
 from market.shocks import Shock
 from market.venue import Venue
 
-CrossAgent = Annotated[HedgedTraders | CrossArbitrageurs, Field(discriminator="kind")]
+CrossAgent = Annotated[HedgedTraders | CrossArbitrageurs | CollateralSales, Field(discriminator="kind")]
 
 
 @parameters
@@ -39,6 +41,8 @@ class VenueScenario:
     """How its oracle prices a claim: at the market, or at what the claim's contract states; left out: at the market."""
     instruments: dict[str, Instrument] = field(default_factory=dict)
     """What is traded on its books."""
+    pools: dict[str, Pool] = field(default_factory=dict)
+    """Its automated market makers, by any name."""
     venue: Venue = Venue()
     """The rules."""
     population: Population | None = None
@@ -131,6 +135,7 @@ class SystemScenario:
             reference=self.reference,
             assets=assets,
             instruments=own.instruments,
+            pools=own.pools,
             venue=own.venue,
             population=own.population,
             agents=own.agents,

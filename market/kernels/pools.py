@@ -362,8 +362,6 @@ def carry_out(
 
     What the gate, `least_out` or a withdrawal by somebody else refuses is counted in `counters[REFUSED]`.
     """
-    for at in range(pools[0].shape[0]):
-        pools[0][at].net_flow = 0
     _arrange(messages, n, salt, keys, arrival)
     for place in range(n):
         message = messages[arrival[place]]
