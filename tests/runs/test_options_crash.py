@@ -13,7 +13,7 @@ from experiments.run import Trace, simulate, trace
 from experiments.scenario import Scenario
 from market.kernels.records import FORCED_AUCTION, FORCED_HEDGE, FORCED_POSITION, OPTION
 from market.simulation import run
-from tests.cuts import cut
+from tests.cuts import cut, digests
 
 PUTS = ("population.options.covered_call_share=0.0", "population.options.strangle_share=0.0")
 """Holders own puts: dealers are short gamma."""
@@ -49,8 +49,8 @@ def test_the_scenario_auctions_books_hedges_and_settles_on_the_way() -> None:
         "population.options.size=8.0",
         "reference.crash_log_return=-0.2",
     )
-    made = trace(cut("options-crash", "instruments.BTC-2H-58500-P.expiry_hours=0.12", *sold), seed=1, label="run")
-    world = made.built.world
+    scenario = cut("options-crash", "instruments.BTC-2H-58500-P.expiry_hours=0.12", *sold)
+    world = trace(scenario, seed=1, label="run").built.world
     kinds = np.bincount(world.events["kind"][: world.n_events], minlength=5)
     assert kinds[FORCED_AUCTION] > 0
     assert kinds[FORCED_HEDGE] > 0
@@ -61,6 +61,10 @@ def test_the_scenario_auctions_books_hedges_and_settles_on_the_way() -> None:
     assert not world.ledger.positions["lots"][:, settled.book].any()
     assert world.ledger.positions["lots"][:, world.instruments["kind"] == OPTION].any()
     assert world.ledger.conservation_error() == world.ledger.clearing_error(world.instruments) == 0
+    slow = build(scenario, seed=1)
+    slow.world.watch.full_assessment = True
+    run(slow.world, slow.rules, slow.cast, ticks=scenario.ticks)
+    assert digests(slow.world) == digests(world), "the filter of safe accounts misses somebody"
 
 
 @pytest.mark.parametrize("venue", ["derive", "derive-pmrm"])
