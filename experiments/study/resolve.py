@@ -18,6 +18,7 @@ from experiments import config, library
 from experiments.config import Layer, Override
 from experiments.fields import LEAF, LIST, MAP, OBJECT, FieldSpec, entry_steps, plain, specs, to_dict
 from experiments.scenario import GIVE_WAY, VENUE_TABLES, Scenario
+from experiments.store.keys import FILES
 from experiments.toml_tree import Steps, split
 from market.errors import InputError
 
@@ -39,6 +40,16 @@ class Resolved:
     data: dict[str, Any]
 
 
+PATHS_OF_FILES = frozenset(".".join(steps) for steps in FILES)
+
+
+def absolute(change: Change) -> Change:
+    """The same; the name of a price or account file is made one that holds wherever the run takes place."""
+    if change.path in PATHS_OF_FILES and isinstance(change.value, str):
+        return replace(change, value=str(Path(change.value).absolute()))
+    return change
+
+
 _ABSENT: Any = object()
 
 
@@ -52,6 +63,7 @@ class Resolver:
 
     def resolve(self, changes: Sequence[Change] = ()) -> Resolved:
         """The design with these changes. Raises InputError that says where what cannot be was written."""
+        changes = [absolute(change) for change in changes]
         slow = [change for change in changes if self._needs_loading(change)]
         try:
             found = self._loaded(slow)
@@ -85,6 +97,12 @@ class Resolver:
             Override(_steps(change.path), change.value, change.source or "--set") for change in (*self._fixed, *changes)
         ]
         scenario, _ = config.load(Scenario, self._scenario, layers=layers, overrides=overrides)
+        for path in sorted(PATHS_OF_FILES):
+            table, name = path.split(".")
+            inner = getattr(scenario, table)
+            if hasattr(inner, name):
+                inner = replace(inner, **{name: absolute(Change(path, getattr(inner, name))).value})
+                scenario = replace(scenario, **{table: inner})
         return Resolved(scenario, to_dict(scenario))
 
 
