@@ -117,15 +117,10 @@ def table(rows: Sequence[Row]) -> pa.Table:
     return pa.table(columns)
 
 
-def part_name() -> str:
-    """A name that no other part has; names sort by time."""
-    return f"{time.time_ns() // 1_000_000:013d}-{secrets.token_hex(6)}.parquet"
-
-
-def write_part(place: Place, folder: str, data: pa.Table) -> str:
-    """Write one part; return its name. Raises Unwritable."""
+def write_part(place: Place, folder: str, data: pa.Table, *, ending: str = ".parquet") -> str:
+    """Write one part; return its name, which no other part has, and which sorts by time. Raises Unwritable."""
     buffer = io.BytesIO()
     pq.write_table(data, buffer, compression="zstd")
-    name = part_name()
+    name = f"{time.time_ns() // 1_000_000:013d}-{secrets.token_hex(6)}{ending}"
     place.write(f"{folder}/{name}", buffer.getvalue())
     return name

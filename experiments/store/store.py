@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
@@ -33,10 +32,11 @@ from market.errors import InputError
 RUNS, TABLES, BASES, DAMAGED = "runs", "tables", "bases", "damaged"
 FORMAT = 1
 """Of the files; a store of a later one is left alone."""
-SMALL_BYTES = 1 << 22
 MANY_SMALL = 64
-"""So many small parts are put together."""
-MERGED_ROWS = 1 << 15
+"""So many parts that are not full are put together."""
+FULL_ROWS = 1 << 14
+FULL = "-full.parquet"
+"""How the name of a part ends that is not put together with others any more."""
 MOST_TOLD = 5
 """Runs with two results that are told one by one."""
 ATTEMPTS = 5
@@ -213,12 +213,16 @@ class Store:
 
     # Keeping it small
 
+    def tidy(self) -> None:
+        """Make sure that every run is there once, or equal, and put small parts together. Raises Mismatch."""
+        self.compact(least=2 if self.check_twice() else MANY_SMALL)
+
     def compact(self, *, least: int = MANY_SMALL) -> int:
         """Put small parts together when there are at least `least`; return how many files fewer there are.
 
         The new part is durable before the old ones go. Rows that are there twice and equal become one. Raises Mismatch.
         """
-        small = [name for name in self.place.names(RUNS, ".parquet") if self._is_small(f"{RUNS}/{name}")]
+        small = [name for name in self.place.names(RUNS, ".parquet") if not name.endswith(FULL)]
         if len(small) < least:
             return 0
         self.check_twice()
@@ -230,18 +234,10 @@ class Store:
             except (FileNotFoundError, pa.ArrowInvalid):
                 continue
             batch.append((name, data))
-            if sum(len(data) for _, data in batch) >= MERGED_ROWS:
+            if sum(len(data) for _, data in batch) >= FULL_ROWS:
                 fewer += self._merge(batch)
                 batch = []
         return fewer + self._merge(batch)
-
-    def _is_small(self, path: str) -> bool:
-        if self.place.local:
-            try:
-                return os.stat(f"{self.place.root}/{path}").st_size < SMALL_BYTES
-            except FileNotFoundError:
-                return False
-        return int(self.place.fs.size(f"{self.place.root}/{path}")) < SMALL_BYTES
 
     def _merge(self, batch: list[tuple[str, pa.Table]]) -> int:
         if len(batch) < 2:
@@ -254,7 +250,8 @@ class Store:
         for row in identity:
             keep.append(row not in seen)
             seen.add(row)
-        write_part(self.place, RUNS, merged.filter(pa.array(keep)).select(names))
+        once = merged.filter(pa.array(keep)).select(names)
+        write_part(self.place, RUNS, once, ending=FULL if len(once) >= FULL_ROWS else ".parquet")
         for name, _ in batch:
             self.place.remove(f"{RUNS}/{name}")
         return len(batch) - 1

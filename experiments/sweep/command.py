@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from experiments.statistics.intervals import Interval
 from experiments.store import manifest
 from experiments.store.store import BASES, Store
 from experiments.study.load import load_study
+from experiments.sweep import slurm
 from experiments.sweep.drive import Progress, Sweep
 from experiments.sweep.executor import Executor, InProcess
 from experiments.sweep.plan import Plan
@@ -54,34 +56,57 @@ def do(plan: Plan, store: Store, call: Call) -> Progress:
     file = plan.loaded.file
     about = {"executor": call.executor, "workers": call.workers, "designs": len(plan.designs), "runs": len(plan)}
     identity = manifest.begin(store.place, study=str(file.absolute()), text=file.read_text("utf-8"), about=about)
-    progress: Progress | None = None
+    sweep: Sweep | None = None
     executor: Executor | None = None
     try:
         with display(sys.stderr) as note:
             executor = executor_for(call, plan, store)
             sweep = Sweep(plan, store, executor, manifest=identity, note=note, retry=call.retry)
-            progress = sweep.progress
             sweep.run()
-        store.compact()
     finally:
         if executor is not None:
             executor.close()
-        if progress is not None:
-            manifest.end(
-                store.place, identity, {"done": progress.done, "failed": progress.failed, "left": progress.left}
-            )
-    return progress
+        if sweep is not None:
+            _end(sweep, identity)
+    store.tidy()
+    return sweep.progress
+
+
+def _end(sweep: Sweep, identity: str) -> None:
+    """Note what came of it in the manifest; not being able to must not hide why it ended."""
+    with suppress(InputError):
+        if sweep.progress.ended:
+            sweep.recount()
+        progress = sweep.progress
+        about = {"done": progress.done, "failed": progress.failed, "killed": progress.killed, "left": progress.left}
+        manifest.end(sweep.store.place, identity, about)
 
 
 def executor_for(call: Call, plan: Plan, store: Store) -> Executor:
     """Whoever is to execute chunks. Raises InputError."""
     workers = call.workers or os.cpu_count() or 1
+    if call.executor.startswith("dask="):
+        from experiments.sweep.cluster import DaskCluster
+
+        return DaskCluster(call.executor.removeprefix("dask="))
+    if call.executor != "local":
+        raise InputError(f"--executor {call.executor}: expected local, dask=ADDRESS or slurm-array")
     if workers == 1:
         return InProcess()
     from experiments.sweep.local import LocalProcesses
 
     base = store.add_base(plan.base)
     return LocalProcesses(workers, base=store.place.path(f"{BASES}/{base}.toml") if store.place.local else "")
+
+
+def write_script(call: Call, tasks: int) -> None:
+    """Write what `sbatch` takes. Raises InputError."""
+    loaded = load_study(call.study)
+    Store(call.store).check()
+    target = Path(f"{loaded.name}.sbatch")
+    made = slurm.script(file=loaded.file, store=call.store, tasks=tasks, workers=call.workers or 1, folder=Path.cwd())
+    folder.write_file(target, made)
+    print(f"script: {target}    (sbatch {target}; then cascade status {call.study} --store {call.store})")
 
 
 def text(progress: Progress, call: Call, *, wall_seconds: float) -> str:

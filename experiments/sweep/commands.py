@@ -54,6 +54,13 @@ def sweep(
     *,
     workers: Workers = None,
     store: StorePlace = STORE,
+    executor: Annotated[
+        str, typer.Option(metavar="WHERE", help="local, dask=ADDRESS of a scheduler, or slurm-array: writes a script.")
+    ] = "local",
+    tasks: Annotated[int, typer.Option(min=1, help="Of a SLURM array.")] = 16,
+    share: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Only the runs whose key gives I when divided by N.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say how many runs, how many done, how long.")
     ] = False,
@@ -61,10 +68,14 @@ def sweep(
     as_json: Json = False,
 ) -> None:
     """Simulate whatever of a study is not stored yet, and show its measures."""
-    from experiments.sweep.command import Call, dry, perform
+    from experiments.sweep.command import Call, dry, perform, write_script
+    from experiments.sweep.slurm import parse_share
 
-    call = Call(study=study, store=store, workers=workers, retry=retry)
-    if dry_run:
+    part = None if share is None else parse_share(share)
+    call = Call(study=study, store=store, workers=workers, retry=retry, executor=executor, share=part)
+    if executor == "slurm-array":
+        write_script(call, tasks)
+    elif dry_run:
         dry(call, as_json=as_json)
     elif not perform(call, as_json=as_json):
         raise typer.Exit(1)

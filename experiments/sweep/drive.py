@@ -26,6 +26,8 @@ CANARIES = 3
 DEATHS = 3
 """Deaths, alone, after which a run is set aside."""
 WAIT_SECONDS = 0.5
+FINISH_SECONDS = 10.0
+"""So long after Ctrl-C runs that are under way may go on, and three times as long as a run takes."""
 STALL_FACTOR = 10.0
 """A chunk may take so many times what was expected of it before anybody worries."""
 COMPACT_PARTS = 256
@@ -95,6 +97,11 @@ class Sweep:
             self.progress.ended = "interrupted"
             self._finish_what_runs()
         return self.progress
+
+    def recount(self) -> None:
+        """Count anew what is stored, once nobody works any more: chunks may have ended that nobody waited for."""
+        stored = self.store.stored_keys(kept=self.plan.study.keep)
+        self.progress.done = len(self.plan) - len(self.plan.missing(stored)) - self.progress.stored_before
 
     # What runs next
 
@@ -268,7 +275,7 @@ class Sweep:
         """Let every worker end the run it is at and store what it has; a second Ctrl-C ends that, too."""
         self.executor.stop()
         try:
-            until = time.monotonic() + 2.0 * CHUNK_SECONDS + 3.0 * self._seconds_per_run()
+            until = time.monotonic() + FINISH_SECONDS + 3.0 * self._seconds_per_run()
             while self._running and time.monotonic() < until:
                 outcome = self.executor.wait(WAIT_SECONDS)
                 if outcome is not None and not outcome.died:
