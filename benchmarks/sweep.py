@@ -1,6 +1,6 @@
 """What a sweep costs beside its runs: `python -m benchmarks.sweep [overhead] [workers] [dask] [million] [memory]`.
 
-- overhead: time per run that is not simulation, in one process and with one worker process, chunks included.
+- overhead: processor time per run that is not simulation, in one process and with one worker process.
 - workers: runs per second with two worker processes over one.
 - dask: overhead with a scheduler and two workers on this machine.
 - million: a store of 1,000,000 runs: reading their keys, a grouped quantile, and all of a plan.
@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,24 +58,57 @@ def plan_of(folder: Path, *, runs: int, designs: int = 50) -> Plan:
     return Plan(load_study(file))
 
 
-def swept(plan: Plan, where: Path, executor: Executor) -> tuple[float, float]:
-    """Seconds that a sweep took from its second chunk on, and those spent on the runs in it, over all workers."""
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a sweep took from its second chunk on."""
+
+    runs: int
+    wall_seconds: float
+    cpu_seconds: float
+    """Of driver and workers."""
+    in_runs_seconds: float
+    """Of the latter, spent on simulating."""
+
+    @property
+    def overhead_ms(self) -> float:
+        """Processor time per run beside simulation."""
+        return (self.cpu_seconds - self.in_runs_seconds) / self.runs * 1e3
+
+
+def swept(plan: Plan, where: Path, executor: Executor, *, workers: Callable[[], list[int]] = list) -> Cost:
+    """Do a plan; `workers` gives the processes beside this one. Processor time does not depend on what else runs."""
     store = Store(str(where))
     store.check()
-    began: list[tuple[float, float]] = []
+    began: list[tuple[float, float, float, int]] = []
+
+    def now() -> tuple[float, float, float, int]:
+        cpu = time.process_time() + sum(map(processor_time, workers()))
+        return time.perf_counter(), cpu, sweep.progress.cpu_seconds, sweep.progress.done
 
     def note(label: str, done: int, _: int) -> None:
-        if label == "simulating" and not began and done > 1:
-            began.append((time.perf_counter(), sweep.progress.seconds))
+        if label == "simulating" and not began and done > 20 * executor.slots:
+            began.append(now())
 
     sweep = Sweep(plan, store, executor, manifest="benchmark", note=note)
     try:
         sweep.run()
-        ended = time.perf_counter()
+        wall, cpu, in_runs, done = (b - a for a, b in zip(began[0], now(), strict=True))
     finally:
         executor.close()
     assert sweep.progress.left == 0
-    return ended - began[0][0], sweep.progress.seconds - began[0][1]
+    return Cost(runs=int(done), wall_seconds=wall, cpu_seconds=cpu, in_runs_seconds=in_runs)
+
+
+def processor_time(pid: int) -> float:
+    """Seconds that a process has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def local(plan: Plan, where: Path, workers: int) -> Cost:
+    """Do a plan with worker processes."""
+    executor = LocalProcesses(workers, base=base_file(plan, where))
+    return swept(plan, where, executor, workers=lambda: [process.pid or 0 for process in executor.workers()])
 
 
 def overhead(folder: Path) -> dict[str, float]:
@@ -84,13 +117,12 @@ def overhead(folder: Path) -> dict[str, float]:
     real = work._run
     work._run = not_simulated
     try:
-        wall, _ = swept(plan, folder / "not-simulated", InProcess())
+        cost = swept(plan, folder / "not-simulated", InProcess())
     finally:
         work._run = real
-    found = {"in this process, ms a run": wall / len(plan) * 1e3}
-    plan = plan_of(folder, runs=1000)
-    wall, seconds = swept(plan, folder / "one", LocalProcesses(1, base=base_file(plan, folder / "one")))
-    return {**found, "one worker process, ms a run": (wall - seconds) / len(plan) * 1e3}
+    found = {"in this process, without simulating, ms a run": cost.overhead_ms}
+    cost = local(plan_of(folder, runs=2000), folder / "one", 1)
+    return {**found, "one worker process, ms a run": cost.overhead_ms}
 
 
 def not_simulated(chunk: work.Chunk, task: Task) -> tuple[Row, dict[str, Any]]:
@@ -99,7 +131,7 @@ def not_simulated(chunk: work.Chunk, task: Task) -> tuple[Row, dict[str, Any]]:
     seed = task.seed
     figures = {f"figure_{number}_usd": seed + number * 0.25 for number in range(FIGURES)}
     # A run that takes no time would make chunks of any size; these are as long as those of short runs.
-    return replace(work.row_of(chunk, task, wall_seconds=0.012), status=OK, figures=figures), {}
+    return replace(work.row_of(chunk, task), wall_seconds=0.012, status=OK, figures=figures), {}
 
 
 def base_file(plan: Plan, where: Path) -> str:
@@ -112,9 +144,10 @@ def workers(folder: Path) -> dict[str, float]:
     """Runs per second with one and with two worker processes."""
     found = {}
     for count in (1, 2):
-        plan, where = plan_of(folder, runs=2000), folder / f"workers-{count}"
-        wall, _ = swept(plan, where, LocalProcesses(count, base=base_file(plan, where)))
-        found[f"{count} workers, runs/s"] = len(plan) / wall
+        cost = local(plan_of(folder, runs=2000), folder / f"workers-{count}", count)
+        found[f"{count} workers, runs/s"] = cost.runs / cost.wall_seconds
+        found[f"{count} workers, overhead, ms a run"] = cost.overhead_ms
+        found[f"{count} workers, processors used"] = cost.cpu_seconds / cost.wall_seconds
     return {**found, "two over one": found["2 workers, runs/s"] / found["1 workers, runs/s"]}
 
 
@@ -134,8 +167,8 @@ def dask(folder: Path) -> dict[str, float]:
         cluster._client.wait_for_workers(2)
         cluster.slots = 2
         plan = plan_of(folder, runs=2000)
-        wall, seconds = swept(plan, folder / "dask", cluster)
-        return {"two Dask workers, ms a run": (2.0 * wall - seconds) / len(plan) * 1e3}
+        cost = swept(plan, folder / "dask", cluster, workers=lambda: [process.pid for process in processes])
+        return {"two Dask workers and a scheduler, ms a run": cost.overhead_ms}
     finally:
         for process in processes:
             process.kill()

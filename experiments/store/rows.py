@@ -36,6 +36,7 @@ META = pa.schema(
         ("manifest", pa.string()),
         ("results_version", pa.int32()),
         ("wall_seconds", pa.float64()),
+        ("cpu_seconds", pa.float64()),
     ]
 )
 """What every row has beside the figures. `kept` names the tables that are stored of the run, with commas around."""
@@ -61,6 +62,7 @@ class Row:
     """The call that simulated it, `manifests/MANIFEST.json`."""
     results_version: int
     wall_seconds: float
+    cpu_seconds: float = 0.0
     status: str = OK
     error: str = ""
     kept: tuple[str, ...] = ()

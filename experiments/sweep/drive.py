@@ -44,6 +44,8 @@ class Progress:
     killed: int = 0
     seconds: float = 0.0
     """Spent on runs, by all workers together."""
+    cpu_seconds: float = 0.0
+    """Processor time of it."""
     deaths: int = 0
     ended: str = ""
     """Why it ended before everything was done; empty otherwise."""
@@ -240,6 +242,7 @@ class Sweep:
         progress.done += done.done
         progress.failed += done.failed
         progress.seconds += done.seconds
+        progress.cpu_seconds += done.cpu_seconds
         progress.failures += done.failures[: max(0, 10 - len(progress.failures))]
         self.note("simulating", progress.stored_before + progress.done, progress.total)
         self._parts += 1

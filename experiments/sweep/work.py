@@ -47,6 +47,8 @@ class Done:
     failed: int
     seconds: float
     """Time spent on runs; the rest of a chunk's time is overhead."""
+    cpu_seconds: float = 0.0
+    """Processor time of it."""
     failures: tuple[tuple[Task, str], ...] = ()
     """The first few failures."""
 
@@ -88,11 +90,12 @@ def execute(chunk: Chunk, stop: Callable[[], bool] | None = None) -> Done:
         done=len(rows),
         failed=len(failures),
         seconds=sum(row.wall_seconds for row in rows),
+        cpu_seconds=sum(row.cpu_seconds for row in rows),
         failures=tuple(failures[:MOST_FAILURES_TOLD]),
     )
 
 
-def row_of(chunk: Chunk, task: Task, *, wall_seconds: float = 0.0) -> Row:
+def row_of(chunk: Chunk, task: Task) -> Row:
     """A row without figures."""
     return Row(
         key=task.key,
@@ -104,14 +107,14 @@ def row_of(chunk: Chunk, task: Task, *, wall_seconds: float = 0.0) -> Row:
         strategies=json.dumps(chunk.strategies),
         manifest=chunk.manifest,
         results_version=RESULTS_VERSION,
-        wall_seconds=wall_seconds,
+        wall_seconds=0.0,
     )
 
 
 def _run(chunk: Chunk, task: Task) -> tuple[Row, dict[str, pd.DataFrame]]:
     from experiments.run import simulate
 
-    began = time.perf_counter()
+    began, cpu_began = time.perf_counter(), time.thread_time()
 
     def watch(**_: object) -> None:
         if time.perf_counter() - began > chunk.seconds_per_run:
@@ -128,7 +131,8 @@ def _run(chunk: Chunk, task: Task) -> tuple[Row, dict[str, pd.DataFrame]]:
     except Exception as raised:  # one design that cannot be simulated must not end the others
         error = f"{type(raised).__name__}: {raised}" if str(raised) else type(raised).__name__
         error = " ".join(error.split())[:500]
-    row = row_of(chunk, task, wall_seconds=time.perf_counter() - began)
+    row = row_of(chunk, task)
+    row = replace(row, wall_seconds=time.perf_counter() - began, cpu_seconds=time.thread_time() - cpu_began)
     if error:
         return replace(row, status=FAILED, error=error), {}
     return replace(row, figures=found, kept=tuple(kept)), kept
