@@ -10,6 +10,7 @@ from experiments import config, library
 from experiments.fields import leaves
 from experiments.scenario import load
 from experiments.study.load import find, load_study
+from experiments.systems.scenario import load_system
 
 OF_STUDIES = frozenset({"scenario", "changes", "seeds", "measures", "limits", "set"})
 """Keys that a study has and a scenario does not."""
@@ -37,12 +38,12 @@ class Checked:
 
 def check(file: Path) -> Checked:
     """Read a scenario or a study. Raises InputError with a line for every mistake."""
-    embedded = str(file) in library.scenarios()
+    embedded = str(file) in library.scenarios() or str(file) in library.systems()
     found = library.find(file) if embedded else find(file)
     if OF_STUDIES & config.read(found).value.keys():
         loaded = load_study(found)
         said = {"designs": len(loaded.designs), "seeds": loaded.study.seeds.count, "runs": loaded.runs}
         return Checked(file=str(found), kind="study", said=said)
-    scenario, provenance = load(found)
+    scenario, provenance = load_system(found) if library.has_venues(found) else load(found)
     own = sum(config.said_by_user(source) for source in provenance.values())
     return Checked(file=str(found), kind="scenario", said={"values": len(list(leaves(scenario))), "of its own": own})

@@ -190,4 +190,6 @@ def find_base(study: Path, *, scenario: str, venue: str | None) -> tuple[Path, P
     found = library.find(scenario, beside=study)
     if library.VENUES in found.parents:
         raise InputError(f"no scenario {scenario!r}; it is a venue: say venue = {scenario!r}")
+    if library.has_venues(found):
+        raise InputError(f"{scenario!r} has several venues; a study varies a scenario of one")
     return found, None if venue is None else library.find_venue(venue, beside=study)

@@ -7,8 +7,9 @@ from typing import Any
 from experiments import fields
 from experiments.scenario import Scenario
 from experiments.study.model import Study
+from experiments.systems.scenario import SystemScenario
 
-KINDS: dict[str, type] = {"scenario": Scenario, "study": Study}
+KINDS: dict[str, type] = {"scenario": Scenario, "system": SystemScenario, "study": Study}
 
 
 def file_schema(kind: str) -> dict[str, Any]:

@@ -40,7 +40,9 @@ def validate(
 
 
 def schema(
-    of: Annotated[Literal["scenario", "study"], typer.Argument(help="Which kind of file.")] = "study",
+    of: Annotated[
+        Literal["scenario", "system", "study"], typer.Argument(help="Which kind; system: several venues.")
+    ] = "study",
 ) -> None:
     """Print the JSON Schema of scenario or study files: editors complete keys with it."""
     from experiments import show

@@ -65,6 +65,7 @@ def _measured_system(name: str) -> Golden:
     parts = {f"{venue}.{part}": found for venue, world in worlds.items() for part, found in digests(world).items()}
     return {
         "machine": {"arithmetic": arithmetic()},
+        "program": {"results_version": RESULTS_VERSION},
         "run": {"seed": SEED, "cut": list(SYSTEM_CUTS[name]), "scenario_hash": scenario_hash(scenario)},
         "integers": parts,
         "kpis": json.loads(json.dumps(result.kpis, default=float)),

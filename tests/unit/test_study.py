@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from experiments import library
-from experiments.fields import canonical_json, leaves, plain
+from experiments.fields import canonical_json, leaves, plain, specs
+from experiments.scenario import Scenario
+from experiments.store.keys import FILES
 from experiments.study.check import check
 from experiments.study.load import Loaded, load_study
 from experiments.study.resolve import Change, Resolver
@@ -162,6 +164,7 @@ def test_every_mistake_is_told_at_once_with_its_place(write: Write) -> None:
     [
         ('scenario = "flash-crahs"', r":1: scenario: no scenario 'flash-crahs'; did you mean 'flash-crash'"),
         ('scenario = "calm"\nvenue = "hyperliqid"', r":2: venue: no venue 'hyperliqid'; did you mean 'hyperliquid"),
+        ('scenario = "cross-venue-hedge"', r":1: scenario: 'cross-venue-hedge' has several venues"),
         ("", r":1: scenario: missing: expected text"),
         ('scenario = "calm"\nlimits.runs = 5', r":1: 10 runs; at most 5 \(limits.runs\)"),
         ('scenario = "calm"\nstrategies = ["x.py:A"]', r":2: strategies: .*x.py: no such file"),
@@ -209,7 +212,8 @@ def test_schemas_know_the_embedded_files_and_misspelt_keys() -> None:
     files = [file for folder in library.FOLDERS for file in folder.glob("*.toml")]
     assert len(files) > 5
     for file in files:
-        jsonschema.validate(tomllib.loads(file.read_text()), schema)
+        kind = file_schema("system") if library.has_venues(file) else schema
+        jsonschema.validate(tomllib.loads(file.read_text()), kind)
     mistakes: tuple[dict[str, object], ...] = (
         {"hour": 1.0},
         {"assets": {"ETH": {"haircut": 1.4}}},
@@ -231,4 +235,21 @@ def test_check_says_what_a_file_is(write: Write) -> None:
         "seeds": 3,
         "runs": 36,
     }
-    assert check(Path("calm")).kind == "scenario"
+    for scenario in (*library.scenarios(), *library.systems()):
+        assert check(Path(scenario)).kind == "scenario"
+
+
+def test_every_file_that_a_scenario_names_is_known_to_the_keys() -> None:
+    """Its contents count in the key of a run, and its name is made absolute for workers."""
+
+    def files(cls: type, path: tuple[str, ...], seen: frozenset[type]) -> set[tuple[str, ...]]:
+        found = set()
+        for name, spec in specs(cls).items():
+            if name == "file":
+                found.add((*path, name))
+            for member in spec.members:
+                if member not in seen:
+                    found |= files(member, (*path, name), seen | {member})
+        return found
+
+    assert files(Scenario, (), frozenset({Scenario})) == set(FILES)
