@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 import typer
 
 from experiments import interrupts
+from experiments.sweep import commands as study_commands
 from market.errors import InputError
 
 if TYPE_CHECKING:
@@ -524,6 +525,9 @@ def backtest(
         show.print_json(command.as_json(found))
     else:
         command.print_result(found)
+
+
+study_commands.register(command)
 
 
 def _inputs(prices: Path | None, start: str | None, hours: float | None, accounts: Path | None) -> list[Override]:

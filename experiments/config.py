@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -30,7 +30,20 @@ from experiments.fields import (
     specs,
     to_dict,
 )
-from experiments.toml_tree import Node, Reset, Steps, entry_names, give_way, join, merge, parse, quote, suggest
+from experiments.toml_tree import (
+    Node,
+    Reset,
+    Steps,
+    entry_names,
+    flattened,
+    give_way,
+    join,
+    merge,
+    parse,
+    quote,
+    split,
+    suggest,
+)
 from market.errors import InputError
 
 T = TypeVar("T")
@@ -78,22 +91,12 @@ def parse_override(text: str) -> Override:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise InputError(f"{label}: expected key.path=value")
-    try:
-        path = tuple(_steps(tomllib.loads(f"{key} = 0")))
-    except tomllib.TOMLDecodeError:
-        path = tuple(part.strip() for part in key.split("."))
+    path = split(key)
     try:
         parsed = tomllib.loads(f"x = {value}")
     except tomllib.TOMLDecodeError:
         parsed = {}
     return Override(path, parsed["x"] if list(parsed) == ["x"] else value.strip(), label)
-
-
-def _steps(nested: Any) -> Iterator[str]:
-    while isinstance(nested, dict):
-        (key,) = nested
-        yield key
-        nested = nested[key]
 
 
 def load(
@@ -130,8 +133,30 @@ def load(
     loader = _Loader(errors)
     result = loader.object((cls,), _laid(tree, given, errors, resets), MISSING, ())
     if loader.errors:
-        raise InputError("\n".join(_in_order(loader.errors)))
+        raise InputError("\n".join(in_order(loader.errors)))
     return result, {leaf.path: loader.provenance.get(leaf.path, "default") for leaf in leaves(result)}
+
+
+def read(file: Path) -> Node:
+    """The tree of a file and of what it extends. Raises InputError."""
+    return _read(file, (), ())
+
+
+def make(cls: type[T], tree: Node, errors: list[tuple[str, str]]) -> T | None:
+    """A `cls` from a tree; None when it cannot be made, and why is then appended to `errors` as (source, message)."""
+    before = len(errors)
+    result = _Loader(errors).object((cls,), tree, MISSING, ())
+    return None if len(errors) > before or result is _FAILED else result
+
+
+def in_order(errors: list[tuple[str, str]]) -> list[str]:
+    """The messages: those of files by line, then those of options as they were found."""
+
+    def key(item: tuple[str, str]) -> tuple[bool, str, int]:
+        found = re.fullmatch(r"(.*):(\d+)", item[0])
+        return (False, found[1], int(found[2])) if found and not item[0].startswith("--") else (True, "", 0)
+
+    return list(dict.fromkeys(f"{source}: {text}" if source else text for source, text in sorted(errors, key=key)))
 
 
 def located(error: InputError, provenance: Mapping[str, str]) -> InputError:
@@ -236,7 +261,7 @@ def _extended(tree: Node, file: Path | None, chain: tuple[Path, ...], resets: Re
         result = _laid(result, _read(found, chain, resets), errors, resets)
     result = _laid(result, Node(own, tree.source), errors, resets)
     if errors:
-        raise InputError("\n".join(_in_order(errors)))
+        raise InputError("\n".join(in_order(errors)))
     return result
 
 
@@ -250,16 +275,6 @@ def _venues_extended(tree: Node, file: Path | None, chain: tuple[Path, ...], res
         for name, child in venues.value.items()
     }
     return Node({**tree.value, "venues": Node(made, venues.source)}, tree.source)
-
-
-def _in_order(errors: list[tuple[str, str]]) -> list[str]:
-    """The messages: those of files by line, then those of options as they were found."""
-
-    def key(item: tuple[str, str]) -> tuple[bool, str, int]:
-        found = re.fullmatch(r"(.*):(\d+)", item[0])
-        return (False, found[1], int(found[2])) if found and not item[0].startswith("--") else (True, "", 0)
-
-    return list(dict.fromkeys(f"{source}: {text}" if source else text for source, text in sorted(errors, key=key)))
 
 
 class _Loader:
@@ -366,6 +381,8 @@ class _Loader:
 
     def _leaf(self, spec: FieldSpec, node: Node, path: Steps) -> Any:
         self.provenance[join(path)] = node.provenance
+        if spec.schema.get("dotted") and isinstance(node.value, dict):
+            node = flattened(node)
         try:
             return spec.parse(node.plain())
         except ValidationError as error:

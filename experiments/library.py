@@ -63,10 +63,10 @@ def find(name: str | Path, *, beside: Path | None = None) -> Path:
     raise InputError(f"no scenario {text!r}{suggest(text, known + (venues() if beside else []))}")
 
 
-def find_venue(name: str | Path) -> Path:
+def find_venue(name: str | Path, *, beside: Path | None = None) -> Path:
     """The file of an embedded venue, or a path to the user's own. InputError, with the nearest name, for none."""
     text = str(name)
-    if found := _file(text, folders=(VENUES,), beside=None):
+    if found := _file(text, folders=(VENUES,), beside=beside):
         return found
     raise InputError(f"no venue {text!r}{suggest(text, venues())}")
 

@@ -12,6 +12,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
@@ -53,9 +54,20 @@ def read_prices(
 ) -> PriceTable:
     """The bars of `assets` (default: all) from `start` (default: the first) for `hours` (default: all), in whole bars.
 
-    Raises InputError for whatever cannot be used.
+    A file that has not changed is read once by a process, since many runs replay the same window. Raises InputError for
+    whatever cannot be used.
     """
     path = Path(file)
+    found = path.stat() if path.is_file() else None
+    version = (found.st_mtime_ns, found.st_size) if found is not None else (0, 0)
+    return _read_prices(path, version, assets=None if assets is None else tuple(assets), start=start, hours=hours)
+
+
+@lru_cache(8)
+def _read_prices(
+    path: Path, version: tuple[int, int], *, assets: tuple[str, ...] | None, start: str | None, hours: float | None
+) -> PriceTable:
+    del version  # another version is another file
     table = load_table(path)
     symbols = cast("list[str]", table["symbol"].drop_duplicates().tolist())
     mapping = map_symbols(symbols, assets=assets, file=path)

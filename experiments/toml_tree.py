@@ -278,6 +278,37 @@ def join(path: Sequence[str | int]) -> str:
     return ".".join(str(part) if re.fullmatch(r"[A-Za-z0-9_-]+", str(part)) else quote(str(part)) for part in path)
 
 
+def split(text: str) -> Steps:
+    """The steps of a dotted path as `join` writes it; parts that are no TOML are taken as they stand."""
+    try:
+        return tuple(_only_keys(tomllib.loads(f"{text} = 0")))
+    except tomllib.TOMLDecodeError:
+        return tuple(part.strip() for part in text.split("."))
+
+
+def _only_keys(nested: Any) -> Iterator[str]:
+    while isinstance(nested, dict):
+        (key,) = nested
+        yield key
+        nested = nested[key]
+
+
+def flattened(tree: Node) -> Node:
+    """A table whose keys are dotted paths, from one that may hold tables in tables and keys with dots in them."""
+    found: dict[str, Node] = {}
+
+    def walk(node: Node, path: Steps) -> None:
+        for key, child in node.value.items():
+            steps = (*path, *split(key)) if "." in key else (*path, key)
+            if isinstance(child.value, dict) and child.value:
+                walk(child, steps)
+            else:
+                found[join(steps)] = child
+
+    walk(tree, ())
+    return replace(tree, value=found)
+
+
 def quote(text: str) -> str:
     """A TOML basic string."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from experiments import folder, show
-from experiments.estimates import TOO_FEW, Estimate
 from experiments.margin_modes.compare import PAIRS, Comparison
 from experiments.margin_modes.measures import MEASURES
 from experiments.margin_modes.worlds import MODES
 from experiments.report import modes_page
 from experiments.report.words import MISSING
+from experiments.statistics.means import TOO_FEW, Estimate
 
 
 def number(value: float, unit: str) -> str:

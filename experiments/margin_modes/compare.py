@@ -10,9 +10,9 @@ from functools import cached_property
 
 from experiments import interrupts
 from experiments.countdown import Note
-from experiments.estimates import Estimate, estimate, paired
 from experiments.margin_modes.measures import MEASURES, Figures, measure
 from experiments.margin_modes.worlds import MODES, Worlds
+from experiments.statistics.means import Estimate, estimate, paired
 
 PAIRS = (("cross", "isolated"), ("portfolio", "cross"), ("portfolio", "isolated"))
 """(mode, other): differences are of the first less the second, seed by seed."""

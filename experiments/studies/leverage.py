@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.tails import excess_kurtosis, hill
+from experiments.statistics.tails import excess_kurtosis, hill
 from market.parameters import Count, Positive, PositiveCount, Ratio, Share, parameters
 from market.streams import Streams
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.estimates import half_width
 from experiments.run import simulate
 from experiments.scenario import Scenario
+from experiments.statistics.means import half_width
 from market.errors import InputError
 
 SHORT_CRASH = (

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from experiments.build import build
 from experiments.calibration.price_moments import autocorrelation
 from experiments.scenario import Scenario
-from experiments.tails import hill
+from experiments.statistics.tails import hill
 from experiments.validation.case import Case, Check, Facts, shown, within
 from market.kernels.records import BUY, PERPETUAL, SELL
 from market.simulation import run

@@ -18,6 +18,7 @@ import numpy as np
 
 from experiments.fields import scenario_hash
 from experiments.run import simulate
+from experiments.store.version import RESULTS_VERSION
 from experiments.systems.run import simulate_system
 from tests.cuts import CUTS, SYSTEM_CUTS, cut, cut_system, digests
 
@@ -49,6 +50,7 @@ def measured(name: str) -> Golden:
     result = simulate(scenario, seed=SEED)
     return {
         "machine": {"arithmetic": arithmetic()},
+        "program": {"results_version": RESULTS_VERSION},
         "run": {"seed": SEED, "cut": list(CUTS[name]), "scenario_hash": scenario_hash(scenario)},
         "integers": digests(result.main.built.world),
         "kpis": json.loads(json.dumps(result.kpis, default=float)),
@@ -63,6 +65,7 @@ def _measured_system(name: str) -> Golden:
     parts = {f"{venue}.{part}": found for venue, world in worlds.items() for part, found in digests(world).items()}
     return {
         "machine": {"arithmetic": arithmetic()},
+        "program": {"results_version": RESULTS_VERSION},
         "run": {"seed": SEED, "cut": list(SYSTEM_CUTS[name]), "scenario_hash": scenario_hash(scenario)},
         "integers": parts,
         "kpis": json.loads(json.dumps(result.kpis, default=float)),
@@ -91,6 +94,13 @@ def differences(name: str, old: Golden, new: Golden) -> Iterator[str]:
         same = old["run"] == new["run"]
         yield f"{name}: the scenario is {'the same, the program differs' if same else 'another one'}"
         yield from lines
+
+
+def voids_stored_runs(old: Golden, new: Golden) -> bool:
+    """Whether the same scenario gives other results under the same results version: stores would mix the two."""
+    same_run = bool(old) and old["run"] == new["run"]
+    before = old.get("program", {"results_version": 1})["results_version"]
+    return same_run and before == new["program"]["results_version"] and any(differences("", old, new))
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from experiments import library
 from tests.cuts import CUTS, SYSTEM_CUTS
-from tests.golden import arithmetic, differences, measured, stored
+from tests.golden import arithmetic, differences, measured, stored, voids_stored_runs
 
 
 def test_every_embedded_scenario_has_a_golden_run() -> None:
@@ -40,3 +40,14 @@ def test_a_difference_is_found_and_named() -> None:
         f"x: integers.cash: {old['integers']['cash']} -> 0",
         f"x: kpis.liquidation_count: {was} -> {now}",
     ]
+
+
+def test_other_results_need_another_results_version() -> None:
+    old = stored("flash-crash")
+    new = {**copy.deepcopy(old), "program": {"results_version": 1}}
+    assert not voids_stored_runs(old, new)
+    new["kpis"]["liquidation_count"] += 1
+    assert voids_stored_runs(old, new)
+    assert not voids_stored_runs(old, {**new, "program": {"results_version": 2}})
+    assert not voids_stored_runs(old, {**new, "run": {**new["run"], "seed": 2}})
+    assert not voids_stored_runs({}, new)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from experiments.estimates import half_width
+from experiments.statistics.means import half_width
 from experiments.studies.tick_length import SHORT_CRASH, halvings
 from market.errors import InputError
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from experiments.statistics.tails import excess_kurtosis, hill
 from experiments.studies.leverage import FundMarket, Market, simulate
-from experiments.tails import excess_kurtosis, hill
 from market.streams import Streams
 
 

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from experiments.build import build
-from experiments.estimates import estimate, half_width, paired
 from experiments.margin_modes.command import as_csv, as_json, print_result, save
 from experiments.margin_modes.compare import Comparison, compare
 from experiments.margin_modes.measures import MEASURES, capital_to_sit_through
@@ -24,6 +23,7 @@ from experiments.margin_modes.worlds import MODES, OneAccount, Worlds, requireme
 from experiments.recorder import Recorder
 from experiments.report.modes_page import headline, page_of, picture
 from experiments.show import WIDTH
+from experiments.statistics.means import estimate, half_width, paired
 from market.errors import InputError
 from market.world import World
 

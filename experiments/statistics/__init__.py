@@ -1,0 +1,1 @@
+"""How sure a figure is: intervals for means, probabilities and quantiles, and what is too little to say."""

@@ -1,0 +1,236 @@
+"""What a study file may say. The TOML table is the object, as everywhere (`market.parameters`)."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from market.parameters import Count, Number, PositiveCount, PositiveHours, PositiveSeconds, Share, parameters
+
+Changes = Annotated[dict[str, Any], Field(json_schema_extra={"dotted": True})]
+"""Values by dotted path into the scenario; tables in tables are paths too."""
+Lists = Annotated[dict[str, tuple[Any, ...]], Field(json_schema_extra={"dotted": True})]
+"""Lists of values by dotted path."""
+Range = tuple[Number, Number] | tuple[Number, Number, Literal["linear", "log", "whole"]]
+"""Least and greatest value, and how what lies between is drawn: evenly, evenly in the logarithm, whole numbers."""
+Ranges = Annotated[dict[str, Range], Field(json_schema_extra={"dotted": True})]
+"""Ranges by dotted path."""
+
+
+def _check_lists(values: dict[str, tuple[Any, ...]]) -> None:
+    if not values:
+        raise ValueError("values: empty; expected lists of values by dotted path")
+    for path, choices in values.items():
+        if not choices:
+            raise ValueError(f"values.{path}: empty list; expected one value or more")
+
+
+def _check_ranges(ranges: dict[str, Range]) -> None:
+    if not ranges:
+        raise ValueError("ranges: empty; expected [least, greatest] by dotted path")
+    for path, (low, high, *how) in ranges.items():
+        if not low < high:
+            raise ValueError(f"ranges.{path}: [{low:g}, {high:g}] is no range; the second must be greater")
+        if how == ["log"] and low <= 0.0:
+            raise ValueError(f"ranges.{path}: a range in the logarithm must begin above 0, got {low:g}")
+        if how == ["whole"] and (low % 1.0 or high % 1.0):
+            raise ValueError(f"ranges.{path}: expected whole numbers, got [{low:g}, {high:g}]")
+
+
+@parameters
+class Grid:
+    """Every combination of the values."""
+
+    kind: Literal["grid"] = "grid"
+    """Tells the ways of choosing designs apart."""
+    values: Lists
+    """The values of each path."""
+
+    def __post_init__(self) -> None:
+        """Refuse what has nothing in it."""
+        _check_lists(self.values)
+
+
+@parameters
+class Listed:
+    """The first values of all paths together, then the second ones, and so on."""
+
+    kind: Literal["list"] = "list"
+    """Tells the ways of choosing designs apart."""
+    values: Lists
+    """The values of each path; all lists are of one length."""
+
+    def __post_init__(self) -> None:
+        """Refuse lists of different lengths."""
+        _check_lists(self.values)
+        lengths = {path: len(choices) for path, choices in self.values.items()}
+        if len(set(lengths.values())) > 1:
+            listed = ", ".join(f"{path} has {n}" for path, n in lengths.items())
+            raise ValueError(f"values: lists go together and must be of one length: {listed}")
+
+
+@parameters
+class LatinHypercube:
+    """Points that cover each range evenly: one in each of `count` slices of every range."""
+
+    kind: Literal["latin-hypercube"] = "latin-hypercube"
+    """Tells the ways of choosing designs apart."""
+    ranges: Ranges
+    """[least, greatest] of each path."""
+    count: PositiveCount
+    """Number of points."""
+    seed: Count = 1
+    """Another seed, other points."""
+
+    def __post_init__(self) -> None:
+        """Refuse ranges that are none."""
+        _check_ranges(self.ranges)
+
+
+@parameters
+class SobolPoints:
+    """Scrambled Sobol points: even in all ranges together."""
+
+    kind: Literal["sobol"] = "sobol"
+    """Tells the ways of choosing designs apart."""
+    ranges: Ranges
+    """[least, greatest] of each path."""
+    count: PositiveCount
+    """Number of points, a power of two."""
+    seed: Count = 1
+    """Another seed, another scrambling."""
+
+    def __post_init__(self) -> None:
+        """Refuse a number of points that is not balanced."""
+        _check_ranges(self.ranges)
+        if self.count & (self.count - 1):
+            below = 1 << (self.count.bit_length() - 1)
+            raise ValueError(f"count: Sobol points are even for powers of two only; {below} or {2 * below} would do")
+
+
+@parameters
+class DesignTable:
+    """Designs from a file, one a row."""
+
+    kind: Literal["table"] = "table"
+    """Tells the ways of choosing designs apart."""
+    file: str
+    """CSV or Parquet; columns are dotted paths, an empty cell leaves the value as it is."""
+
+
+@parameters
+class Seeds:
+    """Which seeds every design is simulated with: the same for all, so that designs differ in nothing else."""
+
+    first: Count = 1
+    """The first seed."""
+    count: PositiveCount = 10
+    """How many, one after the other."""
+
+
+@parameters
+class Mean:
+    """Mean over the seeds."""
+
+    kind: Literal["mean"] = "mean"
+    """Tells the measures apart."""
+    kpi: str
+    """A figure of `kpis.json`."""
+
+
+@parameters
+class Probability:
+    """Share of the seeds in which a figure exceeds a threshold."""
+
+    kind: Literal["probability"] = "probability"
+    """Tells the measures apart."""
+    kpi: str
+    """A figure of `kpis.json`."""
+    above: Number = 0.0
+    """The threshold, in the figure's unit."""
+
+
+@parameters
+class Quantile:
+    """The value that a figure exceeds in a share 1 - level of the seeds: value at risk where it is a loss."""
+
+    kind: Literal["quantile"] = "quantile"
+    """Tells the measures apart."""
+    kpi: str
+    """A figure of `kpis.json`."""
+    level: Share = 0.95
+    """Share of the seeds below it."""
+
+
+@parameters
+class ExpectedShortfall:
+    """Mean of a figure over the worst share 1 - level of the seeds."""
+
+    kind: Literal["expected_shortfall"] = "expected_shortfall"
+    """Tells the measures apart."""
+    kpi: str
+    """A figure of `kpis.json`."""
+    level: Share = 0.95
+    """Share of the seeds that is left out."""
+
+
+Measure = Annotated[Mean | Probability | Quantile | ExpectedShortfall, Field(discriminator="kind")]
+
+
+@parameters
+class Limits:
+    """What a study may cost."""
+
+    runs: PositiveCount = 10_000_000
+    """More runs than these are refused: a grid grows quickly."""
+    seconds_per_run: PositiveSeconds = 3_600.0
+    """A run that takes longer is given up and counted as failed."""
+    stall_seconds: PositiveSeconds = 600.0
+    """When nothing at all was finished for so long, and twice as long as a run may take, workers are replaced."""
+    hours: PositiveHours | None = None
+    """The sweep ends after so long, as on Ctrl-C; `cascade resume` goes on."""
+
+
+@parameters
+class Study:
+    """A study."""
+
+    summary: str = ""
+    """What it asks, in one line."""
+    scenario: str
+    """The world that everything starts from: an embedded scenario or a TOML file."""
+    venue: str | None = None
+    """Rules of a venue laid over it: an embedded venue or a TOML file."""
+    twin: bool = False
+    """Whether each run is accompanied by its twin without liquidations: gives amplification, takes twice as long."""
+    set: Changes = field(default_factory=dict)
+    """What differs from that scenario in all designs."""
+    changes: tuple[
+        Annotated[Grid | Listed | LatinHypercube | SobolPoints | DesignTable, Field(discriminator="kind")], ...
+    ] = ()
+    """What is varied; several of these combine, each design of one with each of the other."""
+    seeds: Seeds = Seeds()
+    """The seeds of every design."""
+    measures: tuple[Measure, ...] = ()
+    """What is shown of each design; when left out: liquidations and bad debt."""
+    keep: tuple[Literal["prices", "depth", "liquidations", "losses", "accounts"], ...] = ()
+    """Tables that are stored of every run beside its figures; they are large."""
+    strategies: tuple[str, ...] = ()
+    """Traders in plain Python that take part, as FILE.py:CLASS; their source counts as part of the study."""
+    limits: Limits = Limits()
+    """What it may cost."""
+
+    def measured(self) -> tuple[Mean | Probability | Quantile | ExpectedShortfall, ...]:
+        """The measures that are shown."""
+        return self.measures or DEFAULT_MEASURES
+
+
+DEFAULT_MEASURES: tuple[Mean | Probability | Quantile | ExpectedShortfall, ...] = (
+    Mean(kpi="liquidation_count"),
+    Mean(kpi="liquidated_notional_usd"),
+    Mean(kpi="bad_debt_usd"),
+    Probability(kpi="bad_debt_usd"),
+    Quantile(kpi="bad_debt_usd"),
+)
