@@ -65,10 +65,13 @@ def by_book(column: NDArray[Any], books: NDArray[Any]) -> NDArray[Any]:
 
 
 def fill_usd(world: World, events: NDArray[np.void]) -> NDArray[np.float64]:
-    """float64[n]: what each event traded or repaid, USD at the reference price now."""
+    """float64[n]: what each event traded, USD at the reference price now; of a seizure, what was taken, at the venue's
+    price of then: both of its assets may have moved far since."""
     seized = events["kind"] == FORCED_SEIZURE
-    quotes = np.where(seized, events["repaid"], by_book(world.instruments["quote"], events["book"]))
-    return np.asarray(events["value"] * asset_usd(world)[quotes], np.float64)
+    usd = events["value"] * asset_usd(world)[by_book(world.instruments["quote"], events["book"])]
+    taken = world.assets[np.where(seized, events["seized"], 0)]
+    worth = events["lots"] * events["mark"].astype(np.float64) * taken["multiplier"] / taken["divisor"] / USD_QUANTA
+    return np.asarray(np.where(seized, worth, usd), np.float64)
 
 
 def fill_asset(world: World, events: NDArray[np.void]) -> NDArray[np.int64]:

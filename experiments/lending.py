@@ -5,27 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from agents.borrower import BorrowerCohort
 from agents.depositor import DepositorCohort
 from agents.inventory import KeeperInventory
 from experiments.frames import asset_usd, fill_usd
-from market.instruments import USD_QUANTA
 from market.kernels.records import DEFICIT, FORCED_SEIZURE
-from market.world import World
 
 if TYPE_CHECKING:
     from experiments.run import Trace
 
 Kpis = dict[str, float | int | str | None]
-
-
-def _seized_usd(world: World, seizures: NDArray[np.void]) -> float:
-    """What was seized, at the venue's prices of the moment."""
-    assets = world.assets[seizures["seized"]]
-    each = seizures["mark"] * assets["multiplier"].astype(np.float64) / assets["divisor"] / USD_QUANTA
-    return float((seizures["lots"] * each).sum())
 
 
 def lending_kpis(trace: Trace) -> Kpis:
@@ -40,8 +30,8 @@ def lending_kpis(trace: Trace) -> Kpis:
     made: Kpis = {
         "seizure_count": int(seized.sum()),
         "seized_account_count": len(np.unique(events["account"][seized])),
-        "seized_usd": _seized_usd(world, events[seized]),
-        "repaid_by_keepers_usd": float(fill_usd(world, events)[seized].sum()),
+        "seized_usd": float(fill_usd(world, events[seized]).sum()),
+        "repaid_by_keepers_usd": float((events["value"] * usd[events["repaid"]])[seized].sum()),
         "deficit_usd": float((-world.ledger.cash[DEFICIT] * usd).sum()),
         "interest_usd": float((lending.interest * usd).sum()),
     }

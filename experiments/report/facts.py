@@ -69,7 +69,7 @@ class Facts:
     liquidations: int
     """Claims that led to forced fills or ADL; an account may have several."""
     sold_usd: float
-    """Forced sales on the books, or debts repaid for collateral."""
+    """Forced sales on the books, or collateral seized for debts."""
     bought_usd: float
     adl_usd: float
     """Positions of bankrupt accounts closed by ADL."""
@@ -174,7 +174,7 @@ def facts(result: Result) -> Facts:
 
 
 def _seized(fills: pd.DataFrame, result: Result, main: str) -> float:
-    """Debts repaid for collateral that the main instrument prices, USD."""
+    """Collateral seized that the main instrument prices, USD."""
     taken = fills["instrument"].str.startswith(f"{result.scenario.instruments[main].base}/")
     return float(fills.loc[taken, "notional_usd"].sum())
 

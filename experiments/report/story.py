@@ -131,7 +131,7 @@ def _closed(facts: Facts) -> str:
     forced = facts.sold_usd + facts.bought_usd
     parts = []
     if forced > 0.0 and facts.by_seizure:
-        parts.append(f"debts of {money(forced)}, repaid by keepers for collateral at a discount")
+        parts.append(f"collateral worth {money(forced)}, seized by keepers who repaid debts")
     elif forced > 0.0:
         parts.append(f"{money(forced)} on the books, {percent(facts.sold_usd / forced)} of that by selling")
     if facts.adl_usd > 0.0:
@@ -204,7 +204,7 @@ def _effect(facts: Facts) -> str:
     side, traded = ("sales", facts.main_sold_usd) if falls else ("purchases", facts.main_bought_usd)
     what = f"forced {side} of {money(traded)} of {facts.main}"
     if facts.by_seizure:
-        what = f"{money(traded)} of debts repaid for collateral of {facts.main}"
+        what = f"{money(traded)} of collateral, {facts.main}, seized for debts"
     word = "fall" if falls else "rise"
     here = percent(abs(facts.move.mark), 1)
     if facts.move.twin is None:

@@ -14,7 +14,7 @@ from experiments.report.page import Page, Table
 from experiments.report.series import bucket_edges, milliseconds, packed, typical
 from experiments.report.tables import kpi_tables
 from experiments.report.theme import CASCADE_COLOURS, Figure, above, axis, layout, time_axis
-from experiments.report.words import Clock, count, money
+from experiments.report.words import Clock, money, span
 from experiments.systems import story
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 PRICES_HEIGHT, FORCED_HEIGHT, RATES_HEIGHT = 430, 330, 300
 MOST_BARS = 120
 """Intervals over which forced trades are summed."""
+LEAST_CHANGE = 1e-3
+"""Relative difference that a line of its own is drawn for."""
 
 
 def write_system_report(result: SystemResult, path: Path) -> None:
@@ -62,7 +64,7 @@ def page_of(result: SystemResult) -> Page:
             page.paragraph("Positions and collateral closed by force on each venue, USD per interval.", "caption"),
             made.chart("forced", {"all": bars}, height=FORCED_HEIGHT, label="Forced trades by venue over time"),
         )
-    if result.main.built.system.claims.rules:
+    if _moving_claims(result):
         made.section(
             "claims",
             "What claims were worth",
@@ -152,7 +154,7 @@ def _price_figures(result: SystemResult, clock: Clock) -> dict[str, Figure]:
         colour = CASCADE_COLOURS[place % len(CASCADE_COLOURS)]
         paths[symbols[column]] = 100.0 * recorder.reference[: recorder.n, column] / first
         styles[symbols[column]] = {"color": colour, "width": 1.8}
-        if twin is not None:
+        if twin is not None and _differs(recorder.reference[: recorder.n, column], twin.reference[: twin.n, column]):
             name = f"{symbols[column]} without liquidations"
             paths[name] = 100.0 * twin.reference[: twin.n, column] / first
             styles[name] = {"color": colour, "width": 1.2, "dash": "dash"}
@@ -163,10 +165,20 @@ def _price_figures(result: SystemResult, clock: Clock) -> dict[str, Figure]:
     return figures
 
 
+def _differs(path: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
+    return bool(np.abs(path / other - 1.0).max() > LEAST_CHANGE)
+
+
+def _moving_claims(result: SystemResult) -> list[int]:
+    """Columns of the claims whose rate changed visibly."""
+    recorder, claims = result.main.recorder, result.main.built.system.claims
+    return [column for column in claims.rules if np.ptp(recorder.rates[: recorder.n, column]) > LEAST_CHANGE]
+
+
 def _rates(result: SystemResult, clock: Clock) -> Figure:
     recorder, claims = result.main.recorder, result.main.built.system.claims
     paths, styles = {}, {}
-    for place, column in enumerate(claims.rules):
+    for place, column in enumerate(_moving_claims(result)):
         symbol = claims.symbols[column]
         paths[symbol] = recorder.rates[: recorder.n, column]
         styles[symbol] = {"color": CASCADE_COLOURS[place % len(CASCADE_COLOURS)], "width": 1.8}
@@ -197,7 +209,7 @@ def _forced(result: SystemResult, clock: Clock) -> Figure | None:
         "layout": layout(
             showlegend=True, hovermode="x unified", barmode="stack", bargap=0.05,
             xaxis=time_axis(clock.title, dated=clock.start is not None), yaxis=axis(tickformat="~s"),
-            annotations=[above(f"USD in {count(round(end / MOST_BARS), 'second')}", "y")],
+            annotations=[above(f"USD in {span(end / MOST_BARS)}", "y")],
         ),
         "times": {"times": milliseconds(0.5 * (edges[1:] + edges[:-1]), clock.origin_ms)},
     }  # fmt: skip
