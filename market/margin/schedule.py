@@ -69,6 +69,7 @@ class MarginSchedule:
             for rule in due:
                 self._move(world, rule)
             world.watch.invalidate()
+            world.history.note_rules(world)
             self._note(world, before)
         if _every(world, self.margin.update_seconds):
             self._weigh(world)
