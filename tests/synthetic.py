@@ -34,6 +34,7 @@ def synthetic_result(*, n_events: int = 40, twin: bool = True, bad_debt: bool = 
     made = {
         "scenario": scenario,
         "seed": 7,
+        "part_of": "",
         "notes": ("prices.csv: BTCUSDT read as BTC; <angle> & ampersand",),
         "prices": _prices(symbols, fall=0.10, generator=generator),
         "twin_prices": _prices(symbols, fall=0.06, generator=generator) if twin else None,

@@ -72,7 +72,8 @@ def test_options_under_the_rules_of_derive(venue: str) -> None:
     """0.001 BTC at 60,000: initial 13 % (15 % less 2.5 and 5 % out of the money are less), maintenance 9 %."""
     small = ("population.count=150", "tick_seconds=15", "hours=0.5", "reference.crash_at_seconds=120")
     more = ("reference.crash_duration_seconds=300", "reference.crash_log_return=-0.3", "population.options.size=8.0")
-    made = build(Scenario.load("options-crash", venue=venue, overrides=[*small, *more]), seed=1)
+    sold = ("population.options.strangle_share=0.6", "population.options.covered_call_share=0.0")
+    made = build(Scenario.load("options-crash", venue=venue, overrides=[*small, *more, *sold]), seed=1)
     world = made.world
     for symbol in ("BTC-2H-58500-P", "BTC-2H-57000-P", "BTC-2H-61500-C"):
         record = world.instruments[world.instrument(symbol)]
