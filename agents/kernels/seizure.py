@@ -10,7 +10,7 @@ from market.kernels.collateral import largest_collateral, sale_fee
 from market.kernels.jit import kernel
 from market.kernels.margin import amount_of, value_of
 from market.kernels.records import INSURANCE_FUND, NONE, PPM
-from market.kernels.seizure import due_for, exchange, taken_at
+from market.kernels.seizure import allow, due_for, exchange, taken_at
 from market.kernels.sizing import LARGEST
 
 
@@ -30,6 +30,7 @@ def seizure_profit(claim, keeper, clock, policy, sale_cost, spent, wanted, asset
     elsewhere; what this call would pay is written into `wanted[n_assets]`.
     """
     account = claim.account
+    allow(claim, clock, policy)
     price = taken_at(claim, clock, policy)
     profit = 0
     for quote in range(assets.shape[0]):

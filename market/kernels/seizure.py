@@ -24,7 +24,7 @@ from market.kernels.records import (
     REST_OF_MARKET,
     SELL,
 )
-from market.kernels.sizing import LARGEST, debt_to_repay, next_try
+from market.kernels.sizing import LARGEST, debt_to_repay, next_try, ramped_share
 from market.kernels.trading import touch
 
 
@@ -32,6 +32,12 @@ from market.kernels.trading import touch
 def taken_at(claim, clock, policy):
     """ppm of the venue's price at which a keeper takes collateral over now, rounded up, for the account."""
     return max(ceil_ppm(1.0 - discount_of(claim, clock, policy)), 1)
+
+
+@kernel
+def allow(claim, clock, policy):
+    """Let the call under way make up what the ramp of the sizing rule, where it has one, gives by now."""
+    claim.allowed = ramped_share(claim, claim.missing, clock, policy)
 
 
 @kernel
@@ -89,6 +95,7 @@ def seize(
     last, NONE when it could seize nothing. What its share of the fees leaves below the floor comes from the fund.
     """
     account = claim.account
+    allow(claim, clock, policy)
     price = taken_at(claim, clock, policy)
     paid_in = NONE
     reward = 0
@@ -156,7 +163,8 @@ def serve_seizures(
         keeper.used += 1
         bid.keeper = NONE
         claim.next_try = next_tick_clock
-        if appraise(claim, instruments, assets, margin, positions, cash, policy) <= 0:
+        before = appraise(claim, instruments, assets, margin, positions, cash, policy)
+        if before <= 0:
             continue
         cancel_account(claim.account, orders, free, levels, occupied, instruments, counters, positions, accounts)
         price = bid.amount + keeper.cost + block.call_fee
@@ -168,7 +176,9 @@ def serve_seizures(
             served += 1
             if block.limit > 0:
                 take_call(block, bid.amount)
-            if appraise(claim, instruments, assets, margin, positions, cash, policy) > 0:
+            left = appraise(claim, instruments, assets, margin, positions, cash, policy)
+            claim.freed += max(before - left, 0)
+            if left > 0:
                 claim.next_try = next_try(claim, clock, policy)
             _pay_call(
                 keeper.account, paid_in, -amount_of(assets[paid_in], -price), cash, touched, touched_mark, counters
