@@ -7,9 +7,16 @@ from typing import Any
 from experiments import fields
 from experiments.scenario import Scenario
 from experiments.study.model import Study
-from experiments.systems.scenario import SystemScenario
+from experiments.systems.scenario import SystemScenario, VenueScenario
 
 KINDS: dict[str, type] = {"scenario": Scenario, "system": SystemScenario, "study": Study}
+
+EXTENDS = {
+    "description": "What this is laid over: names or files.",
+    "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+}
+EXTENDING = (VenueScenario.__name__,)
+"""Tables inside a file that may extend others as well."""
 
 
 def file_schema(kind: str) -> dict[str, Any]:
@@ -18,13 +25,9 @@ def file_schema(kind: str) -> dict[str, Any]:
     A file may leave out whatever it extends has, so that nothing is required; it says "none" where JSON says null.
     """
     schema = _as_toml(fields.schema(KINDS[kind]))
-    schema["properties"] = {
-        "extends": {
-            "description": "What this file is laid over: names or files.",
-            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
-        },
-        **schema["properties"],
-    }
+    extended = [schema, *(schema["$defs"][name] for name in EXTENDING if name in schema["$defs"])]
+    for part in extended:
+        part["properties"] = {"extends": EXTENDS, **part["properties"]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
