@@ -34,7 +34,7 @@ def figures(world: World, recorder: Recorder) -> Columns:
     """
     n = recorder.n
     events, losses = world.events[: world.n_events], world.losses[: world.n_losses]
-    # A liquidation is an account from the opening of its claim on (experiments/contagion.py).
+    # A liquidation is an account from the opening of its claim on (experiments/contagion).
     claims = np.stack([events["account"], events["claim_tick"]], axis=1)
     opened = np.unique(claims, axis=0, return_index=True)[1]
     debt = losses["bad_debt"] * asset_usd(world)[losses["asset"]]

@@ -20,15 +20,24 @@ from market.errors import InputError
 MARKER = "run.json"
 """The file by which a folder is known to be the output of an earlier run, and so may be replaced."""
 
+FORMAT = 2
+"""Number of the layout of a run's folder; in `run.json`, so that a later program knows what it reads."""
+
 FILES = frozenset(
     {
         MARKER,
         "account_greeks.parquet",
         "accounts.parquet",
         "base.toml",
+        "causes.parquet",
+        "contagion.gexf",
         "contagion.graphml",
+        "contagion.html",
+        "contagion.json",
+        "contagion.svg",
         "depth.parquet",
         "greeks.parquet",
+        "forced_causes.parquet",
         "kpis.json",
         "liquidations.parquet",
         "losses.parquet",

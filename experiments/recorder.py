@@ -29,6 +29,7 @@ class Recorder:
         samples, margins = 1 + -(-ticks // sample_ticks), 1 + -(-ticks // margin_ticks)
         self.ticks = np.zeros((ticks, n_books), TICK)
         self.asset_price = np.zeros((ticks, len(world.assets)), np.int64)
+        self.asset_reference = np.zeros((ticks, len(world.assets)), np.int64)
         self.open_claims = np.zeros(ticks, np.int32)
         self.messages = np.zeros(ticks, np.int32)
         self.sampled_at = np.zeros(samples, np.int64)
@@ -47,6 +48,7 @@ class Recorder:
         at = self.n
         record_tick(self.ticks[at], world.instruments)
         self.asset_price[at] = world.assets["price"]
+        self.asset_reference[at] = world.assets["reference"]
         self.open_claims[at] = world.n_claims
         self.messages[at] = world.inboxes[(world.tick - 1) & 1].count
         if at % self.sample_ticks == 0:

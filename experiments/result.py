@@ -15,7 +15,7 @@ import networkx as nx
 import pandas as pd
 
 from experiments import folder, frames, greeks, pools
-from experiments.contagion import Contagion, contagion, graph
+from experiments.contagion import Contagion, contagion, graph, store
 from experiments.fields import scenario_hash, to_dict
 from experiments.measures import Kpis, kpis
 from experiments.scenario import Scenario
@@ -137,6 +137,8 @@ class Result:
         (made / "run.json").write_text(json_text(self.provenance()))
         for name in ("prices", "depth", "liquidations", "losses", "accounts", *self._further_tables()):
             getattr(self, name).to_parquet(made / f"{name}.parquet", index=False, compression="zstd")
+        for name, table in store.tables(self.causes, self.main.built.world).items():
+            table.to_parquet(made / name, index=False, compression="zstd")
         nx.write_graphml(self.graph, made / "contagion.graphml")
         if self.scenario.instruments:  # a venue without books is told by the page of the whole run
             write_report(self, made / "report.html")
@@ -155,6 +157,7 @@ class Result:
             "scenario": to_dict(self.scenario),
             "scenario_hash": scenario_hash(self.scenario),
             "seed": self.seed,
+            "folder_format": folder.FORMAT,
             "notes": list(self.notes),
             "versions": {"python": platform.python_version(), **{name: version(name) for name in VERSIONS}},
             "git_commit": git_commit(),

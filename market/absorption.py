@@ -66,7 +66,7 @@ class Reserves:
                 cohort.bid(world, clock=clock)  # they have not looked at this tick yet
             lots = sell_stock(
                 row, self.rule.passed_on, self._target, self._factors, cohort.records, world.tick, round_,
-                world.policy, scratch["limits"], world.events, scratch["book_marks"], scratch["message"],
+                world.policy, scratch["limits"], world.events, world.history.moved, scratch["message"],
                 scratch["handle"], world.forced_fills, *world.books.arrays, world.ledger.cash, world.assets,
                 world.watch.touched, world.watch.touched_mark,
             )  # fmt: skip

@@ -17,10 +17,12 @@ from market.kernels.margin import assess_all
 from market.kernels.records import (
     ACCOUNT,
     ADL_ELIGIBLE,
+    BACKGROUND,
     CLEARING,
     CROWD,
     CROWD_ACCOUNT,
     LIQUIDATABLE,
+    LIQUIDITY,
     NONE,
     OUTSIDE,
     POSITION,
@@ -32,6 +34,9 @@ from market.kernels.records import (
 
 MarginTables = tuple[Any, ...]
 """(modes int32[n_accounts], tiers TIER[n]) and, with portfolio margin, the tables of market/kernels/portfolio.py."""
+
+LIQUIDITY_ROLES = ("market_maker", "arbitrageur", "dealer")
+"""Whose orders make markets, or hold them to the outside world's."""
 
 
 @dataclass(kw_only=True)
@@ -64,6 +69,7 @@ class Ledger:
         ledger.accounts["flags"][:SYSTEM_ACCOUNTS] = SYSTEM
         ledger.accounts["flags"][REST_OF_MARKET] |= ADL_ELIGIBLE
         ledger.accounts["flags"][CROWD_ACCOUNT] |= ADL_ELIGIBLE | CROWD
+        ledger.accounts["flow"][CROWD_ACCOUNT] = BACKGROUND
         return ledger
 
     def open(self, name: str, *, role: str, owner: int | None = None, flags: int = LIQUIDATABLE | ADL_ELIGIBLE) -> int:
@@ -73,6 +79,8 @@ class Ledger:
         self.roles.append(role)
         self.accounts[row]["flags"] = flags
         self.accounts[row]["owner"] = row if owner is None else owner
+        if role in LIQUIDITY_ROLES:
+            self.accounts[row]["flow"] = LIQUIDITY
         return row
 
     def deposit(self, account: int, asset: int, amount: int) -> None:

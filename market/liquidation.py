@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from market.kernels.history import AT_ROUND, AT_TRADING
 from market.kernels.liquidation import find_claims, serve
 from market.kernels.records import BY_SEIZURE
 from market.kernels.seizure import serve_seizures
@@ -33,7 +34,7 @@ def liquidate(world: World, venue: Venue, keepers: Sequence[Keepers]) -> None:
 
     Shared blocks are made whether there are claims or not; in a tick without a block claims open all the same.
     """
-    rounds, chain = rounds_of(world, venue), world.congestion
+    rounds, chain, calls = rounds_of(world, venue), world.congestion, 0
     if chain is not None and not rounds:
         open_claims(world, round_=0, clock=rounds.start)
     for clock in rounds:
@@ -46,6 +47,8 @@ def liquidate(world: World, venue: Venue, keepers: Sequence[Keepers]) -> None:
             chain.seal()
         elif calls == 0:
             break
+    if calls:
+        world.history.after_round(world, round_=len(rounds))
     move_reference(world)
 
 
@@ -75,19 +78,28 @@ def open_claims(world: World, *, round_: int, clock: int) -> int:
     """Assess whoever the safe-distance filter cannot rule out; return the number of open claims."""
     state = world.watch
     world.make_room_for_breaches()
+    history = world.history
     common = (world.ledger.accounts, world.instruments, world.assets, world.margin, world.ledger.positions)
     if state.full_assessment:
         members, count = state.everybody, len(state.everybody)
+        history.look(world, round_=round_, kind=AT_ROUND if round_ else AT_TRADING, everybody=True)
     else:
+        history.room_for_look(world)
         count = watch(
             state.members, state.counts, state.depth, state.base, state.kept, state.touched, state.touched_mark,
-            world.books.counters, *common, world.ledger.cash,
+            world.tick, round_, history.looks, history.held, history.ring, world.books.counters, *common,
+            world.ledger.cash,
         )  # fmt: skip
+        if count == 0 and world.n_claims == 0:
+            return 0
         members = state.members[RINGS]
     found: int = find_claims(
-        members, count, world.claims, world.tick, round_, clock, world.policy, world.breaches, world.breach_lots,
-        world.breach_cash, world.books.counters, *common, world.ledger.cash, state.touched, state.touched_mark,
+        members, count, world.claims, world.tick, round_, clock, world.policy, world.breaches, history.breach_held,
+        history.breach_look, history.held, history.ring, world.books.counters, *common, world.ledger.cash,
+        state.touched, state.touched_mark,
     )  # fmt: skip
+    if found:
+        history.keep(world)
     return found
 
 
@@ -109,7 +121,7 @@ def serve_round(world: World, keepers: Keepers, *, room: int, round_: int, clock
     served: int = serve(
         world.claims, world.bids, n_bids, room, world.blocks, keepers.records, world.tick, round_, clock, after,
         world.policy, scratch["limits"], world.windows, world.events, scratch["rank"], scratch["key"],
-        scratch["amounts"], scratch["book_marks"], scratch["message"], scratch["handle"], world.forced_fills,
+        scratch["amounts"], world.history.moved, scratch["message"], scratch["handle"], world.forced_fills,
         *world.books.arrays, world.ledger.cash, world.assets, world.margin, world.watch.touched,
         world.watch.touched_mark, world.pool_arrays,
     )  # fmt: skip

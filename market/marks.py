@@ -156,13 +156,16 @@ class Twap:
 
     def __init__(self, mark: TwapMark, world: World) -> None:
         ticks = max(1, world.ticks(mark.window_seconds))
-        self._of = {"book": BOOK_AVERAGE, "index": INDEX_AVERAGE, "last": LAST_AVERAGE}[mark.of]
+        self.of = {"book": BOOK_AVERAGE, "index": INDEX_AVERAGE, "last": LAST_AVERAGE}[mark.of]
+        """Price that is averaged."""
+        self.slots = ticks
+        """Length of the window."""
         self._history = np.zeros((ticks, len(world.instruments)), np.int64)
         self._sums = np.zeros(len(world.instruments), np.int64)
 
     def update(self, world: World) -> None:
         """Take in the prices of this tick and set the marks."""
-        average_marks(world.tick, self._of, self._history, self._sums, world.instruments)
+        average_marks(world.tick, self.of, self._history, self._sums, world.instruments)
 
 
 class Carry:

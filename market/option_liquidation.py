@@ -94,7 +94,7 @@ def _hedge(world: World, claim: np.void, *, round_: int) -> bool:
         lots = int(-delta / unit[book])
         value = hedge_delta(
             account, TREASURY, book, lots, world.tick, round_, int(claim["tick"]), world.policy, scratch["limits"],
-            world.events, scratch["book_marks"], scratch["message"], scratch["handle"], world.forced_fills,
+            world.events, world.history.moved, scratch["message"], scratch["handle"], world.forced_fills,
             *world.books.arrays, world.ledger.cash, world.assets, world.margin, world.watch.touched,
             world.watch.touched_mark,
         )  # fmt: skip

@@ -7,6 +7,7 @@ it follows the forward between two rounds of liquidations as well.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +28,18 @@ if TYPE_CHECKING:
     from market.world import World
 
 Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptionState:
+    """What options are marked with, beside prices."""
+
+    seconds: float
+    averages: Floats
+    """float64[n_instruments]: settlement averages so far, quote units."""
+    elapsed: Floats
+    """float64[n_instruments]: seconds that they cover."""
+    surfaces: NDArray[np.void]
 
 
 class OptionMarket:
@@ -75,13 +88,26 @@ class OptionMarket:
 
     def mark(self, world: World, instruments: NDArray[np.void], assets: NDArray[np.void]) -> None:
         """Write marks and margins into these INSTRUMENT records, and into `books`, at their prices; surfaces stay."""
+        self.mark_at(self._state(world), instruments, assets)
+
+    def state(self, world: World) -> OptionState:
+        """What options are marked with now, beside prices; a copy."""
+        now = self._state(world)
+        return replace(now, surfaces=now.surfaces.copy())
+
+    def _state(self, world: World) -> OptionState:
         expiries = world.expiries
         assert expiries is not None
-        averages, elapsed = np.zeros(len(instruments)), expiries.counts * world.tick_seconds
+        averages = np.zeros(len(world.instruments))
+        elapsed = np.asarray(expiries.counts * world.tick_seconds, np.float64)
         for book in np.flatnonzero(expiries.counts):
             averages[book] = expiries.average(world, int(book))
+        return OptionState(seconds=self._now, averages=averages, elapsed=elapsed, surfaces=self.surfaces)
+
+    def mark_at(self, state: OptionState, instruments: NDArray[np.void], assets: NDArray[np.void]) -> None:
+        """Write marks and margins into these INSTRUMENT records, and into `books`, with what was known then."""
         mark_options(
-            self._now, self._window, averages, elapsed, self.surfaces, self.books, instruments, assets,
+            state.seconds, self._window, state.averages, state.elapsed, state.surfaces, self.books, instruments, assets,
             self._rules,
         )  # fmt: skip
 

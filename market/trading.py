@@ -10,6 +10,7 @@ from market.world import Inbox, World
 def trade(world: World, inbox: Inbox) -> None:
     """Carry out the tick's messages: cancels first, then in drawn order (market/kernels/trading.py)."""
     world.make_room(messages=inbox.count, events=0, losses=0)
+    world.history.room_for_tick(world.tick)
     salt = world.arrival_salt.row(world.tick)[0]
     keys, arrival = world.scratch["keys"], world.scratch["arrival"]
     arrange(inbox.messages, inbox.count, salt, keys, arrival)
@@ -26,6 +27,10 @@ def trade(world: World, inbox: Inbox) -> None:
         world.margin,
         world.watch.touched,
         world.watch.touched_mark,
+        world.tick,
+        world.history.rule,
+        world.history.moved,
+        world.history.closed,
     )
     if world.pools is not None:
         world.pools.carry_out(world, salt)

@@ -30,8 +30,10 @@ def absorb_losses(world: World, venue: Venue) -> None:
     )
     if bankrupt and venue.waterfall.adl != "none":
         _deleverage_bankrupt(world, np.flatnonzero(verdicts[:n_claims] == 2))
-    if world.losses["socialised"][before : world.n_losses].any():
+    socialised = bool(world.losses["socialised"][before : world.n_losses].any())
+    if socialised:
         world.watch.invalidate()
+    world.history.after_losses(world, everybody=socialised)
 
 
 def _take_over(world: World, venue: Venue) -> None:

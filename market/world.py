@@ -15,6 +15,7 @@ from market.circuit import CircuitBreakers, circuit_breakers
 from market.congestion import Congestion, congestion
 from market.expiry import Expiries, expiries
 from market.forced_prices import PoolPrice
+from market.history import History, grown
 from market.instruments import USD_QUANTA
 from market.kernels.blocks import BLOCK
 from market.kernels.displacement import set_exposures
@@ -175,8 +176,8 @@ class World:
     events: NDArray[np.void] = field(init=False)
     losses: NDArray[np.void] = field(init=False)
     breaches: NDArray[np.void] = field(init=False)
-    breach_lots: NDArray[np.int64] = field(init=False)
-    breach_cash: NDArray[np.int64] = field(init=False)
+    history: History = field(init=False)
+    """Looks, changes of holdings and movements of books: what causes are worked out from after the run."""
     windows: NDArray[np.int64] = field(init=False)
     """int64[n_instruments, 2]: number of the liquidation window, USD quanta closed in it."""
     watch: Watch = field(init=False)
@@ -202,14 +203,11 @@ class World:
         self.events = np.zeros(4096, EVENT)
         self.losses = np.zeros(1024, LOSS)
         self.breaches = np.zeros(2 * n_accounts, BREACH)
-        self.breach_lots = np.zeros((2 * n_accounts, n_instruments), np.int64)
-        self.breach_cash = np.zeros((2 * n_accounts, n_assets), np.int64)
         self.watch = Watch(n_accounts=n_accounts, n_instruments=n_instruments, n_assets=n_assets)
         self.scratch = {
             "rank": np.zeros(n_instruments, np.int64),
             "key": np.zeros(n_instruments),
             "amounts": np.zeros(n_instruments, np.int64),
-            "book_marks": np.zeros(n_instruments, np.int64),
             "limits": np.zeros((n_instruments, 2), np.int64),
             "message": np.zeros(1, MESSAGE),
             "handle": np.zeros(1, np.int64),
@@ -218,6 +216,7 @@ class World:
             "arrival": np.zeros(0, np.int64),
         }
         self.size_inboxes(64)
+        self.history = History(self)
 
     def adopt(self, venue: Venue) -> None:
         """Set up what the venue's rules remember; called once, when the fund is paid in and before oracles join."""
@@ -350,26 +349,19 @@ class World:
         self.books.ensure_capacity(messages + 1)
         most_fills = int(self.books.counters[LIVE_ORDERS]) + messages + 1
         if len(self.fills) < most_fills:
-            self.fills = _grown(self.fills, 2 * most_fills)
+            self.fills = grown(self.fills, 2 * most_fills)
             self.forced_fills = np.zeros(2 * most_fills, FILL)
         if len(self.events) < self.n_events + events:
-            self.events = _grown(self.events, self.n_events + events)
+            self.events = grown(self.events, self.n_events + events)
         if len(self.losses) < self.n_losses + losses:
-            self.losses = _grown(self.losses, self.n_losses + losses)
+            self.losses = grown(self.losses, self.n_losses + losses)
 
     def make_room_for_breaches(self) -> None:
         """Grow the log so that every account could break once more."""
         needed = self.n_breaches + len(self.claims)
         if len(self.breaches) < needed:
-            self.breaches = _grown(self.breaches, needed)
-            self.breach_lots = _grown(self.breach_lots, needed)
-            self.breach_cash = _grown(self.breach_cash, needed)
-
-
-def _grown(array: NDArray[Any], needed: int) -> NDArray[Any]:
-    larger = np.zeros((max(needed, 2 * len(array)), *array.shape[1:]), array.dtype)
-    larger[: len(array)] = array
-    return larger
+            self.breaches = grown(self.breaches, needed)
+            self.history.room_for_breaches(needed)
 
 
 def total_messages(cohorts: Sequence[Any]) -> int:

@@ -8,10 +8,12 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from experiments.contagion import Contagion
+from experiments.contagion import CAUSES, EDGE, FORCED, Contagion
 from experiments.recorder import DEPTH_BPS, MARGIN_RATIO_EDGES
 from experiments.result import Result
 from experiments.scenario import Scenario
+from market.instruments import USD_QUANTA
+from market.kernels.origins import ORDERS
 from market.kernels.records import SYSTEM_ACCOUNTS
 
 N_ACCOUNTS = 60
@@ -134,17 +136,25 @@ def _causes(fills: pd.DataFrame, accounts: pd.DataFrame) -> Contagion:
     children = row[parent >= 0]
     edges = np.column_stack([parent[children], children, np.full(len(children), 0.6), np.full(len(children), 1e3)])
     account = first["row"].to_numpy(np.int64)
+    causes = np.zeros((n, len(CAUSES)), np.int64)
+    causes[:, FORCED] = np.where(parent >= 0, 1_200, 200) * USD_QUANTA
+    causes[:, 0] = 2_000 * USD_QUANTA - causes[:, FORCED]
     return Contagion(
         account=account,
         tick=first["tick"].to_numpy(np.int64),
+        safe_tick=first["tick"].to_numpy(np.int64) - 10,
         notional_usd=accounts["forced_notional_usd"].to_numpy(np.float64)[account],
-        loss_usd=np.full(n, 2e3),
-        forced_share=np.where(parent >= 0, 0.6, 0.1),
+        loss=causes.sum(axis=1),
+        causes=causes,
+        lost_on=causes.sum(axis=1)[:, None],
         parent=parent,
         generation=generation,
         root=root,
         edges=edges.astype(np.float64).reshape(-1, 4),
+        order_edges=np.zeros(0, EDGE),
+        orders=np.zeros(0, ORDERS),
         asset_sold_usd=np.zeros((n, 1)),
+        exposure_usd=np.zeros((n, 1)),
     )
 
 

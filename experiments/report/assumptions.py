@@ -37,11 +37,10 @@ def parts(result: Result) -> list[str]:
         "The twin is the same scenario with the same random numbers and forced trades switched off: it shares every "
         "shock and every draw, so what differs is what liquidations did.",
         f"Causes: an account's loss is the fall of its margin excess since it last had a buffer of "
-        f"{percent(contagion.SAFE_BUFFER)} of maintenance, within {span(contagion.LOOKBACK_SECONDS)}. An earlier "
-        "forced fill explains the part that its displacement made: its share of the mark's move, fading with a "
-        f"half-life of {span(contagion.FADE_SECONDS)}, and the lasting move of the reference. A liquidation is the "
-        "child of the one that explains most of it when forced trades explain at least "
-        f"{percent(contagion.CHILD_SHARE)}; else it is a root.",
+        f"{percent(contagion.SAFE_BUFFER)} of maintenance, within {span(contagion.LOOKBACK_SECONDS)}, and the sum of "
+        "its causes. A forced sale is a cause as far as what it displaced had not been refilled when the account "
+        "broke, beside the lasting move of the reference. A liquidation is the child of the one whose sales cost it "
+        f"most when forced sales made at least {percent(contagion.CHILD_SHARE)} of its loss; else it is a root.",
         f"Depth, open interest and the fund are sampled every {span(scenario.recording.sample_seconds)}, margin ratios "
         f"every {span(scenario.recording.margin_seconds)}; long series are thinned here, peaks and troughs kept.",
     ]

@@ -41,7 +41,7 @@ def causes_figure(causes: Contagion, names: list[str], *, tick_seconds: float, c
     usd = causes.notional_usd[rows]
     sizes: NDArray[np.float64] = SMALLEST + (LARGEST - SMALLEST) * np.sqrt(usd / max(float(usd.max(initial=0.0)), 1e-9))
     seconds = np.asarray((causes.tick[rows] + 1) * tick_seconds, np.float64)
-    heights, centres, total = _places(seconds, causes.generation[rows], sizes)
+    heights, centres, total = places(seconds, causes.generation[rows], sizes)
     at = {int(row): place for place, row in enumerate(rows)}
     linked = [(at[int(causes.parent[row])], place) for place, row in enumerate(rows) if causes.parent[row] >= 0]
     edge_x, edge_y = _edges(linked, seconds, heights)
@@ -81,7 +81,7 @@ def causes_figure(causes: Contagion, names: list[str], *, tick_seconds: float, c
     return figure, _caption(causes, rows), round(min(900.0, max(280.0, total + 110.0)))
 
 
-def _places(
+def places(
     seconds: NDArray[np.float64], generation: NDArray[np.int64], sizes: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], dict[int, float], float]:
     """(pixel heights of the nodes, centre of each generation's row, height of all): no two nodes overlap if possible.

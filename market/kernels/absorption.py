@@ -17,6 +17,7 @@ from market.kernels.limits import settle_at
 from market.kernels.liquidation import appraise, has_positions
 from market.kernels.margin import amount_of, value_of
 from market.kernels.marks import mark_of, remark
+from market.kernels.moves import MARKED
 from market.kernels.records import (
     CLAIM_COUNT,
     EVENT_COUNT,
@@ -26,6 +27,7 @@ from market.kernels.records import (
     NONE,
     OUTSIDE,
     PPM,
+    REMARKED,
     SELL,
 )
 from market.kernels.rules.discounts import store_price
@@ -45,7 +47,7 @@ def _note(claim, book, lots, value, tick, round_, events, instruments, counters)
     event.book, event.side, event.kind = book, SELL, FORCED_ABSORPTION
     event.lots, event.value, event.loss = lots, value, 0
     event.mark = event.touch_before = event.touch_after = instruments[book].mark
-    event.mark_move = 0.0
+    event.mark_move = event.slow_move = event.own_move = 0.0
 
 
 @kernel
@@ -116,7 +118,7 @@ def _buyer(keepers):
 
 @kernel
 def sell_stock(
-    row, passed_on, target, factors, keepers, tick, round_, policies, limits, events, book_marks, message, handle,
+    row, passed_on, target, factors, keepers, tick, round_, policies, limits, events, moved, message, handle,
     fills, orders, free, levels, occupied, instruments, counters, positions, accounts, cash, assets, touched,
     touched_mark,
 ):  # fmt: skip
@@ -145,10 +147,10 @@ def sell_stock(
     keeper = keepers[k]
     if filled == 0 or value_of(assets[instrument.quote], beyond) <= keeper.cost:
         return 0
-    book_marks[book] = mark_of(instrument, policy.mark_rule)
+    moved[book, MARKED] = mark_of(instrument, policy.mark_rule)
     if forced_order(
         INSURANCE_FUND, keeper.account, book, SELL, filled, limits, FORCED_RESALE, tick, round_, row.claim_tick, policy,
-        events, book_marks, message, handle, fills, orders, free, levels, occupied, instruments, counters, positions,
+        events, moved, message, handle, fills, orders, free, levels, occupied, instruments, counters, positions,
         accounts, cash, assets, touched, touched_mark,
     ) == 0:  # fmt: skip
         return 0
@@ -158,5 +160,6 @@ def sell_stock(
     transfer(cash, instrument.quote, keeper.account, OUTSIDE, -amount_of(assets[instrument.quote], -keeper.cost))
     row.left -= event.lots * instrument.lot_quanta
     remark(instruments, policy.mark_rule)
+    counters[REMARKED] = counters[EVENT_COUNT] + 1
     touch(keeper.account, touched, touched_mark, counters)
     return event.lots

@@ -101,7 +101,7 @@ def _settled_in(account, instruments, assets, positions, cash):
 
 @kernel
 def _sell_parts(
-    claim, keeper, ppm, quote, tick, round_, limits, policy, events, book_marks, message, handle, fills, orders, free,
+    claim, keeper, ppm, quote, tick, round_, limits, policy, events, moved, message, handle, fills, orders, free,
     levels, occupied, instruments, counters, positions, accounts, cash, assets, touched, touched_mark,
 ):  # fmt: skip
     """Sell `ppm` of every position and coin; return (USD quanta that was sold, USD quanta that was there)."""
@@ -114,7 +114,7 @@ def _sell_parts(
         there += notional_of(book, held, instruments, assets)
         forced_order(
             account, keeper, book, SELL if held > 0 else BUY, part_up(abs(held), ppm), limits, FORCED_POSITION, tick,
-            round_, claim.tick, policy, events, book_marks, message, handle, fills, orders, free, levels, occupied,
+            round_, claim.tick, policy, events, moved, message, handle, fills, orders, free, levels, occupied,
             instruments, counters, positions, accounts, cash, assets, touched, touched_mark,
         )  # fmt: skip
         sold += notional_of(book, held - positions[account, book].lots, instruments, assets)
@@ -131,7 +131,7 @@ def _sell_parts(
             lots = amount // instruments[book].lot_quanta
             forced_order(
                 account, keeper, book, SELL, lots, limits, FORCED_COLLATERAL, tick, round_, claim.tick, policy, events,
-                book_marks, message, handle, fills, orders, free, levels, occupied, instruments, counters, positions,
+                moved, message, handle, fills, orders, free, levels, occupied, instruments, counters, positions,
                 accounts, cash, assets, touched, touched_mark,
             )  # fmt: skip
             left = cash[account, asset]
@@ -143,7 +143,7 @@ def _sell_parts(
 
 @kernel
 def sell_slice(
-    claim, keeper, tick, round_, clock, policy, limits, events, book_marks, message, handle, fills, orders, free,
+    claim, keeper, tick, round_, clock, policy, limits, events, moved, message, handle, fills, orders, free,
     levels, occupied, instruments, counters, positions, accounts, cash, assets, touched, touched_mark,
 ):  # fmt: skip
     """Sell the slice that pays the keeper best; return the settlement asset it is paid in, NONE when none pays.
@@ -163,7 +163,7 @@ def sell_slice(
     claim.partial = clock
     before = net_equity_of(account, instruments, assets, positions, cash)
     sold, there = _sell_parts(
-        claim, keeper, ppm, quote, tick, round_, limits, policy, events, book_marks, message, handle, fills, orders,
+        claim, keeper, ppm, quote, tick, round_, limits, policy, events, moved, message, handle, fills, orders,
         free, levels, occupied, instruments, counters, positions, accounts, cash, assets, touched, touched_mark,
     )  # fmt: skip
     if sold == 0:

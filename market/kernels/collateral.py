@@ -92,7 +92,7 @@ def _paid_per_debt(claim, clock, asset, quote, limits, policy, instruments, asse
 
 @kernel
 def sell_collateral(
-    claim, keeper, tick, round_, clock, limits, policy, events, book_marks,
+    claim, keeper, tick, round_, clock, limits, policy, events, moved,
     message, handle, fills, orders, free, levels, occupied, instruments, counters, positions, accounts,
     cash, assets, margin, touched, touched_mark, pools,
 ):  # fmt: skip
@@ -130,7 +130,7 @@ def sell_collateral(
                 )  # fmt: skip
                 value = forced_order(
                     account, keeper, book, SELL, wanted, limits, FORCED_COLLATERAL, tick, round_, claim.tick, policy,
-                    events, book_marks, message, handle, fills, orders, free, levels, occupied, instruments, counters,
+                    events, moved, message, handle, fills, orders, free, levels, occupied, instruments, counters,
                     positions, accounts, cash, assets, touched, touched_mark,
                 )  # fmt: skip
             elif pool != NONE:

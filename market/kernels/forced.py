@@ -8,6 +8,7 @@ from market.kernels.jit import kernel
 from market.kernels.ledger import settle_fill, transfer
 from market.kernels.margin import amount_of, net_equity_of, value_of
 from market.kernels.marks import mark_of
+from market.kernels.moves import MARKED, take_move
 from market.kernels.records import (
     BUY,
     EVENT_COUNT,
@@ -91,7 +92,7 @@ def _hand_over(account, keeper, book, side, lots, value, fees, settled, surplus,
 
 @kernel
 def forced_order(
-    account, keeper, book, side, lots, limits, kind, tick, round_, claim_tick, policy, events, book_marks,
+    account, keeper, book, side, lots, limits, kind, tick, round_, claim_tick, policy, events, moved,
     message, handle, fills, orders, free, levels, occupied, instruments, counters, positions, accounts,
     cash, assets, touched, touched_mark,
 ):  # fmt: skip
@@ -99,8 +100,9 @@ def forced_order(
 
     They are what the account gets or pays. Nothing trades on a halted book, and no more than a throttle has left.
 
-    `book_marks[n_instruments]` holds the mark that the rule gave for each book before this round's next forced order;
-    the order's own move is the change since, so the moves of a round add up to that of the mark.
+    `moved` (market/kernels/moves.py) holds the mark that the rule gave for each book before this round's next forced
+    order, and the prices that it reads; the order's own move is the change since, orders that its account cancelled
+    before it included, so the moves of a round add up to that of the mark.
     """
     limit = limits[book, 0]
     if instruments[book].halted:
@@ -160,8 +162,9 @@ def forced_order(
     after = _touch_price(book, side, instruments)
     event.touch_after = after if after > 0 else fills[n_fills - 1].price
     mark = mark_of(instruments[book], policy.mark_rule)
-    event.mark_move = mark - book_marks[book]
-    book_marks[book] = mark
+    event.mark_move = mark - moved[book, MARKED]
+    moved[book, MARKED] = mark
+    event.slow_move, event.own_move = take_move(book, policy.mark_rule, moved, instruments)
     if limits[book, 1] > 0:
         return _hand_over(
             account, keeper, book, side, filled, value, fees, limits[book, 1], policy.surplus, instruments, cash

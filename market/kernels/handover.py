@@ -27,4 +27,4 @@ def hand_over(
     event.book, event.side, event.kind = book, SELL if lots > 0 else BUY, kind
     event.lots, event.value, event.loss = abs(lots), value, loss
     event.mark = event.touch_before = event.touch_after = instruments[book].mark
-    event.mark_move = 0.0
+    event.mark_move = event.slow_move = event.own_move = 0.0

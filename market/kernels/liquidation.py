@@ -10,6 +10,7 @@ from market.kernels.blocks import call_fits, take_call
 from market.kernels.book import cancel_account
 from market.kernels.collateral import sell_collateral
 from market.kernels.forced import charge_fee, forced_order, slippage_of
+from market.kernels.history import note_breach
 from market.kernels.jit import kernel
 from market.kernels.ledger import transfer
 from market.kernels.limits import start_over, write_limits
@@ -27,6 +28,7 @@ from market.kernels.margin import (
     weighted_value,
 )
 from market.kernels.marks import mark_of, remark
+from market.kernels.moves import MARKED
 from market.kernels.pool import pool_order
 from market.kernels.records import (
     ABSORBED,
@@ -39,6 +41,7 @@ from market.kernels.records import (
     CLOSE_ALL,
     CLOSE_FACTOR,
     DRAWN,
+    EVENT_COUNT,
     FEE_ABOVE_BANKRUPTCY,
     FEE_WITHIN_EQUITY,
     FIRST_SHARE,
@@ -54,6 +57,7 @@ from market.kernels.records import (
     PORTION,
     PPM,
     PRO_RATA,
+    REMARKED,
     ROOM,
     SELL,
     TARGET,
@@ -116,8 +120,8 @@ def appraise(claim, instruments, assets, margin, positions, cash, policy):
 
 @kernel
 def find_claims(
-    members, count, claims, tick, round_, clock, policies, breaches, breach_lots, breach_cash, counters, accounts,
-    instruments, assets, margin, positions, cash, touched, touched_mark,
+    members, count, claims, tick, round_, clock, policies, breaches, breach_held, breach_look, held, changes, counters,
+    accounts, instruments, assets, margin, positions, cash, touched, touched_mark,
 ):  # fmt: skip
     """Drop cured claims, open new ones among `members[:count]`; return how many there are.
 
@@ -162,14 +166,15 @@ def find_claims(
         kept += 1
     put_up(claims, kept, clock, policy)
     for at in range(first_new, kept):
-        _note_breach(claims[at], breaches, breach_lots, breach_cash, counters, positions, cash)
+        _note_breach(claims[at], breaches, counters)
+        note_breach(claims[at].account, breach_held, breach_look, held, changes, counters, positions, cash)
     counters[CLAIM_COUNT] = kept
     return kept
 
 
 @kernel
-def _note_breach(claim, breaches, breach_lots, breach_cash, counters, positions, cash):
-    """Keep what the account held when its claim opened: causes are worked out from it after the run."""
+def _note_breach(claim, breaches, counters):
+    """Keep the figures of an account whose claim opens: causes are worked out from them after the run."""
     row = counters[BREACH_COUNT]
     counters[BREACH_COUNT] += 1
     breach = breaches[row]
@@ -179,10 +184,6 @@ def _note_breach(claim, breaches, breach_lots, breach_cash, counters, positions,
     breach.excess = claim.excess
     breach.maintenance = claim.maintenance
     breach.net_equity = claim.net_equity
-    for book in range(positions.shape[1]):
-        breach_lots[row, book] = positions[claim.account, book].lots
-    for asset in range(cash.shape[1]):
-        breach_cash[row, asset] = cash[claim.account, asset]
 
 
 @kernel
@@ -381,7 +382,7 @@ def _fee_on_fill(claim, book, lots, released, value, policy, instruments, assets
 
 @kernel
 def _close(
-    claim, keeper, book, amount, tick, round_, policy, limits, events, book_marks, message, handle, fills, orders, free,
+    claim, keeper, book, amount, tick, round_, policy, limits, events, moved, message, handle, fills, orders, free,
     levels, occupied, instruments, counters, positions, accounts, cash, assets, touched, touched_mark,
 ):  # fmt: skip
     """Close lots of a position on its book, or against the pool; return the quote quanta of the trade."""
@@ -393,14 +394,14 @@ def _close(
         )  # fmt: skip
     return forced_order(
         claim.account, keeper, book, SELL if held > 0 else BUY, amount, limits, FORCED_POSITION, tick, round_,
-        claim.tick, policy, events, book_marks, message, handle, fills, orders, free, levels, occupied, instruments,
+        claim.tick, policy, events, moved, message, handle, fills, orders, free, levels, occupied, instruments,
         counters, positions, accounts, cash, assets, touched, touched_mark,
     )  # fmt: skip
 
 
 @kernel
 def close_out(
-    claim, keeper, tick, round_, clock, policy, limits, windows, events, rank, key, amounts, book_marks,
+    claim, keeper, tick, round_, clock, policy, limits, windows, events, rank, key, amounts, moved,
     message, handle, fills, orders, free, levels, occupied, instruments, counters, positions, accounts,
     cash, assets, margin, touched, touched_mark, pools,
 ):  # fmt: skip
@@ -415,7 +416,7 @@ def close_out(
     if policy.sizing == AUCTION_FRACTION:
         write_limits(claim, clock, policy, instruments, assets, margin, positions, limits)
         return sell_slice(
-            claim, keeper, tick, round_, clock, policy, limits, events, book_marks, message, handle, fills, orders,
+            claim, keeper, tick, round_, clock, policy, limits, events, moved, message, handle, fills, orders,
             free, levels, occupied, instruments, counters, positions, accounts, cash, assets, touched, touched_mark,
         )  # fmt: skip
     n = plan_call(
@@ -433,7 +434,7 @@ def close_out(
             appraise(claim, instruments, assets, margin, positions, cash, policy)
         released = _released(claim, book, held, instruments, assets, margin)
         value = _close(
-            claim, keeper, book, amounts[at], tick, round_, policy, limits, events, book_marks, message, handle, fills,
+            claim, keeper, book, amounts[at], tick, round_, policy, limits, events, moved, message, handle, fills,
             orders, free, levels, occupied, instruments, counters, positions, accounts, cash, assets, touched,
             touched_mark,
         )  # fmt: skip
@@ -450,7 +451,7 @@ def close_out(
     absorbed = policy.price_rule == ABSORBED
     if not has_positions(account, positions) and not absorbed and not (n > 0 and policy.target_debts):
         sold_for, earned = sell_collateral(
-            claim, keeper, tick, round_, clock, limits, policy, events, book_marks,
+            claim, keeper, tick, round_, clock, limits, policy, events, moved,
             message, handle, fills, orders, free, levels, occupied, instruments, counters, positions, accounts,
             cash, assets, margin, touched, touched_mark, pools,
         )  # fmt: skip
@@ -485,7 +486,7 @@ def best_bid(bids, n_bids, claims, keepers, clock):
 @kernel
 def serve(
     claims, bids, n_bids, capacity, blocks, keepers, tick, round_, clock, next_tick_clock, policies, limits, windows,
-    events, rank, key, amounts, book_marks, message, handle, fills, orders, free, levels, occupied, instruments,
+    events, rank, key, amounts, moved, message, handle, fills, orders, free, levels, occupied, instruments,
     counters, positions, accounts, cash, assets, margin, touched, touched_mark, pools,
 ):  # fmt: skip
     """One round's block: the `capacity` highest bids are served, each bid is paid, then the marks follow the books.
@@ -499,7 +500,7 @@ def serve(
     policy = policies[0]
     block = blocks[0]
     for book in range(instruments.shape[0]):
-        book_marks[book] = mark_of(instruments[book], policy.mark_rule)
+        moved[book, MARKED] = mark_of(instruments[book], policy.mark_rule)
     served = 0
     for _ in range(capacity):
         best = best_bid(bids, n_bids, claims, keepers, clock)
@@ -519,7 +520,7 @@ def serve(
         if before <= 0:
             continue
         paid_in = close_out(
-            claim, keeper.account, tick, round_, clock, policy, limits, windows, events, rank, key, amounts, book_marks,
+            claim, keeper.account, tick, round_, clock, policy, limits, windows, events, rank, key, amounts, moved,
             message, handle, fills, orders, free, levels, occupied, instruments, counters, positions, accounts,
             cash, assets, margin, touched, touched_mark, pools,
         )  # fmt: skip
@@ -537,4 +538,5 @@ def serve(
             touch(keeper.account, touched, touched_mark, counters)
     if served > 0:
         remark(instruments, policy.mark_rule)
+        counters[REMARKED] = counters[EVENT_COUNT] + 1
     return served

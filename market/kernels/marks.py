@@ -11,6 +11,7 @@ from market.kernels.records import (
     INDEX_MARK,
     LAST_BASIS_MARK,
     LAST_MARK,
+    MEDIAN_MARK,
     MID_MARK,
     OPTION,
     OUTSIDE_MARK,
@@ -63,6 +64,27 @@ def _last_price(instrument):
 
 
 @kernel
+def slow_price(instrument, rule):
+    """Price of the book, in ticks, whose gap to the index a mark rule averages."""
+    if rule == LAST_BASIS_MARK:
+        return max(instrument.best_bid, min(_last_price(instrument), instrument.best_ask))
+    return book_price(instrument)
+
+
+@kernel
+def own_price(instrument, rule):
+    """Price of the book, in ticks, that a mark rule takes as it is; where it takes none, the one it averages."""
+    if rule in (LAST_MARK, FUNDING_MARK, TWAP_MARK):
+        return _last_price(instrument)
+    if rule in (MEDIAN_MARK, OUTSIDE_MARK):
+        last = _last_price(instrument)
+        bid = instrument.best_bid if instrument.best_bid > 0 else last
+        ask = instrument.best_ask if instrument.best_ask < instrument.n_levels - 1 else last
+        return median_of_three(bid, ask, last)
+    return slow_price(instrument, rule)
+
+
+@kernel
 def mark_of(instrument, rule):
     """Mark price in ticks under one of the mark rules; an option's is that of the model (market/options.py)."""
     if instrument.kind == OPTION:
@@ -71,20 +93,18 @@ def mark_of(instrument, rule):
         return instrument.index
     if rule == MID_MARK:
         return book_price(instrument)
-    last = _last_price(instrument)
     if rule == LAST_MARK:
-        return last
+        return _last_price(instrument)
     if rule == TWAP_MARK:
         return to_ticks(instrument.average, instrument.n_levels)
     fair = to_ticks(instrument.index + instrument.basis, instrument.n_levels)
     if rule in (BASIS_MARK, LAST_BASIS_MARK):
         return fair
     if rule == FUNDING_MARK:
-        return median_of_three(to_ticks(instrument.index * (1.0 + instrument.carry), instrument.n_levels), fair, last)
-    bid = instrument.best_bid if instrument.best_bid > 0 else last
-    ask = instrument.best_ask if instrument.best_ask < instrument.n_levels - 1 else last
+        carried = to_ticks(instrument.index * (1.0 + instrument.carry), instrument.n_levels)
+        return median_of_three(carried, fair, own_price(instrument, rule))
     third = instrument.reference if rule == OUTSIDE_MARK else instrument.index
-    return median_of_three(third, fair, median_of_three(bid, ask, last))
+    return median_of_three(third, fair, own_price(instrument, rule))
 
 
 @kernel
@@ -111,10 +131,7 @@ def set_marks(assets, instruments, rule, weight, cap):
         price = (base.price * base.price_tick) / (quote.price * quote.price_tick) / instrument.tick_size
         instrument.index = to_ticks(price, instrument.n_levels)
         limit = cap * instrument.index
-        price_seen = book_price(instrument)
-        if rule == LAST_BASIS_MARK:
-            price_seen = max(instrument.best_bid, min(_last_price(instrument), instrument.best_ask))
-        gap = price_seen - instrument.index
+        gap = slow_price(instrument, rule) - instrument.index
         basis = instrument.basis + weight * (gap - instrument.basis)
         instrument.basis = min(max(basis, -limit), limit)
         instrument.mark = mark_of(instrument, rule)

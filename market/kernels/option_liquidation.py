@@ -9,13 +9,14 @@ from market.kernels.ledger import transfer
 from market.kernels.limits import mark_limit
 from market.kernels.margin import relief_of
 from market.kernels.marks import mark_of, remark
-from market.kernels.records import BUY, FORCED_AUCTION, FORCED_HEDGE, SELL
+from market.kernels.moves import MARKED
+from market.kernels.records import BUY, EVENT_COUNT, FORCED_AUCTION, FORCED_HEDGE, REMARKED, SELL
 from market.kernels.trading import touch
 
 
 @kernel
 def hedge_delta(
-    account, keeper, book, lots, tick, round_, claim_tick, policies, limits, events, book_marks, message, handle,
+    account, keeper, book, lots, tick, round_, claim_tick, policies, limits, events, moved, message, handle,
     fills, orders, free, levels, occupied, instruments, counters, positions, accounts, cash, assets, margin, touched,
     touched_mark,
 ):  # fmt: skip
@@ -30,13 +31,14 @@ def hedge_delta(
     side = BUY if lots > 0 else SELL
     limits[book, 0] = mark_limit(side, policy, instrument)
     limits[book, 1] = 0
-    book_marks[book] = mark_of(instrument, policy.mark_rule)
+    moved[book, MARKED] = mark_of(instrument, policy.mark_rule)
     value = forced_order(
         account, keeper, book, side, abs(lots), limits, FORCED_HEDGE, tick, round_, claim_tick, policy, events,
-        book_marks, message, handle, fills, orders, free, levels, occupied, instruments, counters, positions,
+        moved, message, handle, fills, orders, free, levels, occupied, instruments, counters, positions,
         accounts, cash, assets, touched, touched_mark,
     )  # fmt: skip
     remark(instruments, policy.mark_rule)
+    counters[REMARKED] = counters[EVENT_COUNT] + 1
     return value
 
 

@@ -25,6 +25,9 @@ def record_tick(row, instruments):
         tick.volume = instrument.volume
         tick.net_flow = instrument.net_flow
         tick.forced_flow = instrument.forced_flow
+        tick.funding_index = instrument.funding_index
+        tick.basis = instrument.basis
+        tick.carry = instrument.carry
 
 
 @kernel

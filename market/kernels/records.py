@@ -60,6 +60,8 @@ FREE_COUNT, SEQUENCE, LIVE_ORDERS, REJECTED = 0, 1, 2, 3
 REFUSED, TOUCHED_COUNT, CLAIM_COUNT, EVENT_COUNT, LOSS_COUNT, BREACH_COUNT = 4, 5, 6, 7, 8, 9
 # Slots of the liquidation throttle: whether there is one, and USD quanta that forced orders may still trade.
 THROTTLED, THROTTLE_ROOM = 10, 11
+# Slots of the history (market/kernels/history.py).
+LOOK_COUNT, CHANGE_COUNT, REMARKED, RULES_VERSION = 12, 13, 14, 15
 N_COUNTERS = 16
 
 HANDLE_SLOT_BITS = 24
@@ -234,8 +236,14 @@ ACCOUNT = np.dtype(
         ("first_order", i4),  # head of the list of its resting orders, slot
         ("claim", i4),  # CLAIMED while a keeper may close it, CLAIM_HELD once a breaker has held that back; else 0
         ("mode", i4),  # CROSS, PORTFOLIO
+        ("flow", i4),  # whose orders its are: TRADERS, BACKGROUND, LIQUIDITY
     ]
 )
+
+TRADERS, BACKGROUND, LIQUIDITY, UNTRACED = range(4)
+"""Who moved a book, but for forced orders: traders, background flow, those who make and arbitrage markets; nobody's
+message (an expiry, the cancelled orders of an account that was liquidated without a fill)."""
+FLOWS = 4
 
 CLAIMED, CLAIM_HELD = 1, 2
 
@@ -400,6 +408,8 @@ EVENT = np.dtype(
         ("repaid", i4),  # SEIZURE: asset of the debt
         ("unused", i4),
         ("mark_move", f8),  # ticks by which it moved the mark its rule gives for the book, whole; see liquidation.py
+        ("slow_move", f8),  # ticks by which it moved the book price that the mark rule averages, whole
+        ("own_move", f8),  # and the one that the rule takes as it is; see market/kernels/marks.py
     ]
 )
 
@@ -428,7 +438,21 @@ BREACH = np.dtype(
         ("net_equity", i8),
     ]
 )
-"""An account found below maintenance: one row per claim opened, beside its lots and balances at that moment."""
+"""An account found below maintenance: one row per claim opened; what it held is in the history."""
+
+CHANGE = np.dtype(
+    [
+        ("look", i4),  # at which the change was noticed (market/kernels/history.py)
+        ("owner", i4),  # ledger row; where the change is kept for a breach, row of that breach
+        ("slot", i4),  # instrument, or number of instruments + asset
+        ("unused", i4),
+        ("previous", i8),  # 1 + number of the change before it of the same account; 0: none
+        ("lots", i8),  # what was held before: lots, or the balance in quanta
+        ("cost", i8),  # of a position, quote quanta
+        ("funding_index", i8),
+    ]
+)
+"""A position or balance that is no longer what it was."""
 
 TICK = np.dtype(
     [
@@ -441,6 +465,9 @@ TICK = np.dtype(
         ("volume", i8),
         ("net_flow", i8),
         ("forced_flow", i8),
+        ("funding_index", i8),
+        ("basis", f8),
+        ("carry", f8),
     ]
 )
-"""What is recorded per instrument and tick; prices in ticks, flows in lots."""
+"""What is recorded per instrument and tick; prices in ticks, flows in lots, funding in quote quanta per lot."""

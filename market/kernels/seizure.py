@@ -13,7 +13,17 @@ from market.kernels.limits import discount_of
 from market.kernels.liquidation import appraise, best_bid
 from market.kernels.margin import amount_of, ceil_ppm, value_of
 from market.kernels.marks import remark
-from market.kernels.records import EVENT_COUNT, FORCED_SEIZURE, INSURANCE_FUND, NONE, OUTSIDE, PPM, REST_OF_MARKET, SELL
+from market.kernels.records import (
+    EVENT_COUNT,
+    FORCED_SEIZURE,
+    INSURANCE_FUND,
+    NONE,
+    OUTSIDE,
+    PPM,
+    REMARKED,
+    REST_OF_MARKET,
+    SELL,
+)
 from market.kernels.sizing import LARGEST, debt_to_repay, next_try
 from market.kernels.trading import touch
 
@@ -165,4 +175,5 @@ def serve_seizures(
             )
     if served > 0:
         remark(instruments, policy.mark_rule)
+        counters[REMARKED] = counters[EVENT_COUNT] + 1
     return served

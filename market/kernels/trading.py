@@ -16,6 +16,7 @@ from market.kernels.margin import (
     weighted_value,
     worst_lots,
 )
+from market.kernels.moves import FLOW, book_of, close_moves, note_move
 from market.kernels.records import (
     BUY,
     CANCEL,
@@ -208,11 +209,17 @@ def trade(
     margin,
     touched,
     touched_mark,
+    tick,
+    rule,
+    moved,
+    closed,
 ):
     """Carry out n messages in the given order and settle every fill at once; return the number of fills.
 
-    Orders that the gate refuses get handle 0 and are counted in `counters[REFUSED]`.
+    Orders that the gate refuses get handle 0 and are counted in `counters[REFUSED]`. What each message does to the
+    prices that the mark rule reads is booked to the class of its sender (market/kernels/moves.py).
     """
+    close_moves(tick, rule, moved, closed, instruments)
     n_fills = 0
     handles[:n] = 0  # the buffer still holds the handles of two ticks ago
     for place in range(n):
@@ -224,6 +231,10 @@ def trade(
             counters[REFUSED] += 1
             continue
         before = n_fills
+        book = book_of(message, row, handles, orders)
+        if book < 0 or book >= instruments.shape[0]:
+            book = 0  # a message that does nothing
+        flow = instruments[book].net_flow
         n_fills = submit(
             row,
             messages,
@@ -239,6 +250,9 @@ def trade(
             positions,
             accounts,
         )
+        if 0 <= message.account < accounts.shape[0]:
+            note_move(book, message.account, rule, moved, instruments, accounts)
+            moved[book, FLOW + accounts[message.account].flow] += instruments[book].net_flow - flow
         for at in range(before, n_fills):
             settle_fill(fills[at], instruments, positions, cash)
             touch(fills[at].maker, touched, touched_mark, counters)

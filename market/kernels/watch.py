@@ -17,6 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from market.kernels.displacement import keep_tables, portfolio_displacement, renew_exposures
+from market.kernels.history import AT_ROUND, AT_TRADING, note_look
 from market.kernels.jit import kernel
 from market.kernels.margin import safe_distance
 from market.kernels.records import LIQUIDATABLE, OPTION, SPOT, TOUCHED_COUNT
@@ -99,15 +100,21 @@ def _admit(account, displacement, members, counts, depth, instruments, assets, m
 
 @kernel
 def watch(
-    members, counts, depth, base, kept, touched, touched_mark, counters, accounts, instruments, assets, margin,
-    positions, cash,
+    members, counts, depth, base, kept, touched, touched_mark, tick, round_, looks, held, changes, counters, accounts,
+    instruments, assets, margin, positions, cash,
 ):  # fmt: skip
     """Bring the rings up to date; return how many accounts of `members[RINGS]` must be assessed now.
+
+    Whoever was touched goes into the history of holdings first: `looks`, `held`, `changes` (market/kernels/history.py).
 
     `members` int32[RINGS + 1, n_accounts], `counts` int64[RINGS + 1], `depth` int32[n_accounts] (innermost ring an
     account is in), `base` (INSTRUMENT[RINGS, n_instruments], ASSET[RINGS, n_assets]), `kept` the tables of portfolio
     margin (market/kernels/displacement.py). Set `counts[0]` to -1 to force a full measure.
     """
+    note_look(
+        tick, round_, AT_TRADING if round_ == 0 else AT_ROUND, counts[0] < 0, looks, held, changes, touched, counters,
+        accounts, instruments, positions, cash,
+    )  # fmt: skip
     displacement = np.empty(RINGS)
     outermost = RINGS
     for ring in range(RINGS - 1, -1, -1):

@@ -72,6 +72,7 @@ class MarginSchedule:
             if world.risk is not None:
                 world.risk.refresh(world.instruments, world.assets)  # a coin may have ceased to count, or begun to
             world.watch.invalidate()
+            world.history.note_rules(world)
             self._note(world, before)
         if _every(world, self.margin.update_seconds):
             self._weigh(world)

@@ -29,6 +29,7 @@ def test_one_seed_gives_identical_files_and_another_does_not(tmp_path: Path) -> 
     )
     expected = {"kpis.json", "contagion.graphml", "report.html", "picture.svg"}
     expected |= {f"{name}.parquet" for name in ("prices", "depth", "liquidations", "losses", "accounts")}
+    expected |= {"causes.parquet", "forced_causes.parquet"}
     assert set(first) == expected
     assert {name for name in first if first[name] != again[name]} == set()
     assert {name for name in first if first[name] == other[name]} == set()

@@ -67,8 +67,9 @@ def test_breach_log_keeps_what_the_account_held() -> None:
     assert (int(breach["tick"]), int(breach["round"]), int(breach["account"])) == (1, 0, account)
     assert int(breach["excess"]) == (1_200 - 1_000 - 450) * USD
     assert (int(breach["maintenance"]), int(breach["net_equity"])) == (450 * USD, 200 * USD)
-    assert world.world.breach_lots[0].tolist() == [1_000, 0]
-    assert world.world.breach_cash[0].tolist() == [1_200 * USD, 0]
+    lots, cash = world.world.history.breach_held[0, [0, 3]], world.world.history.breach_held[0, 6:8]
+    assert lots.tolist() == [1_000, 0]
+    assert cash.tolist() == [1_200 * USD, 0]
 
 
 def test_claim_is_dropped_when_the_account_recovers_and_opens_again() -> None:

@@ -354,7 +354,8 @@ def test_the_graph_keeps_the_largest_and_their_causes() -> None:
     causes = synthetic_result(n_events=5_000).causes
     many = replace(
         causes,
-        **{name: np.tile(getattr(causes, name), 10) for name in ("account", "tick", "forced_share", "loss_usd")},
+        **{name: np.tile(getattr(causes, name), 10) for name in ("account", "tick", "loss")},
+        causes=np.tile(causes.causes, (10, 1)),
         notional_usd=np.arange(10.0 * causes.n),
         parent=np.concatenate([[-1], np.arange(10 * causes.n - 1)]),
         generation=np.arange(10 * causes.n),
