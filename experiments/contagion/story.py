@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.contagion import numbers
 from experiments.contagion.attribution import CAUSES
 from experiments.contagion.store import UNIT, Saved
 from experiments.report.words import Clock, count, listed, money, percent, sentence
@@ -54,6 +55,8 @@ def overview(saved: Saved) -> list[str]:
             f"{'is a child' if children == 1 else 'are children'}; the other {n - children:,} are roots"
         )
     )
+    if (mean := numbers.offspring(saved.contagion())) is not None:
+        lines.append(sentence(f"Counted by shares of losses, each liquidation brought down {mean:.2f} others"))
     if sources := top_sources(saved, np.arange(n)):
         most = [f"{name} ({money(usd)})" for name, usd, _ in sources[:3]]
         lines.append(sentence(f"Those whose forced sales cost others most: {listed(most)}"))
@@ -67,7 +70,7 @@ def of_account(saved: Saved, account: str, clock: Clock) -> list[str]:
         liquidation = saved.liquidations.iloc[row]
         loss = float(saved.usd("loss")[row])
         head = (
-            f"{account}, liquidated at {clock.text(float(liquidation['seconds']))}, had last been safe at "
+            f"account {account}, liquidated at {clock.text(float(liquidation['seconds']))}, had last been safe at "
             f"{clock.text(float(liquidation['safe_seconds']))} and lost {money(loss)} of margin excess since"
         )
         if loss <= 0.0:
@@ -213,6 +216,11 @@ def as_json(saved: Saved, lines: list[str], rows: NDArray[np.int64]) -> dict[str
             }
             for at, row in enumerate(rows.tolist())
         ],
+        "branching": [
+            {"parents": step.parents, "children": step.children, "ratio": step.ratio, "interval_95": step.interval()}
+            for step in numbers.branching(saved.contagion())
+        ],
+        "offspring": numbers.offspring(saved.contagion()),
         "sources": [
             {"account": name, "cost_usd": usd, "liquidation_count": n} for name, usd, n in top_sources(saved, rows)
         ],
