@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from agents.oracle import OracleCohort
 from experiments.contagion import Contagion
+from experiments.contagion.numbers import FEWEST_PARENTS
 from experiments.frames import asset_usd, by_book, fill_usd, quote_usd
 from experiments.latency import latency_kpis
 from experiments.lending import lending_kpis
@@ -40,8 +41,6 @@ Kpis = dict[str, float | int | str | None]
 
 AMPLIFICATION_FLOOR = 0.01
 """The twin's log move below which amplification is undefined."""
-FEWEST_PARENTS = 10
-"""Liquidations below which a branching ratio is not given."""
 
 
 @dataclass(frozen=True)

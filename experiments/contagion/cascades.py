@@ -87,17 +87,14 @@ class Contagion:
         return np.bincount(self.generation) if self.n else np.zeros(0, np.int64)
 
 
-def family(loss: Integers, forced: Integers, by_source: list[dict[int, int]]) -> tuple[Integers, Integers, Integers]:
+def family(loss: Integers, forced: Integers, costliest: Integers) -> tuple[Integers, Integers, Integers]:
     """(parent, generation, root) of every liquidation.
 
-    A child lost at least `CHILD_SHARE` to forced sales; its parent is the liquidation with the largest part of that,
-    the earlier one of two equal ones.
+    A child lost at least `CHILD_SHARE` to forced sales; its parent is the liquidation whose sales cost it most.
     """
     n = len(loss)
-    parent, generation, root = np.full(n, -1), np.zeros(n, np.int64), np.arange(n)
-    for row, sources in enumerate(by_source):
-        earlier = [(value, -source) for source, value in sources.items() if source < row and value > 0]
-        if loss[row] > 0 and earlier and forced[row] >= CHILD_SHARE * loss[row]:
-            parent[row] = -max(earlier)[1]
-            generation[row], root[row] = generation[parent[row]] + 1, root[parent[row]]
+    parent = np.where((loss > 0) & (forced >= CHILD_SHARE * loss), costliest, -1)
+    generation, root = np.zeros(n, np.int64), np.arange(n)
+    for row in np.flatnonzero(parent >= 0).tolist():
+        generation[row], root[row] = generation[parent[row]] + 1, root[parent[row]]
     return parent, generation, root

@@ -66,8 +66,8 @@ def exposure_figure(saved: Saved) -> tuple[Figure, str]:
 
 def _line(start: float, end: float, width: float, colour: str) -> dict[str, Any]:
     return {
-        "type": "scatter", "mode": "lines", "x": [0.0, 0.45, 0.55, 1.0], "y": [start, start, end, end],
-        "line": {"width": width, "color": colour, "shape": "spline"}, "hoverinfo": "skip",
+        "type": "scatter", "mode": "lines", "x": [0.0, 1.0], "y": [start, end],
+        "line": {"width": width, "color": colour}, "hoverinfo": "skip",
     }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.frames import fill_asset, fill_usd, quote_usd
+from experiments.frames import fill_asset, fill_usd
 from market.kernels.history import LOOK_COLUMNS
 from market.kernels.marks import BOOK_AVERAGE, INDEX_AVERAGE, LAST_AVERAGE
 from market.kernels.moves import CLOSED_COLUMNS, FLOW, OWN_LEVEL, SLOW_LEVEL
@@ -123,8 +123,9 @@ def records(trace: Trace) -> Records:
     accounts = world.breaches["account"][rows]
     sold = np.zeros((len(rows), len(world.assets)))
     events = world.events[: world.n_events]
-    first_hand = events["kind"] != FORCED_RESALE  # a resale closes nothing that was not closed before
-    np.add.at(sold, (owner, fill_asset(world, events)), np.where(first_hand, fill_usd(world, events), 0.0))
+    # What reserves sell on was closed by force once, when they took it.
+    value = np.where(events["kind"] == FORCED_RESALE, 0.0, fill_usd(world, events))
+    np.add.at(sold, (owner, fill_asset(world, events)), value)
     return Records(
         tick_seconds=world.tick_seconds,
         mark=_mark(trace),
@@ -191,7 +192,7 @@ def _orders(world: World, ticks: NDArray[np.void], owner: Integers) -> NDArray[n
     made["tick"], made["event"], made["book"] = at, number, books
     made["asset"], made["liquidation"] = world.instruments["base"][books], owner[number]
     made["slow_move"], made["own_move"] = events["slow_move"], events["own_move"]
-    made["usd"] = events["value"] * quote_usd(world)[books]
+    made["usd"] = fill_usd(world, events)
     sign = np.where(events["side"] == SELL, -1.0, 1.0)
     worth = events["lots"] * ticks["mark"][at, books] * world.instruments["tick_value"][books].astype(np.float64)
     made["impact"] = sign * worth * world.impact_per_quanta[books]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.contagion import numbers
 from experiments.contagion.attribution import CAUSES
 from experiments.contagion.store import UNIT, Saved
 from experiments.report.words import Clock, count, listed, money, percent, sentence
@@ -42,8 +43,8 @@ def overview(saved: Saved) -> list[str]:
     loss = saved.usd("loss")
     lines = [
         sentence(
-            f"{count(n, 'liquidation')} of {count(saved.liquidations['account'].nunique(), 'account')}: since each was "
-            f"last safe they lost {money(float(loss.sum()))} of margin excess, {_made_of(saved, np.arange(n))}"
+            f"{count(n, 'liquidation')} of {count(saved.liquidations['account'].nunique(), 'account')} lost "
+            f"{money(float(loss.sum()))} of margin excess since each was last safe; {_made_of(saved, np.arange(n))}"
         )
     ]
     generation = saved.liquidations["generation"].to_numpy()
@@ -54,6 +55,8 @@ def overview(saved: Saved) -> list[str]:
             f"{'is a child' if children == 1 else 'are children'}; the other {n - children:,} are roots"
         )
     )
+    if (mean := numbers.offspring(saved.contagion())) is not None:
+        lines.append(sentence(f"Counted by shares of losses, each liquidation brought down {mean:.2f} others"))
     if sources := top_sources(saved, np.arange(n)):
         most = [f"{name} ({money(usd)})" for name, usd, _ in sources[:3]]
         lines.append(sentence(f"Those whose forced sales cost others most: {listed(most)}"))
@@ -67,13 +70,13 @@ def of_account(saved: Saved, account: str, clock: Clock) -> list[str]:
         liquidation = saved.liquidations.iloc[row]
         loss = float(saved.usd("loss")[row])
         head = (
-            f"{account}, liquidated at {clock.text(float(liquidation['seconds']))}, had last been safe at "
+            f"account {account}, liquidated at {clock.text(float(liquidation['seconds']))}, had last been safe at "
             f"{clock.text(float(liquidation['safe_seconds']))} and lost {money(loss)} of margin excess since"
         )
         if loss <= 0.0:
             lines.append(sentence(f"{head}: it was below maintenance when it was first looked at"))
             continue
-        lines.append(sentence(f"{head}, {_made_of(saved, np.array([row]))}"))
+        lines.append(sentence(f"{head}, of which {_made_of(saved, np.array([row]))}"))
         lines += _forced_on(saved, row, loss, clock)
     lines.append(_done_by(saved, account))
     return lines
@@ -171,13 +174,13 @@ def of_asset(saved: Saved, symbol: str) -> list[str]:
 
 
 def _made_of(saved: Saved, rows: NDArray[np.int64]) -> str:
-    """ "of which 61% to forced sales, 30% to the outside world's prices; oracle prices gave 2% back"."""
+    """ "61% to forced sales and 30% to the outside world's prices (given back: oracle prices 2%)"."""
     total = float(saved.usd("loss")[rows].sum())
     parts = {cause: float(saved.usd(cause)[rows].sum()) / max(total, 1e-9) for cause in CAUSES}
     spoken = [cause for cause in sorted(parts, key=lambda name: -parts[name]) if abs(parts[cause]) >= LEAST_SPOKEN]
     lost = [f"{percent(parts[cause])} to {WORDS[cause]}" for cause in spoken if parts[cause] > 0.0]
     gained = [f"{WORDS[cause]} {percent(-parts[cause])}" for cause in reversed(spoken) if parts[cause] < 0.0]
-    text = f"of which {listed(lost)}" if lost else "spread over many small causes"
+    text = listed(lost) if lost else "nothing to any one cause"
     return f"{text} (given back: {listed(gained)})" if gained else text
 
 
@@ -213,6 +216,11 @@ def as_json(saved: Saved, lines: list[str], rows: NDArray[np.int64]) -> dict[str
             }
             for at, row in enumerate(rows.tolist())
         ],
+        "branching": [
+            {"parents": step.parents, "children": step.children, "ratio": step.ratio, "interval_95": step.interval()}
+            for step in numbers.branching(saved.contagion())
+        ],
+        "offspring": numbers.offspring(saved.contagion()),
         "sources": [
             {"account": name, "cost_usd": usd, "liquidation_count": n} for name, usd, n in top_sources(saved, rows)
         ],

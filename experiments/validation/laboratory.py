@@ -24,7 +24,7 @@ from market.kernels.records import BUY, INSURANCE_FUND, KEEPER, LIMIT, MESSAGE, 
 from market.ledger import Ledger
 from market.margin.rules import Margin
 from market.margin.tables import write_margin_rules
-from market.simulation import Cast, Rules, run
+from market.simulation import Cast, Observer, Rules, run
 from market.streams import Streams
 from market.venue import IndexMark, Liquidation, MarkRule, NoFunding, Venue, Waterfall, policy_record
 from market.world import Inbox, World, total_messages
@@ -148,10 +148,12 @@ class Engine:
     instruments: Mapping[str, Instrument]
     marks: list[NDArray[np.int64]] = field(default_factory=list)
     """Marks after every tick run."""
+    observers: list[Observer] = field(default_factory=list)
+    """Who else sees the world after every tick."""
 
     def run(self, ticks: int = 1) -> None:
         """Advance."""
-        run(self.world, self.rules, self.cast, ticks=ticks, observers=(self._note,))
+        run(self.world, self.rules, self.cast, ticks=ticks, observers=(self._note, *self.observers))
 
     def _note(self, world: World) -> None:
         self.marks.append(world.instruments["mark"].astype(np.int64))

@@ -47,7 +47,7 @@ def _note(claim, book, lots, value, tick, round_, events, instruments, counters)
     event.book, event.side, event.kind = book, SELL, FORCED_ABSORPTION
     event.lots, event.value, event.loss = lots, value, 0
     event.mark = event.touch_before = event.touch_after = instruments[book].mark
-    event.mark_move = 0.0
+    event.mark_move = event.slow_move = event.own_move = 0.0
 
 
 @kernel

@@ -100,8 +100,17 @@ def last_safe(
     hold(0, held, positions, cash)
     best, most = at, np.int64(-(1 << 62))
     place = 0
+    rules = -1
     for look in range(at, first - 1, -1):
-        put_all(look, looks, prices, funding, haircuts, stresses, ladders, instruments, assets, margin[1])
+        tick = looks[look, LOOK_TICK]
+        for book in range(instruments.shape[0]):
+            instruments[book].mark = looks[look, LOOK_COLUMNS + book]
+            instruments[book].funding_index = funding[tick, book]
+        for asset in range(assets.shape[0]):
+            assets[asset].price = prices[tick, asset]
+        if looks[look, LOOK_RULES] != rules:
+            rules = looks[look, LOOK_RULES]
+            put_all(look, looks, prices, funding, haircuts, stresses, ladders, instruments, assets, margin[1])
         excess = maintenance_excess(0, instruments, assets, margin, positions, cash)
         if excess > most:
             best, most = look, excess

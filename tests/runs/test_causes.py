@@ -83,6 +83,14 @@ def test_causes_add_up_under_every_mark_rule(mark: str) -> None:
     nothing_untraced(found, levels(found), ticks=25.0)
 
 
+def test_a_past_that_was_overwritten_shortens_windows_and_changes_no_sum(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = records(trace(cut("flash-crash", *QUICK), seed=SEED))
+    monkeypatch.setattr("market.history.RING_ROWS", 128)
+    found = records(trace(cut("flash-crash", *QUICK), seed=SEED))
+    assert whole.breach_look[:, 1].max() == 0 < found.breach_look[:, 1].max()
+    add_up(found, causes_of(found))
+
+
 def test_the_parts_of_forced_sales_are_what_the_twin_without_liquidations_lacks() -> None:
     """SOL-PERP of the flash crash: while accounts are sold out, mark less the twin's mark is the part of forced sales.
 
