@@ -33,6 +33,7 @@ FILES = frozenset(
         "contagion.gexf",
         "contagion.graphml",
         "contagion.html",
+        "crossings.parquet",
         "contagion.json",
         "contagion.svg",
         "depth.parquet",

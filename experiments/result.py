@@ -42,9 +42,18 @@ class Result:
     """Command that runs it again, where it is one venue of a run over several."""
 
     @classmethod
-    def of(cls, scenario: Scenario, *, seed: int, main: Trace, twin: Trace | None, part_of: str = "") -> Result:
-        """Measure a finished run."""
-        causes = contagion(main)
+    def of(
+        cls,
+        scenario: Scenario,
+        *,
+        seed: int,
+        main: Trace,
+        twin: Trace | None,
+        part_of: str = "",
+        causes: Contagion | None = None,
+    ) -> Result:
+        """Measure a finished run; `causes` where they are known already."""
+        causes = contagion(main) if causes is None else causes
         figures = kpis(main, twin, causes)
         return cls(scenario=scenario, seed=seed, main=main, twin=twin, causes=causes, kpis=figures, part_of=part_of)
 

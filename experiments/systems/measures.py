@@ -12,6 +12,7 @@ from experiments.measures import Kpis, amplification, largest_fall
 
 if TYPE_CHECKING:
     from experiments.result import Result
+    from experiments.systems.causes import SystemCauses
     from experiments.systems.run import SystemTrace
 
 _SUMS = (
@@ -28,13 +29,14 @@ _SUMS = (
 """Figures of venues that add up to that of the system."""
 
 
-def system_kpis(main: SystemTrace, twin: SystemTrace | None, venues: dict[str, Result]) -> Kpis:
+def system_kpis(main: SystemTrace, twin: SystemTrace | None, venues: dict[str, Result], causes: SystemCauses) -> Kpis:
     """All figures of the system; those of its venues are theirs."""
     system = main.built.system
     made: Kpis = {"conservation_error": system.conservation_error()}
     for key in _SUMS:
         made[key] = _total([result.kpis[key] for result in venues.values()])
     made["venues_with_liquidations_count"] = sum(bool(result.kpis["liquidation_count"]) for result in venues.values())
+    made["forced_loss_across_venues_usd"] = float(causes.crossings["loss_usd"].sum())
     made.update(_prices(main, twin))
     made.update(_bridges(main))
     for name, cohort in main.built.cohorts.items():

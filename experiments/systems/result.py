@@ -15,6 +15,7 @@ from experiments.config import resolved_toml
 from experiments.fields import scenario_hash, to_dict
 from experiments.measures import Kpis
 from experiments.result import VERSIONS, Result, git_commit, json_text
+from experiments.systems.causes import SystemCauses, system_causes
 from experiments.systems.measures import system_kpis
 from experiments.systems.run import SystemTrace
 from experiments.systems.scenario import SystemScenario, load_system
@@ -28,6 +29,7 @@ class SystemResult:
     seed: int
     main: SystemTrace
     twin: SystemTrace | None
+    causes: SystemCauses
     venues: dict[str, Result]
     """Each venue as a run of its own: its figures, tables, causes and report."""
     kpis: Kpis
@@ -36,6 +38,7 @@ class SystemResult:
     def of(cls, scenario: SystemScenario, *, seed: int, main: SystemTrace, twin: SystemTrace | None) -> SystemResult:
         """Measure a finished run."""
         again = rerun_command(scenario, seed=seed)
+        causes = system_causes(main)
         venues = {
             name: Result.of(
                 main.built.scenarios[name],
@@ -43,11 +46,19 @@ class SystemResult:
                 main=trace,
                 twin=twin.venues[name] if twin else None,
                 part_of=again,
+                causes=causes.venues[name],
             )
             for name, trace in main.venues.items()
         }
+        figures = system_kpis(main, twin, venues, causes)
         return cls(
-            scenario=scenario, seed=seed, main=main, twin=twin, venues=venues, kpis=system_kpis(main, twin, venues)
+            scenario=scenario,
+            seed=seed,
+            main=main,
+            twin=twin,
+            causes=causes,
+            venues=venues,
+            kpis=figures,
         )
 
     @property
@@ -82,6 +93,7 @@ class SystemResult:
             (made / "run.json").write_text(json_text(self.provenance()))
             (made / "scenario.toml").write_text(resolved_toml(self.scenario))
             self.references().to_parquet(made / "references.parquet", index=False, compression="zstd")
+            self.causes.crossings.to_parquet(made / "crossings.parquet", index=False, compression="zstd")
             for name, result in self.venues.items():
                 result.write_into(made / name)
             write_system_report(self, made / "report.html")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from experiments.contagion import CAUSES, contagion
 from experiments.systems.build import BuiltSystem, build_system
+from experiments.systems.causes import system_causes
+from experiments.systems.run import trace_system
 from experiments.systems.scenario import SystemScenario, load_system
 from market.claims import StakedToken
 from market.errors import InputError
@@ -14,7 +17,7 @@ from market.kernels.records import DEFICIT, OUTSIDE, SYSTEM_ACCOUNTS
 from market.shocks import PriceShock
 from market.simulation import run
 from market.system import run_system
-from tests.cuts import digests
+from tests.cuts import cut_system, digests
 
 SEED = 5
 SMALL = (
@@ -221,3 +224,18 @@ def test_a_claim_stands_after_what_it_is_a_claim_on() -> None:
     assert StakedToken(underlying="ETH").venue == ""
     with pytest.raises(InputError, match="put it after"):
         small('claims.BTC={kind="staked", underlying="ETH"}')
+
+
+def test_forced_orders_of_one_venue_are_causes_on_the_other_and_every_loss_adds_up() -> None:
+    main = trace_system(cut_system("cross-venue-hedge"), seed=1)
+    found = system_causes(main)
+    alone = {name: contagion(trace) for name, trace in main.venues.items()}
+    for name, causes in found.venues.items():
+        assert causes.n > 10
+        assert (causes.causes.sum(axis=1) == causes.loss).all()
+        assert (causes.loss == alone[name].loss).all(), "what was lost does not depend on whom it is booked to"
+    # The thin venue's accounts lost by what the large one sold, booked to the outside world when it is looked at alone.
+    assert found.matrix().loc["north", "south"] > 0.0
+    forced = CAUSES.index("forced_sales")
+    assert found.venues["south"].causes[:, forced].sum() > alone["south"].causes[:, forced].sum()
+    assert found.matrix().to_numpy().diagonal().tolist() == [0.0, 0.0]
