@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from agents.inventory import lending_of, press
@@ -224,14 +225,34 @@ class _Group:
         for assets, part in ((self.assets, 1.0 - self.other_part), (self.others, self.other_part)):
             worth = np.maximum(self.debts, 1.0)
             counted = np.zeros(len(worth), np.int64)
-            initial_values(assets, quanta_of(worth, assets, world), counted, world.assets, world.tiers)
+            within = _same_category(assets, self.debt_assets, world)
+            initial_values(assets, within, quanta_of(worth, assets, world), counted, world.assets, world.tiers)
             limit += part * counted / USD_QUANTA / worth
-        weight = world.assets["initial_liability_weight"][self.debt_assets] / PPM
+        weight = _debt_weight(self.debt_assets, world, initial=True)
         if (limit <= 0.0).any():
             row = int(np.flatnonzero(limit <= 0.0)[0])
             symbol = world.asset_symbols[int(self.assets[row])]
             raise InputError(f"population: nothing can be borrowed against {symbol}; see its haircut")
         return np.asarray(limit / weight)
+
+
+def _same_category(held: Integers, owed: Integers, world: World) -> NDArray[np.bool_]:
+    """bool[n]: whether assets `held[n]` and `owed[n]` are in one category of correlated assets."""
+    category = world.assets["category"]
+    return np.asarray((category[held] != 0) & (category[held] == category[owed]))
+
+
+def _debt_weight(owed: Integers, world: World, *, initial: bool) -> Floats:
+    """float64[n]: what a debt of one dollar takes off margin equity, where the account has no other."""
+    prefix = "initial_" if initial else ""
+    assets = world.assets[owed]
+    shared, own = assets[f"{prefix}category_liability_weight"], assets[f"{prefix}liability_weight"]
+    return np.asarray(np.where(assets["category"] != 0, shared, own) / PPM)
+
+
+def _records(world: World) -> tuple[NDArray[Any], ...]:
+    """What an assessment of balances reads."""
+    return world.instruments, world.assets, world.tiers, world.ledger.positions, world.ledger.cash
 
 
 def _rows(symbols: Mapping[str, object], world: World) -> Integers:
@@ -311,7 +332,7 @@ class BorrowerCohort:
 
     def _look(self, world: World, rows: Integers) -> None:
         held, owed = self._collateral[: len(rows)], self._debts[: len(rows)]
-        look(rows, self.accounts, held, owed, world.assets, world.tiers, world.ledger.cash)
+        look(rows, self.accounts, held, owed, *_records(world))
         called = (owed > 0.0) & (held < self._called[rows] * owed)
         if not called.any():
             return
@@ -329,9 +350,9 @@ class BorrowerCohort:
         self._waiting[row] = False
         lending = lending_of(world)
         held, owed = np.zeros(1), np.zeros(1)
-        look(np.array([row]), self.accounts, held, owed, world.assets, world.tiers, world.ledger.cash)
+        look(np.array([row]), self.accounts, held, owed, *_records(world))
         asset = int(self._debt_assets[row])
-        weight = float(world.assets["liability_weight"][asset]) / PPM
+        weight = float(_debt_weight(np.array([asset]), world, initial=False)[0])
         usd = min((float(owed[0]) - float(held[0]) / self.parameters.repay_health) / weight, float(self._wealth[row]))
         if usd <= 0.0:
             return
@@ -351,8 +372,9 @@ class BorrowerCohort:
         if own <= 0 or due <= 0 or lending.frozen[asset]:
             return
         worth, loan = lending.usd(own, asset), lending.usd(due, debt)
-        counted = 1.0 - float(world.assets["initial_haircut"][asset]) / PPM
-        limit = self._used[row] * counted / (float(world.assets["initial_liability_weight"][debt]) / PPM)
+        shared = bool(_same_category(np.array([asset]), np.array([debt]), world)[0])
+        counted = 1.0 - float(world.assets["initial_category_haircut" if shared else "initial_haircut"][asset]) / PPM
+        limit = self._used[row] * counted / float(_debt_weight(np.array([debt]), world, initial=True)[0])
         paid_per_usd = 1.0 + self._sale_cost[row]
         route = None if self.outlet is None else self.outlet.route(asset, debt)
         if route is not None:

@@ -133,7 +133,8 @@ def _backing(world: World, asset: Integers, worth: Floats) -> Floats:
     if world.assets["haircut_only"].all():
         return counted
     exact = np.zeros(len(worth), np.int64)
-    initial_values(asset, quanta_of(worth, asset, world), exact, world.assets, world.tiers)
+    within = np.zeros(len(worth), np.bool_)
+    initial_values(asset, within, quanta_of(worth, asset, world), exact, world.assets, world.tiers)
     return np.minimum(counted, exact / USD_QUANTA)
 
 

@@ -20,10 +20,13 @@ from experiments.validation.laboratory import (
     falls_to,
     plain_venue,
 )
+from market.margin.collateral import CategoryRule, CollateralRule, HaircutTier
+from market.margin.rules import Margin
 
 __all__ = [
     "ASSETS",
     "BTC",
+    "CORRELATED",
     "INSTRUMENTS",
     "KEEPER_CAPITAL",
     "PERP",
@@ -39,3 +42,14 @@ __all__ = [
     "falls_to",
     "plain_venue",
 ]
+
+CORRELATED = Margin(
+    collateral={"XYZ": CollateralRule(tiers=(HaircutTier(haircut=0.3), HaircutTier(floor=300.0, haircut=0.5)))},
+    categories={
+        "other": CategoryRule(assets=("USDT",), haircut=0.0),
+        "pair": CategoryRule(
+            assets=("USDC", "BTC", "XYZ", "not here"), haircut=0.02, initial_haircut=0.05, liability_weight=1.05
+        ),
+    },
+)
+"""Dollars, bitcoin and a coin with tiers in one category; another category whose only member is another dollar."""

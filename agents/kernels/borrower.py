@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from market.kernels.categories import favoured
 from market.kernels.jit import kernel
 from market.kernels.margin import weighted_value
 from market.kernels.records import MAINTENANCE
 
 
 @kernel
-def look(rows, accounts, collateral, debts, assets, tiers, cash):
+def look(rows, accounts, collateral, debts, instruments, assets, tiers, positions, cash):
     """Write weighted collateral and weighted debts, USD, of the accounts `accounts[rows]` into `collateral`, `debts`.
 
     Maintenance profile: health is the one over the other. All arrays have one entry per row of `rows`.
@@ -19,7 +20,8 @@ def look(rows, accounts, collateral, debts, assets, tiers, cash):
         for asset in range(assets.shape[0]):
             balance = cash[account, asset]
             if balance != 0:
-                value = weighted_value(assets[asset], MAINTENANCE, balance, tiers)
+                within = favoured(account, asset, MAINTENANCE, instruments, assets, positions, cash)
+                value = weighted_value(assets[asset], within, MAINTENANCE, balance, tiers)
                 if balance > 0:
                     held += value
                 else:

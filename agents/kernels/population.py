@@ -36,7 +36,8 @@ def initial_requirements(book, lots, out, instruments, assets, tiers):
 
 
 @kernel
-def initial_values(assets_held, amounts, out, assets, tiers):
-    """Fill `out[n]` with what balances of `amounts[n]` quanta count for under initial margin, USD quanta."""
+def initial_values(assets_held, within, amounts, out, assets, tiers):
+    """Fill `out[n]` with what balances of `amounts[n]` quanta count for under initial margin, USD quanta; where
+    `within[n]`, in their category of correlated assets."""
     for at in range(len(amounts)):
-        out[at] = weighted_value(assets[assets_held[at]], INITIAL, amounts[at], tiers)
+        out[at] = weighted_value(assets[assets_held[at]], within[at], INITIAL, amounts[at], tiers)

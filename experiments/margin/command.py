@@ -166,6 +166,9 @@ def _print_balances(found: Explanation) -> None:
     header = ("asset", "balance", "open profit", "price", "value", "weight", "counts", "initial", "counts")
     _title("Balances and haircuts, cross and portfolio margin, USD")
     show.print_table(rows, header=header, right=range(1, 9))
+    together = [line.asset for line in pot.balances["maintenance"] if line.in_category]
+    if together:
+        show.print_words(f"all debts are in one category: {', '.join(together)} count at its weights")
 
 
 def _print_isolated(found: Explanation) -> None:
@@ -405,6 +408,7 @@ def _profile_json(pot: Pot, profile: str) -> dict[str, Any]:
                 "value_usd": line.value / USD_QUANTA,
                 "weight": line.weight,
                 "counted_usd": line.counted / USD_QUANTA,
+                "in_category": line.in_category,
             }
             for line in pot.balances[profile]
         ],

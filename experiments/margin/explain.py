@@ -68,6 +68,8 @@ class BalanceLine:
     """Balance and open profit, before any haircut."""
     counted: int
     """What margin equity counts."""
+    in_category: bool
+    """Whether that is at the weights of its category of correlated assets, in which all debts are."""
 
     @property
     def weight(self) -> float | None:
@@ -246,7 +248,7 @@ def take_apart(world: World, name: str, row: int, *, mode: str, fall: float, ris
 
 def _balances(world: World, row: int, profile: int) -> tuple[BalanceLine, ...]:
     ledger = world.ledger
-    out = np.zeros((len(world.assets), 5), np.int64)
+    out = np.zeros((len(world.assets), 6), np.int64)
     equity_lines(row, profile, world.instruments, world.assets, world.margin, ledger.positions, ledger.cash, out)
     return tuple(
         BalanceLine(
@@ -257,9 +259,10 @@ def _balances(world: World, row: int, profile: int) -> tuple[BalanceLine, ...]:
             price_usd=float(asset["price"] * asset["price_tick"]),
             value=int(line[3]),
             counted=int(line[4]),
+            in_category=bool(line[5]),
         )
         for symbol, asset, line in zip(world.asset_symbols, world.assets, out, strict=True)
-        if line.any()
+        if line[:5].any()
     )
 
 

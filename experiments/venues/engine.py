@@ -83,7 +83,7 @@ def balance(rule: CollateralRule, *, amount: float, price: float) -> float:
     margin = Margin(collateral={"COIN": replace(rule, tiers=tiers)})
     assets, _, table = _tables(margin, {"USD": _MONEY, "COIN": coin}, {})
     quanta = round(amount * scale * USD_QUANTA)
-    return int(weighted_value(assets[1], MAINTENANCE, quanta, table)) / USD_QUANTA / scale
+    return int(weighted_value(assets[1], False, MAINTENANCE, quanta, table)) / USD_QUANTA / scale
 
 
 def _scale(amount: float) -> float:

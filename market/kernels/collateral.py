@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from market.kernels.arithmetic import multiply_divide, part
 from market.kernels.book import lots_to_raise
+from market.kernels.categories import category_of
 from market.kernels.forced import charge_fee, forced_order
 from market.kernels.jit import kernel
 from market.kernels.ledger import transfer
 from market.kernels.margin import amount_of, value_of
 from market.kernels.pool_sales import pool_of, sell_into_pool, settled_share
-from market.kernels.records import FORCED_COLLATERAL, NONE, OUTSIDE, PPM, SELL
+from market.kernels.records import FORCED_COLLATERAL, MAINTENANCE, NONE, OUTSIDE, PPM, SELL
 from market.kernels.sizing import LARGEST, debt_to_repay
 from market.kernels.trading import touch
 
@@ -103,6 +104,7 @@ def sell_collateral(
     Returns (settlement asset of the sales or NONE, keeper's reward in USD quanta).
     """
     account = claim.account
+    claim.category = category_of(account, MAINTENANCE, instruments, assets, positions, cash)
     paid_in = NONE
     reward = 0
     for quote in range(assets.shape[0]):

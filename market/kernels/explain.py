@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from market.kernels.categories import favoured
 from market.kernels.jit import kernel
 from market.kernels.liquidation import appraise, plan_call
 from market.kernels.margin import (
@@ -32,8 +33,9 @@ def account_totals(account, instruments, assets, margin, positions, cash, out):
 
 @kernel
 def equity_lines(account, profile, instruments, assets, margin, positions, cash, out):
-    """Fill `out[n_assets, 5]`: balance, open profit settled in the asset, and what of it does not count under the
-    profile, in quanta of the asset; value before haircut and what margin equity counts, in USD quanta."""
+    """Fill `out[n_assets, 6]`: balance, open profit settled in the asset, and what of it does not count under the
+    profile, in quanta of the asset; value before haircut and what margin equity counts, in USD quanta; 1 where that is
+    at the weights of the asset's category."""
     for asset in range(assets.shape[0]):
         profit = left_out = 0
         if assets[asset].is_settlement:
@@ -45,7 +47,9 @@ def equity_lines(account, profile, instruments, assets, margin, positions, cash,
         out[asset, 1] = profit
         out[asset, 2] = left_out
         out[asset, 3] = value_of(assets[asset], held)
-        out[asset, 4] = weighted_value(assets[asset], profile, held - left_out, margin[1])
+        within = favoured(account, asset, profile, instruments, assets, positions, cash)
+        out[asset, 4] = weighted_value(assets[asset], within, profile, held - left_out, margin[1])
+        out[asset, 5] = within
 
 
 @kernel

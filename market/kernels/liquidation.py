@@ -8,6 +8,7 @@ from market.kernels.arithmetic import part, part_up
 from market.kernels.auction import sell_slice
 from market.kernels.blocks import call_fits, take_call
 from market.kernels.book import cancel_account
+from market.kernels.categories import category_of, favoured
 from market.kernels.collateral import sell_collateral
 from market.kernels.forced import charge_fee, forced_order, slippage_of
 from market.kernels.history import note_breach
@@ -79,7 +80,8 @@ def _weighted_debt(account, instruments, assets, margin, positions, cash):
         if assets[asset].is_settlement:
             balance += settlement_profit(account, asset, instruments, positions)
         if balance < 0:
-            total -= weighted_value(assets[asset], MAINTENANCE, balance, margin[1])
+            within = favoured(account, asset, MAINTENANCE, instruments, assets, positions, cash)
+            total -= weighted_value(assets[asset], within, MAINTENANCE, balance, margin[1])
     return total
 
 
@@ -95,6 +97,7 @@ def appraise(claim, instruments, assets, margin, positions, cash, policy):
     claim.maintenance = maintenance_of(account, instruments, assets, margin, positions, cash)
     claim.excess = margin_equity - claim.maintenance
     claim.net_equity = net_equity
+    claim.category = category_of(account, MAINTENANCE, instruments, assets, positions, cash)
     notional = 0
     for book in range(instruments.shape[0]):
         if positions[account, book].lots != 0:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from market.kernels.arithmetic import multiply_divide, part, part_up
+from market.kernels.categories import favoured
 from market.kernels.jit import inline, kernel
 from market.kernels.portfolio import portfolio_exposure, portfolio_needed
 from market.kernels.records import (
@@ -84,11 +85,14 @@ def _tiered_haircut(asset, profile, amount, value, tiers):
 
 
 @kernel
-def _balance_value(asset, profile, amount, value, tiers):
-    """USD quanta that a positive balance worth `value` counts for."""
+def _balance_value(asset, within, profile, amount, value, tiers):
+    """USD quanta that a positive balance worth `value` counts for, `within` its category or not."""
     if profile == INITIAL and asset.slow_price > 0:
         value = _slow_value(asset, amount)
-    if asset.n_tiers > 0:
+    if within:
+        haircut = asset.category_haircut if profile == MAINTENANCE else asset.initial_category_haircut
+        counted = part(value, PPM - haircut)
+    elif asset.n_tiers > 0:
         counted = _tiered_haircut(asset, profile, amount, value, tiers)
     elif profile == MAINTENANCE:
         counted = part(value, PPM - asset.haircut)
@@ -101,9 +105,13 @@ def _balance_value(asset, profile, amount, value, tiers):
 
 
 @kernel
-def _debt_value(asset, profile, amount, value):
-    """USD quanta, negative, that a debt worth `value` takes off."""
+def _debt_value(asset, within, profile, amount, value):
+    """USD quanta, negative, that a debt worth `value` takes off, `within` its category or not."""
     weight = asset.liability_weight if profile == MAINTENANCE else asset.initial_liability_weight
+    if within:
+        weight = asset.category_liability_weight
+        if profile != MAINTENANCE:
+            weight = asset.initial_category_liability_weight
     if profile == INITIAL and asset.slow_price > 0:
         value = _slow_value(asset, amount)
     if asset.size_factor > 0.0:
@@ -114,19 +122,22 @@ def _debt_value(asset, profile, amount, value):
 
 
 @kernel
-def weighted_value(asset, profile, amount, tiers):
-    """USD quanta that margin equity counts: a balance less its haircut, a debt times its liability weight."""
-    return _counted(asset, profile, amount, value_of(asset, amount), tiers)
+def weighted_value(asset, within, profile, amount, tiers):
+    """USD quanta that margin equity counts: a balance less its haircut, a debt times its liability weight.
+
+    `within`: at the weights of the asset's category (`favoured`).
+    """
+    return _counted(asset, within, profile, amount, value_of(asset, amount), tiers)
 
 
 @inline
-def _counted(asset, profile, amount, value, tiers):
+def _counted(asset, within, profile, amount, value, tiers):
     """What margin equity counts of `amount` quanta worth `value` before any haircut."""
     if asset.haircut_only:
         return part(value, PPM - asset.haircut if amount >= 0 else asset.liability_weight)
     if amount >= 0:
-        return _balance_value(asset, profile, amount, value, tiers)
-    return _debt_value(asset, profile, amount, value)
+        return _balance_value(asset, within, profile, amount, value, tiers)
+    return _debt_value(asset, within, profile, amount, value)
 
 
 @kernel
@@ -252,7 +263,8 @@ def equities(account, profile, instruments, assets, margin, positions, cash):
         net_equity += value
         if counted != balance:
             value = value_of(assets[asset], counted)
-        margin_equity += _counted(assets[asset], profile, counted, value, tiers)
+        within = favoured(account, asset, profile, instruments, assets, positions, cash)
+        margin_equity += _counted(assets[asset], within, profile, counted, value, tiers)
     return margin_equity, net_equity
 
 
@@ -329,7 +341,9 @@ def initial_of(account, instruments, assets, margin, positions, cash):
             lots = positions[account, book].open_bid
             if lots != 0:
                 paid = value_of(assets[instrument.quote], lots * instrument.best_bid * instrument.tick_value)
-                bought = weighted_value(assets[instrument.base], INITIAL, lots * instrument.lot_quanta, margin[1])
+                within = favoured(account, instrument.base, INITIAL, instruments, assets, positions, cash)
+                amount = lots * instrument.lot_quanta
+                bought = weighted_value(assets[instrument.base], within, INITIAL, amount, margin[1])
                 total += max(0, paid - bought)
             continue
         if margin[0][account] == PORTFOLIO:
@@ -385,9 +399,22 @@ def target_excess(account, instruments, assets, margin, positions, cash):
 
 
 @kernel
-def _value_exposure(asset, balance, weighted, tiers):
+def lost_with_category(account, instruments, assets, margin, positions, cash):
+    """USD quanta by which margin equity under the initial profile falls when an account leaves its category."""
+    lost = 0
+    for asset in range(assets.shape[0]):
+        if favoured(account, asset, INITIAL, instruments, assets, positions, cash):
+            # It has no positions, so balances are all there is.
+            balance = cash[account, asset]
+            lost += weighted_value(assets[asset], True, INITIAL, balance, margin[1])
+            lost -= weighted_value(assets[asset], False, INITIAL, balance, margin[1])
+    return lost
+
+
+@kernel
+def _value_exposure(asset, within, balance, weighted, tiers):
     """Bound on |change of weighted value| per unit of relative price move, USD quanta."""
-    if balance < 0 or asset.n_tiers == 0:
+    if balance < 0 or asset.n_tiers == 0 or within:
         return float(abs(weighted))
     least = PPM
     for row in range(asset.first_tier, asset.first_tier + asset.n_tiers):
@@ -465,10 +492,11 @@ def safe_distance(account, instruments, assets, margin, positions, cash, reach):
         if assets[asset].is_settlement:
             balance += settlement_profit(account, asset, instruments, positions)
         if balance != 0:
-            weighted = weighted_value(assets[asset], MAINTENANCE, balance, tiers)
+            within = favoured(account, asset, MAINTENANCE, instruments, assets, positions, cash)
+            weighted = weighted_value(assets[asset], within, MAINTENANCE, balance, tiers)
             margin_equity += weighted
             if not assets[asset].fixed:
-                exposure += _value_exposure(assets[asset], balance, weighted, tiers)
+                exposure += _value_exposure(assets[asset], within, balance, weighted, tiers)
     in_portfolio = margin[0][account] == PORTFOLIO
     for book in range(instruments.shape[0]):
         lots = positions[account, book].lots

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from market.kernels.arithmetic import multiply_divide, part, part_up
+from market.kernels.categories import favoured
 from market.kernels.jit import kernel
 from market.kernels.ledger import transfer
 from market.kernels.margin import (
@@ -13,7 +14,7 @@ from market.kernels.margin import (
     net_equity_of,
     value_of,
 )
-from market.kernels.records import CLAIM_COUNT, PPM
+from market.kernels.records import CLAIM_COUNT, INITIAL, PPM
 from market.kernels.trading import touch
 
 MOVED_COUNT, MOVED_VALUE, CURED_COUNT, RECOURSE_COUNT, RECOURSE_VALUE = range(5)
@@ -44,10 +45,13 @@ def _cure(
             needed = part_up(maintenance_of(account, instruments, assets, margin, positions, cash), buffer)
             needed -= maintenance_excess(account, instruments, assets, margin, positions, cash)
             free = min(initial_excess(other, instruments, assets, margin, positions, cash), needed)
-            if free <= 0 or assets[quote].haircut >= PPM:
+            haircut = assets[quote].haircut
+            if favoured(other, quote, INITIAL, instruments, assets, positions, cash):
+                haircut = min(haircut, assets[quote].category_haircut)
+            if free <= 0 or haircut >= PPM:
                 continue
             # What is free, or needed, is after haircut; what is moved is before it.
-            value = multiply_divide(free, PPM, PPM - assets[quote].haircut)
+            value = multiply_divide(free, PPM, PPM - haircut)
             amount = min(amount_of(assets[quote], value) + (1 if free == needed else 0), cash[other, quote])
             if amount > 0:
                 _move(other, account, quote, amount, cash, touched, touched_mark, counters)

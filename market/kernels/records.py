@@ -213,7 +213,7 @@ ASSET = np.dtype(
         ("n_tiers", i4),  # 0: one haircut whatever the size
         ("tiers_by_amount", i4),  # 1 when their floors are quanta of the asset, 0 when USD quanta
         ("haircut_only", i4),  # 1 when balances count less the haircut and nothing below holds
-        ("unused", i4),
+        ("category", i4),  # number of its category of correlated assets, from 1; 0: none
         ("price_tick", f8),  # USD per tick of `price` and `reference`
         # under the initial and target profiles
         ("initial_haircut", i8),  # ppm
@@ -224,6 +224,11 @@ ASSET = np.dtype(
         # by what the venue holds of it, under the initial profile
         ("deposit_scale", i8),  # ppm of a balance's weighted value that counts
         ("borrow_scale", i8),  # ppm by which a debt's weighted value is multiplied
+        # where all debts of an account are in its category, in the place of the four above
+        ("category_haircut", i8),  # ppm
+        ("initial_category_haircut", i8),
+        ("category_liability_weight", i8),  # ppm
+        ("initial_category_liability_weight", i8),
         ("slow_price", i8),  # a slower price beside `price`: balances count at the lower, debts at the higher; 0: none
     ]
 )
@@ -277,6 +282,7 @@ CLAIM = np.dtype(
         ("tab", i8),  # ROOM: USD quanta of the account's notional that are put up
         ("reserved", i8),  # what bidders paid for slices of the account, USD quanta
         ("insolvent", i8),  # AUCTION_FRACTION: round in which it was found worth less than nothing; NONE
+        ("category", i8),  # number of the category of correlated assets in which all its debts are; 0: none
     ]
 )
 

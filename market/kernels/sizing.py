@@ -148,8 +148,11 @@ def _debt_to_target(claim, quote, owed, collateral, paid, policy, assets, margin
     """Quanta of a debt whose repayment with `collateral`, `paid` per unit of value, brings an account to its target."""
     profile = policy.target_profile
     held = cash[claim.account, collateral]
-    debt_weight = weighted_value(assets[quote], profile, -owed, margin[1]) / min(value_of(assets[quote], -owed), -1)
-    kept_weight = weighted_value(assets[collateral], profile, held, margin[1])
+    owed_within = claim.category != 0 and assets[quote].category == claim.category
+    held_within = claim.category != 0 and assets[collateral].category == claim.category
+    debt_weight = weighted_value(assets[quote], owed_within, profile, -owed, margin[1])
+    debt_weight /= min(value_of(assets[quote], -owed), -1)
+    kept_weight = weighted_value(assets[collateral], held_within, profile, held, margin[1])
     kept_weight /= max(value_of(assets[collateral], held), 1)
     gain = exchange_gain(1.0, debt_weight, kept_weight, paid, 1.0, 0.0)
     missing = claim.missing * claim.allowed

@@ -6,10 +6,12 @@ import numpy as np
 
 from market.kernels.arithmetic import part_up
 from market.kernels.book import reaches, submit, sweep
+from market.kernels.categories import favoured
 from market.kernels.jit import kernel
 from market.kernels.ledger import settle_fill
 from market.kernels.margin import (
     initial_excess,
+    lost_with_category,
     ordered_requirement,
     unordered_requirement,
     value_of,
@@ -121,22 +123,24 @@ def _order_cost(message, lots, paid, instruments, assets, margin, positions, cas
     quote = assets[instrument.quote]
     value = value_of(quote, paid * instrument.tick_value)
     fee = value_of(quote, part_up(paid * instrument.tick_value, max(instrument.taker_fee, 0)))
+    account = message.account
     if instrument.kind == SPOT:
-        base = weighted_value(assets[instrument.base], INITIAL, lots * instrument.lot_quanta, margin[1])
+        within = favoured(account, instrument.base, INITIAL, instruments, assets, positions, cash)
+        base = weighted_value(assets[instrument.base], within, INITIAL, lots * instrument.lot_quanta, margin[1])
         return (value - base) * (1 - 2 * message.side) + fee
-    position = positions[message.account, book]
+    position = positions[account, book]
     bid = lots if message.side == BUY else 0
     before = worst_lots(position, 0, 0)
     after = worst_lots(position, bid, lots - bid)
     # Under portfolio margin less of a position may need more: it may have been a hedge.
-    if after <= before and margin[0][message.account] != PORTFOLIO:
+    if after <= before and margin[0][account] != PORTFOLIO:
         return 0
     against_mark = max(0, (paid - lots * instrument.mark) * (1 - 2 * message.side)) * instrument.tick_value
-    account = message.account
     now = unordered_requirement(account, instruments, margin, positions, cash)
     requirement = ordered_requirement(account, book, bid, lots - bid, now, instruments, assets, margin, positions, cash)
     if before != 0:
         requirement -= ordered_requirement(account, book, 0, 0, now, instruments, assets, margin, positions, cash)
+    requirement += lost_with_category(account, instruments, assets, margin, positions, cash)
     return requirement + value_of(quote, against_mark) + fee
 
 

@@ -25,6 +25,29 @@ class HaircutTier:
 
 
 @parameters
+class CategoryRule:
+    """Assets whose prices move together: who owes nothing outside has what he owns of them counted at these haircuts.
+
+    Everything else he owns counts as usual. Aave v3's e-mode (aave-dao/aave-v3-origin, EModeLogic, GenericLogic:
+    in a category a user borrows its assets only, and its collateral has the category's loan-to-value and liquidation
+    threshold), held to apply whenever it can. Who has a position outside spot, or under initial margin an order that
+    could open one, is in no category: a loss would be a debt.
+    """
+
+    assets: tuple[str, ...]
+    """Its members; those that a scenario does not have are passed over. An asset is in one category at most."""
+    haircut: Share
+    """Discount on what is owned of them under the maintenance profile, whatever its size; it does not follow the
+    market."""
+    initial_haircut: Share | None = None
+    """Discount under the initial and target profiles; the same as `haircut` when left out."""
+    liability_weight: LiabilityWeight | None = None
+    """Factor on debts in them under the maintenance profile; that of the asset when left out."""
+    initial_liability_weight: LiabilityWeight | None = None
+    """Factor under the initial and target profiles; `liability_weight`, else that of the asset, when left out."""
+
+
+@parameters
 class CollateralRule:
     """How a venue values a balance of one asset."""
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Literal, TypeVar
 
-from market.margin.collateral import CollateralRule
+from market.margin.collateral import CategoryRule, CollateralRule
 from market.margin.dynamics import HaircutDynamics, RateDynamics, StaticHaircuts, StaticRates
 from market.margin.options import OptionRequirement
 from market.margin.ownership import SubAccounts
@@ -31,6 +31,8 @@ class Margin:
     collateral: dict[str, CollateralRule] = field(default_factory=dict)
     """Haircuts and liability weights by asset; "settlement" is for settlement assets and "default" for all others. They
     replace those of the assets table."""
+    categories: dict[str, CategoryRule] = field(default_factory=dict)
+    """Correlated assets by name of their category: other weights for accounts that owe nothing outside it."""
     requirement: dict[str, RequirementRule] = field(default_factory=dict)
     """Margin rates by instrument or by its base asset; "default" is for all others. They replace instruments' tiers."""
     options: dict[str, OptionRequirement] = field(default_factory=dict)
@@ -48,6 +50,12 @@ class Margin:
     higher (Drift v2, Mango v4); 0: none."""
     update_seconds: PositiveSeconds = 60.0
     """How often initial rates by open interest, and weights by deposits or borrowing, are worked out afresh."""
+
+    def __post_init__(self) -> None:
+        members = [symbol for rule in self.categories.values() for symbol in rule.assets]
+        twice = sorted({symbol for symbol in members if members.count(symbol) > 1})
+        if twice:
+            raise ValueError(f"categories: {', '.join(twice)} in more than one; an asset is in one category at most")
 
     def collateral_of(self, symbol: str, *, settlement: bool) -> CollateralRule | None:
         """The rule for an asset, a settlement asset or not; None when the asset's own haircut holds."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from market.errors import InputError
 from market.instruments import LARGEST_MONEY, USD_QUANTA, Asset, Instrument, tier_records, tier_rows
 from market.kernels.records import NONE, PPM, TIER
-from market.margin.collateral import CollateralRule
+from market.margin.collateral import CategoryRule, CollateralRule
 from market.margin.dynamics import LiquidityHaircuts, RampedHaircuts, StaticHaircuts, StaticRates
 from market.margin.requirement import RequirementRule
 from market.margin.rules import Margin
@@ -50,6 +50,10 @@ def write_margin_rules(
         tiers.extend(rows)
         ramped = isinstance(margin.haircuts, RampedHaircuts) and symbol in margin.haircuts.to
         record["haircut_only"] &= not (rows or ramped or margin.slow_price_seconds > 0.0)
+    for number, category in enumerate(margin.categories.values(), start=1):
+        for record, symbol in zip(asset_records, assets, strict=True):
+            if symbol in category.assets:
+                _write_category(record, category, number)
     return np.array(tiers, TIER)
 
 
@@ -61,6 +65,16 @@ def _write_requirement(record: np.void, rule: RequirementRule, quote: Asset) -> 
     record["profit_weight"] = round(rule.profit_weight * PPM)
     if rule.profit_cap_usd is not None:
         record["profit_cap"] = min(LARGEST_MONEY, round(rule.profit_cap_usd / quote.quantum))
+
+
+def _write_category(record: np.void, rule: CategoryRule, number: int) -> None:
+    record["category"], record["haircut_only"] = number, 0
+    record["category_haircut"] = round(rule.haircut * PPM)
+    record["initial_category_haircut"] = round(_either(rule.initial_haircut, rule.haircut) * PPM)
+    chosen = (rule.liability_weight, rule.initial_liability_weight or rule.liability_weight)
+    for profile, weight in zip(("", "initial_"), chosen, strict=True):
+        own = int(record[f"{profile}liability_weight"])
+        record[f"{profile}category_liability_weight"] = own if weight is None else round(weight * PPM)
 
 
 def _either(initial: float | None, maintenance: float) -> float:

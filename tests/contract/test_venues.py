@@ -143,7 +143,10 @@ def test_haircuts_never_fall_with_size(name: str) -> None:
     world = resting(name)
     for asset, record in enumerate(world.assets):
         counted = [
-            [weighted_value(record, profile, amount, world.margin[1]) / amount for amount in amounts(world, asset)[16:]]
+            [
+                weighted_value(record, False, profile, amount, world.margin[1]) / amount
+                for amount in amounts(world, asset)[16:]
+            ]
             for profile in PROFILES
         ]
         shares = np.array(counted) / counted[0][0] if counted[0][0] else np.array(counted)

@@ -93,7 +93,7 @@ from market.venue import (
     WindowCap,
 )
 from market.world import Inbox, World
-from tests.engine_worlds import Engine, changed, engine
+from tests.engine_worlds import CORRELATED, Engine, changed, engine
 from tests.reference.margin import State, assess, assess_portfolio, marginal_requirement
 
 CUSTOMERS = 12
@@ -132,8 +132,7 @@ DATED = {
 """What expires during the run, and a put that does not."""
 
 MARGINS = [
-    Margin(),
-    Margin(),
+    *[Margin()] * 2,
     Margin(
         collateral={
             "USDT": CollateralRule(haircut=0.02, initial_haircut=0.04, deposits_start_usd=5_000.0),
@@ -169,6 +168,7 @@ MARGINS = [
         rates=OpenInterestRates(lower_usd=1_000.0, upper_usd=100_000.0, update_seconds=5.0),
     ),
     Margin(haircuts=LiquidityHaircuts(sizes_usd=(500.0, 5_000.0), update_seconds=3.0)),
+    CORRELATED,
 ]
 PORTFOLIO_MARGIN = Margin(
     mode="portfolio",

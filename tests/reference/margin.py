@@ -73,7 +73,22 @@ def _rows(state: State, record: dict[str, Any]) -> list[dict[str, Any]]:
     return state.tiers[record["first_tier"] : record["first_tier"] + record["n_tiers"]]
 
 
-def _weighted(state: State, asset: int, amount: int, profile: str) -> int:
+def _in_category(state: State, account: int, asset: int, profile: str) -> bool:
+    """All debts in the asset's category, at least one, nothing that is or could become another."""
+    category = state.assets[asset]["category"]
+    debts = {
+        state.assets[other]["category"] for other, amount in enumerate(state.cash[account]) if amount < 0
+    }  # fmt: skip
+    if category == 0 or debts != {category}:
+        return False
+    for book in _derivatives(state):
+        place = state.positions[account][book]
+        if place["lots"] or (profile == INITIAL and (place["open_bid"] or place["open_ask"])):
+            return False
+    return True
+
+
+def _weighted(state: State, account: int, asset: int, amount: int, profile: str) -> int:
     """What a balance counts for: the worse price, haircuts by size, square-root weights, the venue-wide scale."""
     record = state.assets[asset]
     price = record["price"]
@@ -85,6 +100,9 @@ def _weighted(state: State, asset: int, amount: int, profile: str) -> int:
 
     value = worth(amount)
     prefix = "" if profile == MAINTENANCE else "initial_"
+    within = _in_category(state, account, asset, profile)
+    if within:
+        prefix += "category_"
     size = abs(amount) * record["quantum"]
     if amount < 0:
         weight = record[f"{prefix}liability_weight"]
@@ -94,7 +112,7 @@ def _weighted(state: State, asset: int, amount: int, profile: str) -> int:
         if profile == INITIAL:
             weight = ceil(Fraction(weight * record["borrow_scale"], PPM))
         return floor(Fraction(value * weight, PPM))
-    if record["n_tiers"]:
+    if record["n_tiers"] and not within:
         measure = amount if record["tiers_by_amount"] else value
         tier = _tier(_rows(state, record), measure)
         counted = measure - (ceil(Fraction(measure * tier[profile], PPM)) - int(tier[f"{profile}_deduction"]))
@@ -188,10 +206,10 @@ def assess(state: State, account: int) -> Figures:
         bid = state.positions[account][book]["open_bid"]
         if instrument["kind"] == 0 and bid:
             paid = _value(state, instrument["quote"], bid * instrument["best_bid"] * instrument["tick_value"])
-            bought = _weighted(state, instrument["base"], bid * instrument["lot_quanta"], INITIAL)
+            bought = _weighted(state, account, instrument["base"], bid * instrument["lot_quanta"], INITIAL)
             initial += max(0, paid - bought)
-    margin_equity = sum(_weighted(state, asset, amount, MAINTENANCE) for asset, amount in enumerate(balances))
-    under_initial = sum(_weighted(state, asset, amount, INITIAL) for asset, amount in enumerate(counted))
+    margin_equity = sum(_weighted(state, account, asset, amount, MAINTENANCE) for asset, amount in enumerate(balances))
+    under_initial = sum(_weighted(state, account, asset, amount, INITIAL) for asset, amount in enumerate(counted))
     return Figures(
         margin_equity=margin_equity,
         net_equity=sum(_value(state, asset, amount) for asset, amount in enumerate(balances)),
