@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
-from experiments import interrupts
+from experiments import interrupts, told_commands
 from experiments.sweep import commands as study_commands
 from market.errors import InputError
 
@@ -334,23 +334,6 @@ def map(
 
 
 @command
-def contagion(
-    run: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Folder that `cascade run` wrote.")],
-    *,
-    event: Annotated[int | None, typer.Option(metavar="ID", help="One forced sale, by row.")] = None,
-    account: Annotated[str | None, typer.Option(metavar="NAME", help="One liquidated account.")] = None,
-    asset: Annotated[str | None, typer.Option(metavar="SYM", help="One asset.")] = None,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write figures, GraphML, GEXF and JSON here.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export in --out.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Tell who brought down whom in a run: causes of every liquidation, to the unit."""
-    from experiments.contagion import command
-
-    command.contagion(run, event=event, account=account, asset=asset, out=out, overwrite=overwrite, as_json=as_json)
-
-
-@command
 def margin(
     account: Annotated[Path, typer.Argument(metavar="ACCOUNT.toml", help="Balances, positions, prices.")],
     *,
@@ -545,6 +528,7 @@ def backtest(
 
 
 study_commands.register(command)
+command(told_commands.contagion)
 
 
 def _inputs(prices: Path | None, start: str | None, hours: float | None, accounts: Path | None) -> list[Override]:
