@@ -1,0 +1,49 @@
+"""The commands that look for a design. Each imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+from experiments.sweep.commands import STORE, Json, StorePlace, StudyFile, Workers
+from market.errors import InputError
+
+
+def register(command: Callable[[Any], Any]) -> None:
+    """Make these functions commands of the program."""
+    for function in (tune,):
+        command(function)
+
+
+@contextmanager
+def _kept() -> Iterator[None]:
+    """Say what is kept after Ctrl-C, and what is missing without Optuna."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name != "optuna":
+            raise
+        raise InputError("optuna is not installed: pip install -c constraints.txt '.[tune]'") from None
+    except KeyboardInterrupt as stop:
+        print(str(stop) or "interrupted: all finished runs are kept; go on with the same call", file=sys.stderr)
+        raise typer.Exit(130) from None
+
+
+def tune(
+    study: StudyFile,
+    *,
+    workers: Workers = None,
+    store: StorePlace = STORE,
+    as_json: Json = False,
+) -> None:
+    """Search for the most capital-efficient design within a limit of loss; confirm it on fresh seeds."""
+    from experiments.sweep.command import Call
+
+    with _kept():
+        from experiments.tune.command import perform
+
+        perform(Call(study=study, store=store, workers=workers), as_json=as_json)
