@@ -15,7 +15,7 @@ from market.errors import InputError
 
 def register(command: Callable[[Any], Any]) -> None:
     """Make these functions commands of the program."""
-    for function in (tune,):
+    for function in (tune, limit):
         command(function)
 
 
@@ -45,5 +45,21 @@ def tune(
 
     with _kept():
         from experiments.tune.command import perform
+
+        perform(Call(study=study, store=store, workers=workers), as_json=as_json)
+
+
+def limit(
+    study: StudyFile,
+    *,
+    workers: Workers = None,
+    store: StorePlace = STORE,
+    as_json: Json = False,
+) -> None:
+    """Find the largest value of one parameter, such as a cap, at which a loss stays below a ceiling."""
+    from experiments.sweep.command import Call
+
+    with _kept():
+        from experiments.tune.cap_command import perform
 
         perform(Call(study=study, store=store, workers=workers), as_json=as_json)

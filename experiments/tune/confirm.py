@@ -19,6 +19,9 @@ from experiments.study.model import Mean, Tune
 from experiments.tune.quantities import Bench, Quantity, Sample, all_of, efficiencies
 from experiments.tune.search import Trial, gain, share_of
 
+FEWEST_BOUNDED = 20
+"""Seeds below which nothing is said about losses that were hardly seen."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Confirmed:
@@ -141,10 +144,10 @@ def upper(item: Quantity, found: Interval, largest: float, *, level: float) -> f
     """The upper bound of a loss; None when nothing can be said.
 
     A mean of hardly any losses, or of none, has no interval of its own: its bound is the share of losses that remains
-    possible (Clopper and Pearson) times the largest loss that any of the designs had on fresh seeds.
+    possible (Clopper and Pearson) times `largest`, the largest loss that any design had; unknown below 20 seeds.
     """
-    if found.value is None or found.n == 0:
-        return None
+    if found.value is None or found.n < FEWEST_BOUNDED:
+        return found.high if found.rated and found.unseen is None else None
     if isinstance(item.measure, Mean) and (found.events < FEW or found.unseen is not None):
         if found.unseen is not None and found.value != 0.0:
             return found.value + found.unseen * max(largest - found.value, 0.0)
