@@ -87,7 +87,8 @@ class Search:
 
     def trials(self) -> tuple[Trial, ...]:
         """Those that are finished and gave figures, in their order."""
-        return tuple(self._trial(found) for found in self._finished() if found.state == TrialState.COMPLETE)
+        finished = enumerate(self._finished())  # numbered as if nothing had ever been interrupted
+        return tuple(self._trial(at, found) for at, found in finished if found.state == TrialState.COMPLETE)
 
     def run(self, bench: Bench, *, told: Told) -> tuple[Trial, ...]:
         """Do trials until there are enough. Raises InputError when today's design cannot be simulated."""
@@ -151,9 +152,9 @@ class Search:
             return NSGAIISampler(population_size=POPULATION, seed=seed)
         return TPESampler(n_startup_trials=STARTUP, multivariate=True, seed=seed)
 
-    def _trial(self, found: FrozenTrial) -> Trial:
+    def _trial(self, number: int, found: FrozenTrial) -> Trial:
         return Trial(
-            number=found.number,
+            number=number,
             values={**self.tune.today, **{item.path: item.value(found.params[item.path]) for item in self.dimensions}},
             leverage=found.user_attrs["leverage"],
             claims=tuple(found.user_attrs["claims"]),
