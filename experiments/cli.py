@@ -16,6 +16,7 @@ import typer
 
 from experiments import interrupts, told_commands
 from experiments.sweep import commands as study_commands
+from experiments.tune import commands as search_commands
 from market.errors import InputError
 
 if TYPE_CHECKING:
@@ -529,6 +530,7 @@ def backtest(
 
 study_commands.register(command)
 command(told_commands.contagion)
+search_commands.register(command)
 
 
 def _inputs(prices: Path | None, start: str | None, hours: float | None, accounts: Path | None) -> list[Override]:

@@ -62,6 +62,7 @@ def load_study(name: str | Path) -> Loaded:
     blocks = _blocks(tree, study, file, errors)
     if resolver is not None:
         _check_designs(Designs(blocks), resolver, errors)
+        _check_searches(tree, study, resolver, errors)
     if study is not None:
         for at, text in enumerate(study.strategies):
             _attempt(errors, partial(strategy_class, text, beside=file), source=_source(tree, "strategies", at))
@@ -149,6 +150,26 @@ def _check_designs(designs: Designs, resolver: Resolver, errors: Errors) -> None
         _attempt(errors, partial(resolver.resolve, changes))
         if len(errors) > MOST_ERRORS:
             return
+
+
+def _check_searches(tree: Node, study: Study | None, resolver: Resolver, errors: Errors) -> None:
+    """Make both ends of every range that is searched."""
+    if study is None:
+        return
+    ranges = {}
+    if study.tune is not None:
+        said = tree.value["tune"].value
+        sources = {path: node.source for path, node in flattened(said["ranges"]).value.items()}
+        ranges.update({path: (bounds, sources[path]) for path, bounds in study.tune.ranges.items()})
+        if "today" in said:
+            today = [Change(path, node.plain(), node.source) for path, node in flattened(said["today"]).value.items()]
+            _attempt(errors, partial(resolver.resolve, today))
+    if study.cap is not None:
+        ranges[study.cap.path] = (study.cap.range, tree.value["cap"].value["path"].source)
+    for path, (bounds, source) in ranges.items():
+        for end in bounds[:2]:
+            value = int(end) if bounds[2:] == ("whole",) else end
+            _attempt(errors, partial(resolver.resolve, [Change(path, value, source)]))
 
 
 MOST_ERRORS = 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import field
 from typing import Annotated, Any, Literal
 
@@ -178,6 +179,101 @@ class ExpectedShortfall:
 
 Measure = Annotated[Mean | Probability | Quantile | ExpectedShortfall, Field(discriminator="kind")]
 
+World = Literal["fixed", "relevered"]
+"""Positions as they are, or everybody's leverage set so that traders use `tune.utilisation` of what they may."""
+
+
+@parameters
+class Objective:
+    """A measure that the search makes as large or as small as it can."""
+
+    measure: Measure
+    """The measure."""
+    direction: Literal["maximise", "minimise"] = "minimise"
+    """Which way is better."""
+    world: World = "fixed"
+    """Measured with positions fixed or with traders re-levering."""
+
+
+@parameters
+class Ceiling:
+    """What a measure of loss may be at most, in every world that is simulated."""
+
+    measure: Measure
+    """The measure."""
+    at_most: Number
+    """In the unit of its figure; held against the upper bound of the interval."""
+
+
+@parameters
+class Tune:
+    """What `cascade tune` looks for, and where."""
+
+    ranges: Ranges
+    """[least, greatest] of each path."""
+    trust_region: Share = 1.0
+    """How far from today's value a design may be, as a share of the range."""
+    today: Changes = field(default_factory=dict)
+    """Today's values where they are not those of the base scenario."""
+    utilisation: Share | None = 0.1
+    """Re-levering: share of what initial margin allows that traders use; none: positions stay fixed throughout."""
+    objectives: tuple[Objective, ...] = ()
+    """What the search improves; when left out: capital efficiency, in both worlds."""
+    ceilings: tuple[Ceiling, ...]
+    """What a recommended design respects with its upper bound."""
+    trials: PositiveCount = 60
+    """Designs that are searched, today's included."""
+    seed: Count = 1
+    """Another seed, another search."""
+    confirm: Seeds = Seeds(first=1_000_001, count=100)
+    """Fresh seeds that the best designs are confirmed on; the search uses `seeds`."""
+    confirm_designs: PositiveCount = 6
+    """Designs that are confirmed beside today's."""
+
+    def __post_init__(self) -> None:
+        """Refuse ranges that are none, nothing to respect, and quantiles that fresh seeds are too few for."""
+        _check_ranges(self.ranges)
+        if not self.ceilings:
+            raise ValueError("ceilings: empty; expected one measure of loss or more, each with at_most")
+        if self.utilisation is None and any(objective.world == "relevered" for objective in self.objectives):
+            raise ValueError('objectives: one is of the re-levered world, and utilisation is "none"')
+        if self.utilisation == 0.0:
+            raise ValueError('utilisation: 0 is no leverage; "none" leaves re-levering out')
+        for at, ceiling in enumerate(self.ceilings):
+            level = getattr(ceiling.measure, "level", 0.0)
+            least = math.inf if level >= 1.0 else math.ceil(TAIL_EVENTS / (1.0 - level)) + 1
+            if level and self.confirm.count < least:
+                raise ValueError(
+                    f"confirm.count: {self.confirm.count} seeds are too few to rate ceilings.{at} at level {level:g}; "
+                    f"expected {least:,} or more"
+                )
+
+
+TAIL_EVENTS = 50
+"""Values beyond a quantile that it takes to say something about it (`statistics.intervals`)."""
+
+
+@parameters
+class Cap:
+    """What `cascade limit` looks for: the largest value of one parameter at which a loss stays small enough."""
+
+    path: str
+    """Dotted path into the scenario."""
+    range: Range
+    """Least and greatest value, and how what lies between is halved."""
+    measure: Measure
+    """The loss; taken to grow with the value."""
+    at_most: Number
+    """What it may be, in the unit of its figure."""
+    tolerance: Share = 0.02
+    """How near the answer is to the largest such value, as a share of the range."""
+
+    def __post_init__(self) -> None:
+        """Refuse a range that is none."""
+        _check_ranges({self.path: self.range})
+        if self.tolerance <= 0.0:
+            raise ValueError("tolerance: expected more than 0")
+
 
 @parameters
 class Limits:
@@ -221,6 +317,18 @@ class Study:
     """Traders in plain Python that take part, as FILE.py:CLASS; their source counts as part of the study."""
     limits: Limits = Limits()
     """What it may cost."""
+    tune: Tune | None = None
+    """What `cascade tune` looks for."""
+    cap: Cap | None = None
+    """What `cascade limit` looks for."""
+
+    def __post_init__(self) -> None:
+        """Refuse to confirm on seeds that the search has seen."""
+        if self.tune is None:
+            return
+        fresh = self.tune.confirm
+        if fresh.first < self.seeds.first + self.seeds.count and self.seeds.first < fresh.first + fresh.count:
+            raise ValueError("tune.confirm: seeds that the search uses as well; expected fresh ones")
 
     def measured(self) -> tuple[Mean | Probability | Quantile | ExpectedShortfall, ...]:
         """The measures that are shown."""

@@ -72,7 +72,7 @@ def summarise(plan: Plan, store: Store) -> Summary:
     seeds = found.column("run_seed").to_numpy()
     order = np.lexsort((seeds, designs))  # whatever order the rows are stored in
     ok = np.array(found.column("status").to_pylist(), dtype=object)[order] == OK
-    columns = {kpi: _numbers(found.column(kpi).to_pylist())[order] for kpi in kpis}
+    columns = {kpi: numbers_of(found.column(kpi).to_pylist())[order] for kpi in kpis}
     numbers = np.array(plan.numbers)
     at = np.searchsorted(designs[order], numbers), np.searchsorted(designs[order], numbers, side="right")
     planned = np.bincount(plan.mine % len(numbers), minlength=len(numbers))
@@ -92,20 +92,21 @@ def summarise(plan: Plan, store: Store) -> Summary:
     return Summary(measures=measures, designs=tuple(made))
 
 
-def _numbers(values: Sequence[Any]) -> Floats:
+def numbers_of(values: Sequence[Any]) -> Floats:
+    """Figures as they are stored, undefined ones as nan."""
     return np.array([np.nan if value is None else value for value in values], np.float64)
 
 
-def interval(measure: AnyMeasure, values: Floats) -> Interval:
-    """A measure of the values that are defined."""
+def interval(measure: AnyMeasure, values: Floats, *, level: float = intervals.LEVEL) -> Interval:
+    """A measure of the values that are defined, with an interval of that confidence level."""
     values = values[~np.isnan(values)]
     if isinstance(measure, Mean):
-        return intervals.mean(values)
+        return intervals.mean(values, level=level)
     if isinstance(measure, Probability):
-        return intervals.probability(values, above=measure.above)
+        return intervals.probability(values, above=measure.above, level=level)
     if isinstance(measure, Quantile):
-        return intervals.quantile(values, p=measure.level)
-    return intervals.expected_shortfall(values, p=measure.level)
+        return intervals.quantile(values, p=measure.level, level=level)
+    return intervals.expected_shortfall(values, p=measure.level, level=level)
 
 
 def label(measure: AnyMeasure) -> str:
