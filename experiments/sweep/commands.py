@@ -20,7 +20,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print only JSON.")]
 
 def register(command: Callable[[Any], Any]) -> None:
     """Make these functions commands of the program."""
-    for function in (validate, schema, sweep, resume, status, diff, rerun, export):
+    for function in (validate, schema, sweep, resume, status, report, diff, rerun, export):
         command(function)
 
 
@@ -108,6 +108,24 @@ def status(
     from experiments.sweep.command import show_status
 
     show_status(study, store, csv=csv, as_json=as_json)
+
+
+def report(
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="A study, TOML, or a folder with a study.toml in it.")],
+    *,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write.")],
+    store: StorePlace = STORE,
+    base: Annotated[
+        int | None,
+        typer.Option(min=0, help="Design that others are compared with [default: the one without changes, else 0]."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier report.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write what a study says: report.html, and tables as Markdown, CSV and LaTeX."""
+    from experiments.study_report.command import write_report
+
+    write_report(study, store, out=out, base=base, overwrite=overwrite, as_json=as_json)
 
 
 def diff(
