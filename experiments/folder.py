@@ -48,6 +48,8 @@ FILES = frozenset(
         "runs.csv",
         "runs.parquet",
         "scenario.toml",
+        "sensitivity.json",
+        "sensitivity.md",
         "settlements.parquet",
         "study.toml",
     }
