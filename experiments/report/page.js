@@ -47,7 +47,7 @@
       bar: () => `<rect width="22" height="12" rx="2" fill="${marker.color}"/>`,
       line: () => `<path d="M0 6H22" stroke="${line.color}" stroke-width="2" stroke-dasharray="${dashes[line.dash] ?? "none"}"/>`,
     };
-    const dots = mode === "markers";
+    const dots = mode === "markers" || mode === "markers+text";
     const parts = type === "bar" ? ["bar"] : dots ? [marker.symbol === "diamond" ? "diamond" : "disc"] : [fill && "area", line.width && "line"];
     return `<svg width="${dots ? 16 : 22}" height="12" aria-hidden="true">${parts.filter(Boolean).map((part) => shapes[part]()).join("")}</svg>`;
   };

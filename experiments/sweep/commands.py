@@ -20,7 +20,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print only JSON.")]
 
 def register(command: Callable[[Any], Any]) -> None:
     """Make these functions commands of the program."""
-    for function in (validate, schema, sweep, resume, status, diff, rerun, export):
+    for function in (validate, schema, sweep, resume, status, report, sensitivity, diff, rerun, export):
         command(function)
 
 
@@ -108,6 +108,48 @@ def status(
     from experiments.sweep.command import show_status
 
     show_status(study, store, csv=csv, as_json=as_json)
+
+
+def report(
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="A study, TOML, or a folder with a study.toml in it.")],
+    *,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write.")],
+    store: StorePlace = STORE,
+    base: Annotated[
+        int | None,
+        typer.Option(min=0, help="Design that others are compared with [default: the one without changes, else 0]."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier report.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write what a study says: report.html, and tables as Markdown, CSV and LaTeX."""
+    from experiments.study_report.command import write_report
+
+    write_report(study, store, out=out, base=base, overwrite=overwrite, as_json=as_json)
+
+
+def sensitivity(
+    study: StudyFile,
+    *,
+    kpi: Annotated[str | None, typer.Option(help="Figure among the study's measures [default: the first].")] = None,
+    points: Annotated[int, typer.Option(min=2, help="Values of each parameter alone.")] = 5,
+    morris: Annotated[int, typer.Option(min=0, metavar="N", help="Trajectories of Morris screening; 0: none.")] = 10,
+    sobol: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Base points of Sobol indices, a power of two; 0: none.")
+    ] = 0,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write report and tables here.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier report.")] = False,
+    workers: Workers = None,
+    store: StorePlace = STORE,
+    as_json: Json = False,
+) -> None:
+    """Say which of a study's parameters matter, each over its range, and which are not told apart from noise."""
+    from experiments.sensitivity.command import Wanted, perform
+    from experiments.sweep.command import Call
+
+    call = Call(study=study, store=store, workers=workers)
+    wanted = Wanted(kpi=kpi, points=points, trajectories=morris, base_points=sobol)
+    perform(call, wanted, out=out, overwrite=overwrite, as_json=as_json)
 
 
 def diff(
