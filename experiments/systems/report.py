@@ -64,19 +64,7 @@ def page_of(result: SystemResult) -> Page:
             page.paragraph("Positions and collateral closed by force on each venue, USD per interval.", "caption"),
             made.chart("forced", {"all": bars}, height=FORCED_HEIGHT, label="Forced trades by venue over time"),
         )
-    matrix = result.causes.matrix()
-    if (matrix.to_numpy() != 0.0).any():
-        rows = [(name, *(money(usd) if usd else "" for usd in matrix.loc[name])) for name in matrix.index]
-        made.section(
-            "crossings",
-            "What crossed between venues",
-            page.paragraph(
-                "Losses behind liquidations on the venue of the column that forced orders on the venue of the row "
-                "made by moving the price that all venues share. Every pair of accounts is in crossings.parquet.",
-                "caption",
-            ),
-            Table(columns=("from", *matrix.columns), rows=rows, right=range(1, len(matrix.columns) + 1)).html(),
-        )
+    _crossings(made, result)
     if _moving_claims(result):
         made.section(
             "claims",
@@ -105,6 +93,23 @@ def page_of(result: SystemResult) -> Page:
         page.code(next(iter(result.venues.values())).part_of),
     )
     return made
+
+
+def _crossings(made: Page, result: SystemResult) -> None:
+    """What forced orders on one venue made of losses on the others, where they did."""
+    matrix = result.causes.matrix()
+    if (matrix.to_numpy() != 0.0).any():
+        rows = [(name, *(money(usd) if usd else "" for usd in matrix.loc[name])) for name in matrix.index]
+        made.section(
+            "crossings",
+            "What crossed between venues",
+            page.paragraph(
+                "Losses behind liquidations on the venue of the column that forced orders on the venue of the row "
+                "made by moving the price that all venues share. Every pair of accounts is in crossings.parquet.",
+                "caption",
+            ),
+            Table(columns=("from", *matrix.columns), rows=rows, right=range(1, len(matrix.columns) + 1)).html(),
+        )
 
 
 def _link(name: str, own: VenueScenario) -> str:
