@@ -48,6 +48,7 @@ def test_other_results_need_another_results_version() -> None:
     assert not voids_stored_runs(old, new)
     new["kpis"]["liquidation_count"] += 1
     assert voids_stored_runs(old, new)
-    assert not voids_stored_runs(old, {**new, "program": {"results_version": 2}})
+    raised = {"results_version": old["program"]["results_version"] + 1}
+    assert not voids_stored_runs(old, {**new, "program": raised})
     assert not voids_stored_runs(old, {**new, "run": {**new["run"], "seed": 2}})
     assert not voids_stored_runs({}, new)
