@@ -1,0 +1,93 @@
+// Figures so far, each with its course; two designs with their difference; where this run lies in a study.
+
+import { colours } from "../chart.js";
+import { make, mark, say } from "../dom.js";
+import { MISSING, withUnit } from "../format.js";
+import { upperBound } from "../store.js";
+
+const NAMES = { a: "A", b: "B" };
+
+export class KpiStrip {
+  constructor(box, app) {
+    this.app = app;
+    this.box = box;
+    this.tiles = new Map();
+  }
+
+  draw(tick) {
+    const { model } = this.app;
+    const designs = model.designs.map(([name, side]) => [name, side, side.stateAt(tick)?.kpis ?? {}]);
+    for (const key of Object.keys(designs[0][2])) {
+      const tile = this.tile(key);
+      const figures = designs.map(([, , kpis]) => kpis[key]);
+      const [first, second] = figures;
+      say(tile.label, first.label);
+      if (designs.length > 1) {
+        say(tile.value, difference(first, second));
+        say(tile.note, designs.map(([name], at) => `${NAMES[name]} ${withUnit(figures[at]?.value, "")}`).join("   "));
+      } else {
+        say(tile.value, withUnit(first.value, first.unit));
+        say(tile.note, this.place(key, first.value));
+      }
+      mark(tile.element, "empty", !figures.some((figure) => figure?.value));
+      sparkline(tile.canvas, designs.map(([, side]) => course(side, key, tick)));
+    }
+  }
+
+  tile(key) {
+    let tile = this.tiles.get(key);
+    if (!tile) {
+      const [label, value, note] = [make("dt"), make("dd"), make("small")];
+      const canvas = make("canvas", { "aria-hidden": "true" });
+      const element = make("div", { class: "tile", "data-kpi": key }, label, value, note, canvas);
+      this.box.append(element);
+      this.tiles.set(key, (tile = { element, label, value, note, canvas, drawn: "" }));
+    }
+    return tile;
+  }
+
+  /** "above 62 % of 400 runs", where a study says how others ended. */
+  place(key, value) {
+    const study = this.app.model.world.study?.[key];
+    if (!study || value === null) return "";
+    const below = study.quantiles.filter(([, quantile]) => quantile <= value).at(-1);
+    return below ? `above ${Math.round(100 * below[0])} % of ${study.runs} runs` : `below all of ${study.runs} runs`;
+  }
+}
+
+function difference(one, other) {
+  if (one?.value === null || other?.value === null || !one || !other) return MISSING;
+  const change = other.value - one.value;
+  return change === 0 ? `B − A: no difference` : `B − A: ${change > 0 ? "+" : ""}${withUnit(change, one.unit)}`;
+}
+
+function course(side, key, tick) {
+  const { points } = side;
+  return (points.values.get(key) ?? []).slice(0, upperBound(points.tick, tick));
+}
+
+/** A line without axes; several of one scale. */
+function sparkline(canvas, courses) {
+  const width = canvas.clientWidth;
+  const height = canvas.clientHeight;
+  const newest = `${width}|${courses.map((values) => `${values.length},${values.at(-1)}`)}|${colours().paper}`;
+  if (canvas.newest === newest || !width) return;
+  canvas.newest = newest;
+  const ratio = Math.min(2, window.devicePixelRatio || 1);
+  canvas.width = width * ratio;
+  canvas.height = height * ratio;
+  const pen = canvas.getContext("2d");
+  pen.scale(ratio, ratio);
+  const all = courses.flat().filter((value) => value !== null);
+  const [low, high] = [Math.min(0, ...all), Math.max(...all, 1e-9)];
+  courses.forEach((values, at) => {
+    pen.strokeStyle = at ? colours().orange : colours().blue;
+    pen.lineWidth = 1.4;
+    pen.beginPath();
+    values.forEach((value, row) => {
+      if (value === null) return;
+      pen.lineTo((row / Math.max(1, values.length - 1)) * width, height - 2 - ((value - low) / (high - low)) * (height - 4));
+    });
+    pen.stroke();
+  });
+}
