@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from agents.strategy import Strategy
 from experiments import kernel_cache
 from experiments.build import Built, build
+from experiments.interventions.kinds import Intervention
+from experiments.interventions.running import Done, Interventions
 from experiments.recorder import Recorder
 from experiments.scenario import Scenario
 from market.simulation import Observer, run
@@ -120,6 +123,7 @@ class Session:
             margin_ticks=max(1, world.ticks(scenario.recording.margin_seconds)),
         )
         self._opening = opening_of(world)
+        self.interventions = Interventions(scenario, self.built)
 
     @property
     def ticks_left(self) -> int:
@@ -128,10 +132,28 @@ class Session:
 
     def advance(self, ticks: int = 1, *, observers: tuple[Observer, ...] = ()) -> None:
         """Take so many steps, at most `ticks_left`, and record each."""
-        built = self.built
+        world, cast = self.built.world, self.built.cast
         if ticks > self.ticks_left:
             raise ValueError(f"{ticks} ticks asked for, the scenario has {self.ticks_left} left")
-        run(built.world, built.rules, built.cast, ticks=ticks, observers=(self.recorder, *observers))
+        end = world.tick + ticks
+        while world.tick < end:
+            self.interventions.act()
+            until = min(end, self.interventions.next_tick or end)
+            rules = self.interventions.rules
+            run(world, rules, cast, ticks=until - world.tick, observers=(self.recorder, *observers))
+
+    def give(self, what: Intervention) -> Done:
+        """Do something to the world now, between two ticks, and keep it for `as_scenario`.
+
+        Raises InputError, and does nothing, when it cannot be done.
+        """
+        taken = {**self.scenario.interventions, **self.interventions.given}
+        name = next(name for i in count(1) if (name := f"live-{i:04d}") not in taken)
+        return self.interventions.give(name, replace(what, at_seconds=self.built.world.seconds))
+
+    def as_scenario(self) -> Scenario:
+        """The scenario that does by itself what was done in this session: the same run with the same seed."""
+        return replace(self.scenario, interventions={**self.scenario.interventions, **self.interventions.given})
 
     def trace(self) -> Trace:
         """What has been recorded until now."""

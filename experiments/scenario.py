@@ -24,6 +24,7 @@ from agents.pool_flow import PoolFlow
 from agents.trader import Traders
 from experiments import config, library
 from experiments.config import Layer, Override
+from experiments.interventions.kinds import Intervention
 from experiments.toml_tree import Reset
 from market.errors import InputError
 from market.instruments import Asset, Instrument
@@ -121,6 +122,9 @@ class Scenario:
         ),
     )
 
+    # A scenario without interventions has the hash, and is stored under the key, that it had before there were any.
+    left_out_when_empty = ("interventions",)
+
     summary: str
     """What happens, in one line."""
     hours: PositiveHours = 1.0
@@ -143,6 +147,15 @@ class Scenario:
     """Everybody else."""
     recording: Recording = Recording()
     """What is kept of a run."""
+    interventions: dict[str, Intervention] = field(default_factory=dict)
+    """What is done to the running world, and when, by any name."""
+
+    def __post_init__(self) -> None:
+        if self.interventions:
+            from experiments.interventions.check import problems  # here, because it reads scenarios itself
+
+            if found := problems(self, self.interventions):
+                raise ValueError("\n".join(found))
 
     @property
     def ticks(self) -> int:
