@@ -181,7 +181,8 @@ def edges_of(saved: Saved) -> pd.DataFrame:
     together = pd.concat([outside[outside["loss"] > 0], largest]).sort_values("to", kind="stable")
     together["seconds"] = liquidations["seconds"].to_numpy()[together["to"]]
     together["usd"] = together["loss"] / 1e6
-    return together[["seconds", "source", "target", "usd"]].sort_values("seconds", kind="stable")
+    made: pd.DataFrame = together[["seconds", "source", "target", "usd"]].sort_values("seconds", kind="stable")
+    return made
 
 
 def _log(run: RunFolder) -> list[dict[str, Any]]:

@@ -29,10 +29,8 @@ class Pack:
             scale *= 10.0
         whole = np.rint(numbers / scale).astype(np.int64)
         steps = np.diff(whole, prepend=0)
-        for kind, type_ in _TYPES:
-            limits = np.iinfo(type_)
-            if not len(steps) or (steps.min() >= limits.min and steps.max() <= limits.max):
-                break
+        most = int(np.abs(steps).max(initial=0))
+        kind = next(name for name, type_ in _TYPES if most <= np.iinfo(type_).max)
         self._told.append({"name": name, "type": kind, "n": len(steps), "scale": scale, "difference": True})
         self._bytes.append(steps.astype(f"<{kind}").tobytes())
 
