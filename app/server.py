@@ -98,6 +98,7 @@ def make(first: str | None, *, config: worker.Config, token: str | None = None) 
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
     )
     app.state.views = views
 
@@ -173,9 +174,7 @@ def _add_uploads(app: FastAPI, catalogue: Catalogue, limits: Any) -> None:
         status_code=201,
         response_model=Uploaded,
         responses={413: {"model": Refused}, 422: {"model": Refused}, 403: {"model": Refused}},
-        openapi_extra={
-            "requestBody": {"required": True, "content": {"application/toml": {"schema": {"type": "string"}}}}
-        },
+        openapi_extra={"requestBody": {"required": True, "content": {"text/plain": {"schema": {"type": "string"}}}}},
     )
     async def upload(
         request: Request, x_name: Annotated[str, Header(max_length=80, description="What to call it.")] = "scenario"
@@ -186,9 +185,9 @@ def _add_uploads(app: FastAPI, catalogue: Catalogue, limits: Any) -> None:
             body += part
             if len(body) > limits.upload_bytes:
                 return _refused(413, f"a scenario has at most {limits.upload_bytes:,} bytes")
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", x_name).strip("-.")[:60] or "scenario"
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", x_name.removesuffix(".toml")).strip("-.")[:60] or "scenario"
         try:
-            key, summary = await asyncio.to_thread(_keep, catalogue, bytes(body), name.removesuffix(".toml"), limits)
+            key, summary = await asyncio.to_thread(_keep, catalogue, bytes(body), name, limits)
         except InputError as error:
             return _refused(422, *str(error).splitlines()[:50])
         return Uploaded(id=key, summary=summary)
