@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
+from app.replay.command import replay
 from experiments import cli
+
+cli.command(replay)
 
 
 @cli.command

@@ -61,6 +61,7 @@ FILES = frozenset(
         "sensitivity.json",
         "sensitivity.md",
         "settlements.parquet",
+        "snapshots.parquet",
         "study.toml",
     }
 )

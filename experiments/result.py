@@ -140,6 +140,7 @@ class Result:
         """Write all files into a folder, which is made if it is not there."""
         from experiments.report import write_report
         from experiments.report.picture import write_picture
+        from experiments.snapshots.store import SNAPSHOTS_FILE, write_snapshots
 
         made.mkdir(exist_ok=True)
         (made / "kpis.json").write_text(json_text(self.kpis))
@@ -148,6 +149,8 @@ class Result:
             getattr(self, name).to_parquet(made / f"{name}.parquet", index=False, compression="zstd")
         for name, table in store.tables(self.causes, self.main.built.world).items():
             table.to_parquet(made / name, index=False, compression="zstd")
+        if self.main.snapshots:
+            write_snapshots(self.main, made / SNAPSHOTS_FILE)
         nx.write_graphml(self.graph, made / "contagion.graphml")
         if self.scenario.instruments:  # a venue without books is told by the page of the whole run
             write_report(self, made / "report.html")

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from experiments.result import Result
 
 PROGRESS_TICKS = 512
+
+State = dict[str, Any]
+"""What `experiments.snapshots.Feed.now` gives, and the tick."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +60,8 @@ class Trace:
     recorder: Recorder
     opening: Opening
     wall_seconds: float
+    snapshots: tuple[State, ...] = ()
+    """How things stood at some moments (experiments/snapshots), where they were asked for."""
 
 
 def simulate(
@@ -67,18 +72,26 @@ def simulate(
     progress: Callable[..., None] | None = None,
     observers: tuple[Observer, ...] = (),
     strategies: Sequence[Strategy] = (),
+    snapshots: bool = False,
 ) -> Result:
     """Simulate `scenario` with `seed`; the same pair gives the same result to the bit on one machine.
 
     `twin` adds a run on the same random numbers without liquidations, which amplification is measured against.
     `observers` see the world of the main run after every tick. `strategies` are traders in plain Python, copied into
-    both runs. Raises InputError for what cannot be simulated.
+    both runs. `snapshots` keeps what a replay shows of ladders and accounts, unless the scenario says
+    `recording.no_snapshots`. Raises InputError for what cannot be simulated.
     """
     from experiments.result import Result
 
     with kernel_cache.announced(saying(progress)):
         main = trace(
-            scenario, seed=seed, label="simulating", progress=progress, observers=observers, strategies=strategies
+            scenario,
+            seed=seed,
+            label="simulating",
+            progress=progress,
+            observers=observers,
+            strategies=strategies,
+            snapshots=snapshots,
         )
         other = None
         if twin:
@@ -169,19 +182,25 @@ def trace(
     progress: Callable[..., None] | None = None,
     observers: tuple[Observer, ...] = (),
     strategies: Sequence[Strategy] = (),
+    snapshots: bool = False,
 ) -> Trace:
     """Build and run once."""
     if progress:
         progress(label=label, done=0, total=0, liquidations=0)
     session = Session(scenario, seed=seed, strategies=strategies)
     world = session.built.world
+    states: list[State] = []
+    if snapshots and not scenario.recording.no_snapshots:
+        from experiments.snapshots.recorder import SnapshotRecorder
+
+        observers = (*observers, SnapshotRecorder(session, states))
     if progress:
         progress(label=label, done=0, total=scenario.ticks, liquidations=0)
     while session.ticks_left:
         session.advance(min(PROGRESS_TICKS, session.ticks_left), observers=observers)
         if progress:
             progress(label=label, done=world.tick, total=scenario.ticks, liquidations=_liquidations(world))
-    return session.trace()
+    return replace(session.trace(), snapshots=tuple(states))
 
 
 def _liquidations(world: World) -> int:

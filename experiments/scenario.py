@@ -90,10 +90,15 @@ class Agents:
 class Recording:
     """What is kept of a run; recording changes no result."""
 
+    # As for interventions: nobody's hash changes.
+    left_out_when_empty = ("no_snapshots",)
+
     sample_seconds: PositiveSeconds = 10.0
     """Interval between samples of book depth, open interest and the fund."""
     margin_seconds: PositiveSeconds = 120.0
     """Interval between samples of the margin-ratio distribution."""
+    no_snapshots: bool = False
+    """Leave out the ladders, margin ratios and accounts at risk that `cascade replay` shows."""
 
 
 Population = Annotated[Traders | Borrowers | AccountsFile, Field(discriminator="kind")]

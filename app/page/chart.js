@@ -127,7 +127,7 @@ export class Plot {
     pen.lineWidth = 1;
     pen.strokeStyle = paint.grid;
     pen.beginPath();
-    const rows = steps(this.low, this.high, Math.max(2, (this.bottom - this.top) / 42));
+    const rows = steps(this.low, this.high, Math.max(2, (this.bottom - this.top) / 30));
     for (const row of rows) {
       const y = Math.round(this.y(row)) + 0.5;
       pen.moveTo(this.left, y);
@@ -135,7 +135,7 @@ export class Plot {
     }
     pen.stroke();
     for (const row of rows) surface.text(value(row), this.right + 6, this.y(row));
-    for (const at of timeSteps(this.from, this.to, (this.right - this.left) / 90)) {
+    for (const at of timeSteps(this.from, this.to, (this.right - this.left) / 76)) {
       const x = this.x(at);
       if (x > this.left + 14 && x < this.right - 8) surface.text(time(at), x, this.bottom + 11, { align: "center" });
     }

@@ -1,6 +1,6 @@
 // What can be done to a run: time, settings, shocks.
 
-import { make, mark, say } from "./dom.js";
+import { icon, make, mark, say } from "./dom.js";
 import { clock, whole } from "./format.js";
 
 const SPEEDS = [1, 5, 20, 60, 200, 600, 2000];
@@ -9,9 +9,9 @@ const SPEEDS = [1, 5, 20, 60, 200, 600, 2000];
 export class TimeControls {
   constructor(box, app) {
     this.app = app;
-    const button = (name, text, title, act) =>
-      make("button", { type: "button", "data-do": name, title, "aria-label": title, onclick: act }, text);
-    this.play = button("play", "▶", "Play (space)", () => app.toggle());
+    const button = (name, picture, title, act, text = "") =>
+      make("button", { type: "button", "data-do": name, title, "aria-label": title, onclick: act }, icon(picture), text);
+    this.play = button("play", "play", "Play (space)", () => app.toggle());
     this.speed = make("select", { "aria-label": "Speed in ticks per second", title: "Speed", onchange: () => app.setSpeed(Number(this.speed.value)) },
       ...SPEEDS.map((speed) => make("option", { value: speed }, `${speed} ticks/s`)));
     this.speed.value = "60";
@@ -21,26 +21,29 @@ export class TimeControls {
       oninput: () => app.seek(Number(this.slider.value)),
     });
     this.slider.hidden = true;
+    this.asOf = make("span", { class: "asof minor", title: "Between two snapshots of a recorded run the last one stands" });
     box.append(
-      button("restart", "⏮", "Restart (r)", () => app.restart()), this.play,
-      button("step", "⏵|", "One step (right arrow)", () => app.step(1)),
-      button("jump", "⚡ next liquidation", "Jump to the next liquidation (n)", () => app.jump()),
-      this.speed, this.slider, this.clock);
+      button("restart", "restart", "Restart (r)", () => app.restart()), this.play,
+      button("step", "step", "One step (right arrow)", () => app.step(1)),
+      button("jump", "bolt", "Jump to the next liquidation (n)", () => app.jump(), "next liquidation"),
+      this.speed, this.slider, this.asOf, this.clock);
   }
 
   draw() {
     const { app } = this;
     const { model } = app;
     const playing = app.playing;
-    say(this.play, playing ? "⏸" : "▶");
     const title = playing ? "Pause (space)" : "Play (space)";
     if (this.play.title !== title) {
+      this.play.replaceChildren(icon(playing ? "pause" : "play"));
       this.play.title = title;
       this.play.setAttribute("aria-label", title);
     }
     this.slider.hidden = !app.source?.seekable;
     this.slider.max = String(model.ticks);
     if (document.activeElement !== this.slider || playing) this.slider.value = String(app.tick);
+    const state = model.sides.a.stateAt(app.tick);
+    say(this.asOf, app.source?.seekable && state && state.tick !== app.tick ? `figures, book, accounts as of ${clock(model.seconds(state.tick))}` : "");
     say(this.clock, `${clock(model.seconds(app.tick))} of ${clock(model.seconds(model.ticks))}`);
     this.clock.title = `tick ${whole(app.tick)} of ${whole(model.ticks)}`;
   }

@@ -12,6 +12,22 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+const ICONS = {
+  play: "M4 2.5v11l9-5.5z", pause: "M4 2.5h3v11H4zM9 2.5h3v11H9z", restart: "M3 2.5h2v11H3zM13 2.5v11L5.5 8z",
+  step: "M3 2.5v11L9.5 8zM11 2.5h2v11h-2z", bolt: "M9 1L3 9h4l-1 6 6-8H8z",
+};
+
+/** A small picture for a button. */
+export function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 16 16");
+  svg.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  path.setAttribute("d", ICONS[name]);
+  svg.append(path);
+  return svg;
+}
+
 export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from market.world import World
 
 AT_RISK = 20
 """Accounts listed as next to fail."""
-_CANDIDATES = 32
+_CANDIDATES = 24
 _HALVINGS = 24
 
 Array = NDArray[np.float64]
@@ -75,7 +76,10 @@ def at_risk(world: World, assessment: Integers) -> dict[str, Any]:
     most = min(_CANDIDATES, n)
     rows = np.argpartition(reach, most - 1)[:most]
     rows = rows[np.isfinite(reach[rows])]
-    found = sorted((_risk(world, int(row), positions, holdings, float(reach[row])) for row in rows), key=_distance)
+    numbers = numbers_of_books(world)
+    found = sorted(
+        (_risk(world, row, positions, holdings, numbers, float(reach[row])) for row in rows.tolist()), key=_distance
+    )
     kept = found[:AT_RISK]
     order = [row for row, *_ in kept]
     ratio = np.where(covered[order] > 0, required[order] / np.maximum(covered[order], 1), np.inf)
@@ -112,14 +116,14 @@ def _worth(world: World) -> tuple[Array, Array]:
     return np.asarray(positions, np.float64), np.asarray(holdings, np.float64)
 
 
-def _risk(world: World, row: int, positions: Array, holdings: Array, reach: float) -> _Risk:
-    book = int(np.argmax(np.abs(positions[row]))) if positions.shape[1] else NONE
-    if book == NONE or positions[row, book] == 0.0:
-        return _holding_risk(world, row, holdings, reach)
-    symbol, usd = world.instrument_symbols[book], float(positions[row, book])
-    number = int(numbers_of_books(world)[book])
-    options = (world.instruments["kind"] == OPTION) & (positions[row] != 0.0)
-    if world.ledger.accounts["mode"][row] == PORTFOLIO or options.any():
+def _risk(world: World, row: int, positions: Array, holdings: Array, numbers: Integers, reach: float) -> _Risk:
+    held = positions[row].tolist()
+    book = max(range(len(held)), key=lambda at: abs(held[at])) if any(held) else NONE
+    if book == NONE:
+        return _holding_risk(world, row, holdings, numbers, reach)
+    symbol, usd, number = world.instrument_symbols[book], held[book], int(numbers[book])
+    has_options = world.options is not None and bool(positions[row][world.instruments["kind"] == OPTION].any())
+    if has_options or world.ledger.accounts["mode"][row] == PORTFOLIO:
         return row, number, symbol, usd, None, 100.0 * reach
     price = liquidation_price(
         world.ledger, world.instruments, world.assets, world.margin, account=row, book=book, risk=world.risk
@@ -127,19 +131,19 @@ def _risk(world: World, row: int, positions: Array, holdings: Array, reach: floa
     if price is None:
         return row, number, symbol, usd, None, 100.0 * reach
     mark = float(world.instruments["mark"][book] * world.instruments["tick_size"][book])
-    return row, number, symbol, usd, price, 100.0 * np.sign(usd) * (mark - price) / mark
+    return row, number, symbol, usd, price, math.copysign(100.0, usd) * (mark - price) / mark
 
 
-def _holding_risk(world: World, row: int, holdings: Array, reach: float) -> _Risk:
+def _holding_risk(world: World, row: int, holdings: Array, numbers: Integers, reach: float) -> _Risk:
     """Of an account without positions: a borrower."""
     asset = int(np.argmax(np.abs(holdings[row])))
     symbol, usd = world.asset_symbols[asset], float(holdings[row, asset])
-    book = int(numbers_of_books(world)[world.assets["spot_book"][asset]])
+    book = int(numbers[world.assets["spot_book"][asset]])
     factor = _breaking_factor(world, row, asset, falling=usd > 0.0)
     if factor is None:
         return row, book, symbol, usd, None, 100.0 * reach
     price = float(world.assets["price"][asset] * world.assets["price_tick"][asset])
-    return row, book, symbol, usd, price * factor, 100.0 * np.sign(usd) * (1.0 - factor)
+    return row, book, symbol, usd, price * factor, math.copysign(100.0, usd) * (1.0 - factor)
 
 
 def _breaking_factor(world: World, row: int, asset: int, *, falling: bool) -> float | None:

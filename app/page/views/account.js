@@ -24,6 +24,7 @@ export class AccountDrawer {
     const { app, box } = this;
     const chosen = app.selection;
     box.hidden = !chosen;
+    document.body.classList.toggle("beside", Boolean(chosen));
     if (!chosen) {
       this.shown = "";
       return;

@@ -23,10 +23,10 @@ export class KpiStrip {
       const [first, second] = figures;
       say(tile.label, first.label);
       if (designs.length > 1) {
-        say(tile.value, difference(first, second));
+        this.value(tile, difference(first, second), "");
         say(tile.note, designs.map(([name], at) => `${NAMES[name]} ${withUnit(figures[at]?.value, "")}`).join("   "));
       } else {
-        say(tile.value, withUnit(first.value, first.unit));
+        this.value(tile, withUnit(first.value, first.unit === "×" || first.unit === "%" ? first.unit : ""), first.unit === "×" || first.unit === "%" ? "" : first.unit);
         say(tile.note, this.place(key, first.value));
       }
       mark(tile.element, "empty", !figures.some((figure) => figure?.value));
@@ -37,13 +37,19 @@ export class KpiStrip {
   tile(key) {
     let tile = this.tiles.get(key);
     if (!tile) {
-      const [label, value, note] = [make("dt"), make("dd"), make("small")];
+      const [label, figure, unit, note] = [make("dt"), make("b"), make("span"), make("small")];
+      const value = make("dd", {}, figure, unit);
       const canvas = make("canvas", { "aria-hidden": "true" });
       const element = make("div", { class: "tile", "data-kpi": key }, label, value, note, canvas);
       this.box.append(element);
-      this.tiles.set(key, (tile = { element, label, value, note, canvas, drawn: "" }));
+      this.tiles.set(key, (tile = { element, label, figure, unit, note, canvas }));
     }
     return tile;
+  }
+
+  value(tile, figure, unit) {
+    say(tile.figure, figure);
+    say(tile.unit, figure === MISSING ? "" : unit);
   }
 
   /** "above 62 % of 400 runs", where a study says how others ended. */

@@ -1,12 +1,11 @@
 // Contagion as it spreads: liquidated accounts from left to right in time, joined to those whose forced sales
 // brought them down; or, by asset, which asset's forced sales made losses on which.
 
-import { Surface, colours, faded, timeSteps } from "../chart.js";
+import { Surface, colours, faded, legend, timeSteps } from "../chart.js";
 import { clock, short, usd } from "../format.js";
 import { box } from "./price.js";
 
 const MOST_NODES = 500;
-const MOST_EDGES = 1200;
 const GOLDEN = 0.6180339887498949;
 const OUTSIDE = -1;
 
@@ -14,7 +13,7 @@ export class NetworkView {
   constructor(box_, app, name) {
     this.app = app;
     this.name = name;
-    this.places = new Map();
+    this.known = new Map();
     this.roots = 0;
     this.read = 0;
     this.side = null;
@@ -44,29 +43,35 @@ export class NetworkView {
     return best?.node ?? null;
   }
 
-  /** Give new accounts a height: beside the one that cost them most, or, where none did, a place of their own. */
+  /** Who brought down each account most, how much of its loss others made, and its height: near whoever did. */
   settle(side) {
-    if (side !== this.side) {
-      this.places.clear();
+    if (side !== this.side || this.read > side.edges.length) {
+      this.known.clear();
       this.roots = this.read = 0;
       this.side = side;
     }
-    if (this.read > side.edges.length) this.read = 0;
-    const costliest = new Map();
+    const fresh = new Set();
     for (; this.read < side.edges.length; this.read++) {
-      const edge = side.edges[this.read];
-      const before = costliest.get(edge.target);
-      if (!before || edge.usd > before.usd) costliest.set(edge.target, edge);
+      const { source, target, usd: part } = side.edges[this.read];
+      let known = this.known.get(target);
+      if (!known) this.known.set(target, (known = { outside: 0, others: 0, parent: null, most: 0, place: null }));
+      if (source === OUTSIDE) known.outside += part;
+      else {
+        known.others += part;
+        if (part > known.most) [known.most, known.parent] = [part, source];
+      }
+      fresh.add(target);
     }
-    for (const [account, edge] of costliest) {
-      if (this.places.has(account)) continue;
-      const parent = edge.source === OUTSIDE ? undefined : this.places.get(edge.source);
-      if (parent === undefined) {
+    for (const target of fresh) {
+      const known = this.known.get(target);
+      if (known.place !== null) continue;
+      const parent = known.others > known.outside ? this.known.get(known.parent)?.place : undefined;
+      if (parent === undefined || parent === null) {
         this.roots += 1;
-        this.places.set(account, (this.roots * GOLDEN) % 1);
+        known.place = (this.roots * GOLDEN) % 1;
       } else {
-        const jitter = (((account * 7919) % 101) / 101 - 0.5) * 0.16;
-        this.places.set(account, Math.min(1, Math.max(0, parent + jitter)));
+        const spread = (((target * 7919) % 1009) / 1009 - 0.5) * 0.3;
+        known.place = parent + spread < 0 || parent + spread > 1 ? parent - spread : parent + spread;
       }
     }
   }
@@ -75,7 +80,7 @@ export class NetworkView {
     this.settle(side);
     this.surface.clear();
     this.nodes = [];
-    if (this.app.byAsset) this.assets(side);
+    if (this.app.byAsset) this.assets(side, tick);
     else this.accounts(side, tick);
   }
 
@@ -99,61 +104,63 @@ export class NetworkView {
       shown = shown.slice(0, MOST_NODES);
     }
     const first = Math.min(...shown.map((node) => node.first));
-    const last = Math.max(tick, first + 1);
+    const last = Math.max(...shown.map((node) => node.first), first + 30);
     const [top, bottom] = [24, surface.height - 22];
     const x = (at) => 14 + ((at - first) / (last - first)) * (surface.width - 28);
     const largest = Math.max(...shown.map((node) => node.usd));
     for (const node of shown) {
       node.x = x(node.first);
-      const place = this.places.get(node.account) ?? ((node.account * GOLDEN) % 1);
-      node.y = top + place * (bottom - top);
+      const known = this.known.get(node.account);
+      node.forced = known ? known.others > known.outside : false;
+      node.y = top + (known?.place ?? (node.account * GOLDEN) % 1) * (bottom - top);
       node.radius = 1.8 + 8 * Math.sqrt(node.usd / largest);
     }
     const at = new Map(shown.map((node) => [node.account, node]));
     this.lines(side, tick, at, chosen);
-    pen.fillStyle = faded(paint.vermillion, chosen === undefined ? 0.75 : 0.35);
-    pen.beginPath();
-    for (const node of shown) {
-      pen.moveTo(node.x + node.radius, node.y);
-      pen.arc(node.x, node.y, node.radius, 0, 7);
+    for (const [forced, colour] of [[false, paint.orange], [true, paint.vermillion]]) {
+      pen.fillStyle = faded(colour, chosen === undefined ? 0.8 : 0.35);
+      pen.beginPath();
+      for (const node of shown) {
+        if (node.forced !== forced) continue;
+        pen.moveTo(node.x + node.radius, node.y);
+        pen.arc(node.x, node.y, node.radius, 0, 7);
+      }
+      pen.fill();
     }
-    pen.fill();
     const mine = at.get(chosen);
     if (mine) this.ring(mine, paint);
     for (const time of timeSteps(first * seconds, last * seconds, surface.width / 100)) {
       surface.text(clock(time), x(time / seconds), surface.height - 9, { align: "center" });
     }
-    const more = total > shown.length ? `, the ${shown.length} largest shown` : "";
-    surface.text(`${total} accounts${more}; area: USD closed by force`, 8, 10);
+    const more = total > shown.length && surface.width > 480 ? `, ${shown.length} largest shown` : "";
+    surface.text(`${total} accounts${more}`, surface.width - 8, 10, { align: "right" });
+    legend(surface, [
+      { name: "by prices outside", colour: paint.orange, shape: "dot" }, { name: "mostly by others' forced sales", colour: paint.vermillion, shape: "dot" },
+    ], 6, 10);
     this.nodes = shown;
     this.tip(seconds);
   }
 
+  /** From each account to the one that cost it most; of the chosen one all that are known. */
   lines(side, tick, at, chosen) {
     const { pen } = this.surface;
     const paint = colours();
-    const seen = [];
-    for (const edge of side.edges) {
-      if (edge.source === OUTSIDE || edge.tick > tick) continue;
-      if (at.has(edge.source) && at.has(edge.target)) seen.push(edge);
+    pen.strokeStyle = faded(paint.muted, chosen === undefined ? 0.5 : 0.2);
+    pen.lineWidth = 0.8;
+    pen.beginPath();
+    for (const [account, node] of at) {
+      const parent = node.forced && at.get(this.known.get(account).parent);
+      if (parent) this.curve(parent, node);
     }
-    const strongest = seen.length > MOST_EDGES ? [...seen].sort((one, other) => other.usd - one.usd).slice(0, MOST_EDGES) : seen;
-    const most = strongest.reduce((largest, edge) => Math.max(largest, edge.usd), 1);
-    const buckets = [[], [], []];
-    for (const edge of strongest) buckets[Math.min(2, Math.floor(3 * Math.sqrt(edge.usd / most)))].push(edge);
-    buckets.forEach((edges, level) => {
-      pen.strokeStyle = faded(paint.muted, (chosen === undefined ? 1 : 0.35) * [0.14, 0.3, 0.55][level]);
-      pen.lineWidth = 0.6 + level * 0.7;
-      pen.beginPath();
-      for (const edge of edges) this.curve(at.get(edge.source), at.get(edge.target));
-      pen.stroke();
-    });
+    pen.stroke();
     if (chosen === undefined) return;
     for (const [field, colour] of [["target", paint.blue], ["source", paint.orange]]) {
       pen.strokeStyle = colour;
       pen.lineWidth = 1.5;
       pen.beginPath();
-      for (const edge of seen) if (edge[field] === chosen) this.curve(at.get(edge.source), at.get(edge.target));
+      for (const edge of side.edges) {
+        if (edge[field] === chosen && edge.tick <= tick && at.has(edge.source) && at.has(edge.target)) this.curve(at.get(edge.source), at.get(edge.target));
+      }
       pen.stroke();
     }
   }
@@ -183,11 +190,11 @@ export class NetworkView {
   }
 
   /** Assets on a circle; width of an arrow: USD lost on its end through forced sales of its start. */
-  assets(side) {
+  assets(side, tick) {
     const { surface } = this;
     const { pen } = surface;
     const paint = colours();
-    const { source, target, usd: sums } = side.assetEdges;
+    const { source, target, usd: sums } = side.stateAt(tick)?.asset_edges ?? side.assetEdges;
     const names = [...new Set([...source, ...target])].sort();
     if (!names.length) {
       surface.text("no forced sale has cost anybody anything yet", surface.width / 2, surface.height / 2, { align: "center" });

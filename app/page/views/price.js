@@ -5,6 +5,7 @@ import { KINDS, clock, price, short, usd } from "../format.js";
 import { upperBound } from "../store.js";
 
 const MOST_MARKS = 1500;
+const ON_BOOK = new Set(["position", "collateral", "hedge", "resale"]);
 
 export class PriceView {
   constructor(box, app, name) {
@@ -77,8 +78,10 @@ export class PriceView {
     const events = this.shown(side, tick, from, to);
     let [low, high] = extent(columns.tick, [mark, index, reference], n, from, to, seconds);
     for (const event of events) {
-      low = Math.min(low, event.price || low);
-      high = Math.max(high, event.price || high);
+      // Away from the book prices can be anywhere; they are drawn at the edge.
+      if (!ON_BOOK.has(event.kind)) continue;
+      low = Math.min(low, event.price);
+      high = Math.max(high, event.price);
     }
     plot.range(from, to, low, high);
     this.plot = plot;
@@ -118,7 +121,7 @@ export class PriceView {
     const chosen = this.app.selection;
     const largest = events.reduce((most, event) => Math.max(most, event.usd), 1);
     this.marks = events.map((event) => ({
-      event, x: plot.x(event.tick * seconds), y: plot.y(event.price), radius: 2 + 8 * Math.sqrt(event.usd / largest),
+      event, x: plot.x(event.tick * seconds), y: Math.min(plot.bottom, Math.max(plot.top, plot.y(event.price))), radius: 2 + 8 * Math.sqrt(event.usd / largest),
     }));
     pen.fillStyle = faded(paint.vermillion, chosen ? 0.18 : 0.42);
     pen.beginPath();

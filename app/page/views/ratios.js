@@ -21,7 +21,7 @@ export class RatiosView {
     }
     const { counts, edges } = ratios;
     const highest = Math.log10(1 + Math.max(10, ...counts));
-    const [left, top, bottom] = [34, 22, surface.height - 22];
+    const [left, top, bottom] = [42, 22, surface.height - 22];
     const width = (surface.width - left - 8) / counts.length;
     const y = (count) => bottom - ((bottom - top) * Math.log10(1 + count)) / highest;
     pen.strokeStyle = paint.grid;

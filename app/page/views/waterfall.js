@@ -32,7 +32,7 @@ export class WaterfallView {
     }
     const largest = Math.max(1, ...LAYERS.map(([key]) => layers[key] ?? 0));
     const debt = LAYERS.slice(BEFORE).reduce((sum, [key]) => sum + (layers[key] ?? 0), 0);
-    const left = Math.min(170, surface.width * 0.45);
+    const left = Math.min(184, surface.width * 0.48);
     const width = surface.width - left - 84;
     const height = Math.min(26, (surface.height - 30) / (LAYERS.length + 0.6));
     LAYERS.forEach(([key, name, colour], at) => {
