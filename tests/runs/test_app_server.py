@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = 'extends = "flash-crash"\nhours = 0.05\n[population]\ncount = 200\n'
@@ -51,15 +52,15 @@ def ask(address: str, path: str, body: str | None = None) -> Any:
         return json.load(answer)
 
 
-def view(address: str) -> ClientConnection:
+def view(address: str) -> Connection:
     return connect(f"ws://{address}/ws", max_size=None, open_timeout=60.0, ping_interval=None)
 
 
-def say(socket: ClientConnection, **message: Any) -> None:
+def say(socket: Connection, **message: Any) -> None:
     socket.send(json.dumps(message))
 
 
-def until(socket: ClientConnection, kind: str) -> dict[str, Any]:
+def until(socket: Connection, kind: str) -> dict[str, Any]:
     """The next message of a kind; frames before it are acknowledged."""
     while True:
         found: dict[str, Any] = json.loads(socket.recv(timeout=PATIENCE))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 import schemathesis
@@ -111,7 +112,7 @@ fuzzed = schemathesis.openapi.from_asgi("/openapi.json", APP, headers={"host": "
 
 @fuzzed.parametrize()
 @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-def test_whatever_is_sent_the_answer_is_as_described(case: schemathesis.Case) -> None:
+def test_whatever_is_sent_the_answer_is_as_described(case: schemathesis.Case[Any]) -> None:
     # Any text is allowed as a scenario's body, and most of it is refused as no scenario.
     left_out = [positive_data_acceptance, negative_data_rejection, unsupported_method]
     case.call_and_validate(headers={"host": "127.0.0.1"}, excluded_checks=left_out)
