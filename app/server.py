@@ -23,6 +23,8 @@ from experiments import InputError, library
 
 PAGE = Path(__file__).resolve().parent / "page"
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+PART = re.compile(r"([a-z0-9_-]+/)?[a-z0-9_-]+\.[a-z0-9]+")
+"""Names of the page's parts, with the folder they are in."""
 SAFE = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -218,10 +220,10 @@ def _add_page(app: FastAPI) -> None:
     def page() -> Response:
         return FileResponse(PAGE / "index.html", media_type="text/html")
 
-    @app.get("/page/{name}", include_in_schema=False)
+    @app.get("/page/{name:path}", include_in_schema=False)
     def part(name: str) -> Response:
         file = PAGE / name
-        if not re.fullmatch(r"[a-z0-9_-]+\.[a-z0-9]+", name) or file.suffix not in TYPES or not file.is_file():
+        if not PART.fullmatch(name) or file.suffix not in TYPES or not file.is_file():
             return _refused(404, f"no such file: {name[:80]}")
         return FileResponse(file, media_type=TYPES[file.suffix])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -44,6 +45,8 @@ def test_the_page_needs_nothing_from_elsewhere(client: TestClient) -> None:
     assert "default-src 'self'" in page.headers["content-security-policy"]
     script = client.get("/page/main.js")
     assert script.headers["content-type"].startswith("text/javascript")
+    for name in re.findall(r'from "\./([a-z/-]+\.js)"', client.get("/page/panels.js").text):
+        assert client.get(f"/page/{name}").status_code == 200, name
     for path in ("/page/../server.py", "/page/%2e%2e%2fserver.py", "/page/none.js", "/page/theme.css/", "/page/views"):
         assert client.get(path).status_code == 404, path
 
