@@ -136,10 +136,14 @@ class Malformed(ValueError):
         self.where = where
 
 
+def _no_number(name: str) -> None:
+    raise ValueError(name)
+
+
 def parse(text: str | bytes) -> Any:
     """The message in a text. Raises Malformed with one line."""
     try:
-        data = json.loads(text)
+        data = json.loads(text, parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise Malformed('not JSON: expected one object such as {"do": "pause"}') from None
     if not isinstance(data, dict):

@@ -23,6 +23,8 @@ from experiments import InputError, library
 
 PAGE = Path(__file__).resolve().parent / "page"
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+PART = re.compile(r"([a-z0-9_-]+/)?[a-z0-9_-]+\.[a-z0-9]+")
+"""Names of the page's parts, with the folder they are in."""
 SAFE = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -98,6 +100,7 @@ def make(first: str | None, *, config: worker.Config, token: str | None = None) 
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
     )
     app.state.views = views
 
@@ -173,9 +176,7 @@ def _add_uploads(app: FastAPI, catalogue: Catalogue, limits: Any) -> None:
         status_code=201,
         response_model=Uploaded,
         responses={413: {"model": Refused}, 422: {"model": Refused}, 403: {"model": Refused}},
-        openapi_extra={
-            "requestBody": {"required": True, "content": {"application/toml": {"schema": {"type": "string"}}}}
-        },
+        openapi_extra={"requestBody": {"required": True, "content": {"text/plain": {"schema": {"type": "string"}}}}},
     )
     async def upload(
         request: Request, x_name: Annotated[str, Header(max_length=80, description="What to call it.")] = "scenario"
@@ -186,9 +187,9 @@ def _add_uploads(app: FastAPI, catalogue: Catalogue, limits: Any) -> None:
             body += part
             if len(body) > limits.upload_bytes:
                 return _refused(413, f"a scenario has at most {limits.upload_bytes:,} bytes")
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", x_name).strip("-.")[:60] or "scenario"
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", x_name.removesuffix(".toml")).strip("-.")[:60] or "scenario"
         try:
-            key, summary = await asyncio.to_thread(_keep, catalogue, bytes(body), name.removesuffix(".toml"), limits)
+            key, summary = await asyncio.to_thread(_keep, catalogue, bytes(body), name, limits)
         except InputError as error:
             return _refused(422, *str(error).splitlines()[:50])
         return Uploaded(id=key, summary=summary)
@@ -222,7 +223,7 @@ def _add_page(app: FastAPI) -> None:
     @app.get("/page/{name:path}", include_in_schema=False)
     def part(name: str) -> Response:
         file = PAGE / name
-        if not re.fullmatch(r"(views/)?[a-z0-9_-]+\.[a-z0-9]+", name) or file.suffix not in TYPES or not file.is_file():
+        if not PART.fullmatch(name) or file.suffix not in TYPES or not file.is_file():
             return _refused(404, f"no such file: {name[:80]}")
         return FileResponse(file, media_type=TYPES[file.suffix])
 
