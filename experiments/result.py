@@ -22,6 +22,7 @@ from experiments.scenario import Scenario
 
 if TYPE_CHECKING:
     from agents.strategy import Strategy
+    from experiments.plots import Plots
     from experiments.report.story import Story
     from experiments.run import Trace
 
@@ -129,6 +130,19 @@ class Result:
     def graph(self) -> nx.DiGraph:
         """Contagion graph: accounts and assets, edges with the money on them."""
         return graph(self.causes, self.main.built.world)
+
+    @property
+    def plot(self) -> Plots:
+        """Plotly figures: `result.plot.price()` and others (experiments/plots.py)."""
+        from experiments.plots import Plots
+
+        return Plots(self)
+
+    def _repr_html_(self) -> str:
+        """The result in a notebook: headline and figures."""
+        from experiments.plots import html
+
+        return html(self)
 
     def save(self, target: Path | str, *, overwrite: bool = False) -> Path:
         """Write the run folder in one piece; a killed run leaves none."""

@@ -66,7 +66,7 @@ export class App {
     byId("file").addEventListener("change", () => this.upload());
     byId("upload").addEventListener("click", () => byId("file").click());
     byId("export").addEventListener("click", () => this.source.send({ do: "export", side: "a" }));
-    byId("open").addEventListener("click", () => this.start.show());
+    byId("open").addEventListener("click", () => this.start.load());
     byId("fold").addEventListener("click", () => document.body.classList.toggle("folded"));
     if (matchMedia("(max-width: 760px)").matches) document.body.classList.add("folded");
     this.start.load();
@@ -222,7 +222,7 @@ export class App {
     if (choice) {
       const side = this.model.sides[choice.side ?? "a"];
       const event = side.events.find((one) => (choice.event === undefined ? one.account === choice.account : one.id === choice.event));
-      if (event && event.book >= 0) this.book = event.book;
+      if (event && event.book >= 0 && event.book !== this.book) this.chooseBook(event.book);
       if (!this.source.seekable) this.source.send({ do: "account", account: choice.account, side: choice.side ?? "a" });
     }
     this.change();

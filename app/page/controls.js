@@ -116,14 +116,18 @@ export class Shocks {
     if (shock.needs.includes("asset")) {
       fields.asset = make("select", { "aria-label": "Asset" }, ...(shock.assets ?? []).map((asset) => make("option", { value: asset }, asset)));
     }
-    if (shock.needs.includes("percent")) fields.percent = make("input", { type: "number", min: "0.1", max: "95", step: "0.1", value: "10", "aria-label": "Percent" });
-    if (shock.needs.includes("seconds")) fields.seconds = make("input", { type: "number", min: "1", max: "86400", step: "1", value: "60", "aria-label": "Seconds" });
+    if (shock.needs.includes("instrument")) {
+      fields.instrument = make("select", { "aria-label": "Book" }, make("option", { value: "" }, "all"), ...(shock.instruments ?? []).map((name) => make("option", { value: name }, name)));
+    }
+    if (shock.needs.includes("percent")) fields.percent = make("input", { type: "number", min: "0.1", max: "95", step: "0.1", value: shock.defaults?.percent ?? 10, "aria-label": "Percent" });
+    if (shock.needs.includes("seconds")) fields.seconds = make("input", { type: "number", min: "1", max: "86400", step: "1", value: shock.defaults?.seconds ?? 60, "aria-label": "Seconds" });
     if (shock.needs.includes("account")) fields.account = make("input", { type: "number", min: "0", step: "1", placeholder: "largest", "aria-label": "Account; empty for the largest" });
     const units = { percent: "%", seconds: "s" };
     const act = () => {
       const message = { do: "shock", kind: shock.kind };
       for (const [name, field] of Object.entries(fields)) {
-        if (field.value !== "") message[name] = name === "asset" ? field.value : Number(field.value);
+        if (field.value === "") continue;
+        message[name] = name === "asset" || name === "instrument" ? field.value : Number(field.value);
       }
       if (shock.needs.includes("account") && message.account === undefined && this.app.selection) message.account = this.app.selection.account;
       this.app.shock(message);

@@ -37,7 +37,8 @@ export class Start {
       for (const select of [this.form.venue, this.form.other]) {
         select.replaceChildren(make("option", { value: "" }, "the scenario's own"), ...venueNames.map(({ name }) => make("option", { value: name }, name)));
       }
-      const wanted = new URLSearchParams(location.search).get("scenario") ?? scenarios.default ?? "flash-crash";
+      const before = this.app.asked.scenario;
+      const wanted = before ?? new URLSearchParams(location.search).get("scenario") ?? scenarios.default ?? "flash-crash";
       if (this.scenarios.some(({ name }) => name === wanted)) this.form.scenario.value = wanted;
       this.tell();
       this.show();

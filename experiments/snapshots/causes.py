@@ -18,7 +18,7 @@ from market.instruments import USD_QUANTA
 
 OUTSIDE = -1
 """Source of what no other account's forced orders did."""
-MOST_AT_ONCE = 80
+MOST_AT_ONCE = 160
 """Liquidations explained in one call; the rest wait for the next."""
 SOURCES = 6
 """Accounts named as sources of one liquidation, those that cost it most."""

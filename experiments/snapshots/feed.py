@@ -14,7 +14,7 @@ from experiments.snapshots.figures import Falls, figures, rows_of, waterfall
 from market.kernels.records import HALTED
 from market.world import World
 
-CAUSES_EVERY = 5
+CAUSES_EVERY = 4
 """Looks between two at which causes are worked out: they cost more than all the rest of a look."""
 _FIRSTS = {
     "fund": "the insurance fund pays for the first time",

@@ -49,8 +49,8 @@ export class AccountDrawer {
     const close = make("button", { type: "button", class: "close", "aria-label": "Close", onclick: () => app.select(null) }, "×");
     const design = app.model.designs.length > 1 ? ` (design ${name.toUpperCase()})` : "";
     const parts = [make("header", {}, make("h2", {}, title + design), close)];
-    if (at >= 0) parts.push(this.standing(risk, at));
-    if (this.told && this.told.account === account && (this.told.side ?? "a") === name) parts.push(...lines(this.told.lines));
+    if (this.told?.account === account && (this.told.side ?? "a") === name) parts.push(...lines(this.told.lines));
+    else if (at >= 0) parts.push(this.standing(risk, at));
     const fills = side.events.slice(0, side.eventsUpTo(tick)).filter((event) => event.account === account);
     if (fills.length) parts.push(...this.fills(fills));
     parts.push(...this.causes(side, account, tick));

@@ -12,6 +12,17 @@ export class KpiStrip {
     this.app = app;
     this.box = box;
     this.tiles = new Map();
+    this.width = this.height = 0;
+    new ResizeObserver(() => this.measure()).observe(box);
+  }
+
+  /** Sizes are read here and not while drawing, where every read would lay the page out anew. */
+  measure() {
+    const [tile] = this.tiles.values();
+    const [width, height] = tile ? [tile.canvas.clientWidth, tile.canvas.clientHeight] : [0, 0];
+    if (width === this.width && height === this.height) return;
+    [this.width, this.height] = [width, height];
+    this.app.change();
   }
 
   draw(tick) {
@@ -30,7 +41,7 @@ export class KpiStrip {
         say(tile.note, this.place(key, first.value));
       }
       mark(tile.element, "empty", !figures.some((figure) => figure?.value));
-      sparkline(tile.canvas, designs.map(([, side]) => course(side, key, tick)));
+      sparkline(tile.canvas, designs.map(([, side]) => course(side, key, tick)), this.width, this.height);
     }
   }
 
@@ -43,6 +54,7 @@ export class KpiStrip {
       const element = make("div", { class: "tile", "data-kpi": key }, label, value, note, canvas);
       this.box.append(element);
       this.tiles.set(key, (tile = { element, label, figure, unit, note, canvas }));
+      requestAnimationFrame(() => this.measure());
     }
     return tile;
   }
@@ -73,9 +85,7 @@ function course(side, key, tick) {
 }
 
 /** A line without axes; several of one scale. */
-function sparkline(canvas, courses) {
-  const width = canvas.clientWidth;
-  const height = canvas.clientHeight;
+function sparkline(canvas, courses, width, height) {
   const newest = `${width}|${courses.map((values) => `${values.length},${values.at(-1)}`)}|${colours().paper}`;
   if (canvas.newest === newest || !width) return;
   canvas.newest = newest;

@@ -132,7 +132,7 @@ export class NetworkView {
     for (const time of timeSteps(first * seconds, last * seconds, surface.width / 100)) {
       surface.text(clock(time), x(time / seconds), surface.height - 9, { align: "center" });
     }
-    const more = total > shown.length && surface.width > 480 ? `, ${shown.length} largest shown` : "";
+    const more = total > shown.length && surface.width > 560 ? `, ${shown.length} largest shown` : "";
     surface.text(`${total} accounts${more}`, surface.width - 8, 10, { align: "right" });
     legend(surface, [
       { name: "by prices outside", colour: paint.orange, shape: "dot" }, { name: "mostly by others' forced sales", colour: paint.vermillion, shape: "dot" },
