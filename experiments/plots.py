@@ -48,8 +48,8 @@ def _figure(title: str, x: str, y: str) -> go.Figure:
             "font": {"color": paint["ink"]},
             "xaxis": {**axis, "title": {"text": x}},
             "yaxis": {**axis, "title": {"text": y}},
-            "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom"},
-            "margin": {"t": 80},
+            "legend": {"orientation": "h", "y": -0.25, "yanchor": "top"},
+            "margin": {"t": 60},
         }
     )
 
