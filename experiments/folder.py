@@ -20,7 +20,7 @@ from market.errors import InputError
 MARKER = "run.json"
 """The file by which a folder is known to be the output of an earlier run, and so may be replaced."""
 
-FORMAT = 2
+FORMAT = 3
 """Number of the layout of a run's folder; in `run.json`, so that a later program knows what it reads."""
 
 FILES = frozenset(

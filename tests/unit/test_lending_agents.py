@@ -218,8 +218,9 @@ def test_an_outlet_can_take_the_place_of_the_outside_world() -> None:
     class Pool:
         sold = 0
 
-        def sell(self, world: object, keeper: int, asset: int, amount: int, *, into: int) -> int:
+        def sell(self, world: object, keeper: int, asset: int, amount: int, *, into: int, event: int) -> int:
             assert (asset, into) == (IN_ETH, IN_USDC)
+            assert int(made.events[event]["keeper"]) == keeper
             made.world.ledger.deposit(keeper, asset, -amount)
             self.sold += amount
             return amount
