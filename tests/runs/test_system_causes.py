@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
+from pathlib import Path
 
+import networkx as nx
 import numpy as np
+import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from experiments.cli import app
 from experiments.contagion import CAUSES, FORCED
 from experiments.contagion.levels import levels
 from experiments.contagion.records import records
 from experiments.systems.causes import SystemCauses, system_causes
+from experiments.systems.contagion import CROSSINGS
 from experiments.systems.repricing import with_claims
+from experiments.systems.result import SystemResult
 from experiments.systems.run import SystemTrace, trace_system
 from market.kernels.origins import FORCED_SALES, OF_CLAIM
 from market.kernels.records import NONE
@@ -73,3 +81,52 @@ def test_what_moves_ether_moves_the_claim_on_it() -> None:
     grown = parts[:, staked, OF_CLAIM]
     assert 0.0 < grown[-1] < 0.001 * known.price[-1, staked]
     assert parts[-1, staked, FORCED_SALES] < 0.0
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    main, _ = run_of("collateral-exploit")
+    result = SystemResult.of(cut_system("collateral-exploit"), seed=SEED, main=main, twin=None)
+    return result.save(tmp_path_factory.mktemp("systems") / "exploit")
+
+
+def said(*arguments: object, code: int = 0) -> str:
+    found = CliRunner().invoke(app, ["contagion", *map(str, arguments)])
+    assert found.exit_code == code, found.output
+    return " ".join(found.output.split())
+
+
+def test_the_story_of_all_venues(run_dir: Path) -> None:
+    text = said(run_dir)
+    assert "Sales and claims on lender cost accounts that broke on exchange 117,000 USD" in text
+    assert "what stands behind claims" in text
+    found = json.loads(CliRunner().invoke(app, ["contagion", str(run_dir), "--json"]).output)
+    _, causes = run_of("collateral-exploit")
+    assert {name: row["liquidation_count"] for name, row in found["venues"].items()} == {
+        name: own.n for name, own in causes.venues.items()
+    }
+    assert sum(row["loss_usd"] for row in found["crossings"]) == pytest.approx(causes.crossings["loss_usd"].sum())
+
+
+def test_one_account_and_one_asset_of_a_system(run_dir: Path) -> None:
+    crossings = pd.read_parquet(run_dir / CROSSINGS)
+    account = crossings["to_account"].iloc[crossings["loss_usd"].argmax()]
+    text = said(run_dir, "--account", account)
+    assert f"exchange: Account {account}, liquidated at" in text
+    assert "Sales and claims on lender cost it" in text
+    assert "on the price of rUSDC" in said(run_dir, "--asset", "rUSDC")
+
+
+def test_the_graph_of_a_system_has_edges_between_venues(run_dir: Path, tmp_path: Path) -> None:
+    said(run_dir, "--out", tmp_path / "told")
+    graph = nx.read_graphml(tmp_path / "told" / "contagion.graphml")
+    across = [data for one, other, data in graph.edges(data=True) if one.split("/")[0] != other.split("/")[0]]
+    crossings = pd.read_parquet(run_dir / CROSSINGS)
+    assert sum(data["loss_usd"] for data in across) == pytest.approx(crossings["loss_usd"].sum())
+    assert (tmp_path / "told" / "exchange" / "contagion.html").is_file()
+
+
+def test_what_cannot_be_told_of_a_system(run_dir: Path) -> None:
+    assert "give the folder of one" in said(run_dir, "--event", 3, code=2)
+    assert "was liquidated on no venue" in said(run_dir, "--account", "nobody", code=2)
+    assert "not in this run" in said(run_dir, "--asset", "XYZ", code=2)
