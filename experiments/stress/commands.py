@@ -1,0 +1,47 @@
+"""The commands about what is rare. Each imports what it needs when it runs, so that `--help` is immediate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from experiments.sweep.commands import STORE, Json, StorePlace, StudyFile, Workers
+from experiments.tune.commands import kept
+
+
+def register(command: Callable[[Any], Any]) -> None:
+    """Make these functions commands of the program."""
+    for function in (reverse_stress, attack):
+        command(function)
+
+
+def reverse_stress(
+    study: StudyFile,
+    *,
+    workers: Workers = None,
+    store: StorePlace = STORE,
+    as_json: Json = False,
+) -> None:
+    """Find the most likely joint shock (prices, depth, oracle ...) at which a loss is reached."""
+    from experiments.sweep.command import Call
+
+    with kept():
+        from experiments.stress.reverse_command import perform
+
+        perform(Call(study=study, store=store, workers=workers), as_json=as_json)
+
+
+def attack(
+    study: StudyFile,
+    *,
+    workers: Workers = None,
+    store: StorePlace = STORE,
+    as_json: Json = False,
+) -> None:
+    """Find the greatest profit of an attacker with so much capital against a design, in several markets."""
+    from experiments.sweep.command import Call
+
+    with kept():
+        from experiments.stress.attack_command import perform
+
+        perform(Call(study=study, store=store, workers=workers), as_json=as_json)
