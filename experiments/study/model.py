@@ -404,6 +404,54 @@ class Attack:
 
 
 @parameters
+class Tilt:
+    """How reference prices are drawn differently; runs are weighted by what that makes of their likelihood."""
+
+    jump_rate: Positive = 1.0
+    """Common jumps come so many times as often."""
+    jump_size: SignedShare = 0.0
+    """Exponential tilt of their sizes, -1 < tilt < 1: above 0 falls are larger and more frequent."""
+    crash_rate: Positive = 1.0
+    """Crashes begin so many times as often."""
+
+    def __post_init__(self) -> None:
+        """Refuse a tilt that is none."""
+        if (self.jump_rate, self.jump_size, self.crash_rate) == (1.0, 0.0, 1.0):
+            raise ValueError("changes nothing; expected jump_rate, jump_size or crash_rate")
+        if abs(self.jump_size) >= 1.0:
+            raise ValueError(f"jump_size must lie strictly between -1 and 1, not {self.jump_size:g}")
+
+
+@parameters
+class Rare:
+    """What `cascade rare` estimates by importance sampling."""
+
+    measure: Annotated[Mean | Probability, Field(discriminator="kind")]
+    """A mean, or a probability."""
+    tilt: Tilt
+    """The other law that most runs are drawn from."""
+    defensive: Share = 0.2
+    """Share of the runs that are drawn without a tilt: no weight exceeds its inverse."""
+
+    def __post_init__(self) -> None:
+        """Refuse a mixture of one law."""
+        if not 0.0 < self.defensive < 1.0:
+            raise ValueError(f"defensive: expected a share between 0 and 1, got {self.defensive:g}")
+
+
+@parameters
+class Stop:
+    """When `cascade until` has enough seeds."""
+
+    measure: Measure
+    """The measure that has to be known."""
+    half_width: Positive
+    """Half of its interval, in the unit of its figure, at which it is known well enough."""
+    first: PositiveCount = 32
+    """Seeds of the first look; every next one has twice as many, `seeds.count` at most."""
+
+
+@parameters
 class Limits:
     """What a study may cost."""
 
@@ -453,6 +501,10 @@ class Study:
     """What `cascade reverse-stress` looks for."""
     attack: Attack | None = None
     """What `cascade attack` looks for."""
+    rare: Rare | None = None
+    """What `cascade rare` estimates."""
+    stop: Stop | None = None
+    """When `cascade until` has enough."""
 
     def __post_init__(self) -> None:
         """Refuse to confirm on seeds that the search has seen."""
