@@ -15,12 +15,13 @@ from experiments.store.rows import META, OK
 from experiments.store.store import Store
 from experiments.sweep.command import Call, do
 from market.streams import Streams
-from tests.runs.test_sweep_processes import MANY, ROOT, alive, children, figures, parts, wait_for, workers_of
-from tests.sweeps import small_plan
+from tests.runs.test_sweep_processes import ROOT, alive, children, figures, parts, wait_for, workers_of
+from tests.sweeps import SMALL, small_plan
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc")
 
-FAULTS = 5
+FAULTS = 4
+MANY = SMALL.replace("count = 4", "count = 20")
 KINDS = ("worker", "driver", "server", "everything")
 
 
@@ -90,7 +91,7 @@ def test_every_key_is_there_exactly_once_whoever_was_killed(seed: int, tmp_path:
     do(plan, store, Call(study="", store=store.place.where, workers=1))  # whatever the last fault left
     found = figures(store)
     store.check_twice()
-    assert len(found) == len(plan) == 240
+    assert len(found) == len(plan) == 120
     assert {row[META.names.index("status")] for row in found.values()} == {OK}
     assert list((tmp_path / "store").rglob(".partial-*")) == []
     (tmp_path / "undisturbed").mkdir()

@@ -16,6 +16,7 @@ from experiments.statistics.intervals import Interval
 from experiments.stress.reverse import Reverse, find_shock
 from experiments.stress.reverse_command import as_data, perform, rows, sentence
 from experiments.stress.shocks import ShockSpace, shock_space
+from experiments.study.check import check
 from experiments.study.load import Loaded, load_study
 from experiments.study.model import Seeds, Stress
 from experiments.sweep.command import Call
@@ -160,16 +161,12 @@ def test_values_lie_on_their_scale(write: Callable[[str], Loaded]) -> None:
         ("first = 1001", "first = 11", "expected fresh ones"),
     ],
 )
-def test_bad_shocks_are_told(write: Callable[[str], Loaded], old: str, new: str, said: str) -> None:
+def test_bad_shocks_are_told(tmp_path: Path, old: str, new: str, said: str) -> None:
     assert old in STUDY
 
-    def read() -> None:
-        loaded = write(STUDY.replace(old, new, 1))
-        assert loaded.study.stress is not None
-        shock_space(loaded, loaded.study.stress)
-
+    (tmp_path / "bad.toml").write_text(STUDY.replace(old, new, 1))
     with pytest.raises(InputError, match=said):
-        read()
+        check(tmp_path / "bad.toml")
 
 
 def test_real_runs_through_the_store(
