@@ -13,6 +13,9 @@ from experiments.sensitivity.methods import Boxes
 from experiments.study_report.tables import Written, short
 from experiments.sweep.summary import cell, number
 
+WHERE = "where"
+"""Heading of the column that says a box in words."""
+
 
 def box_table(found: Boxes, paths: tuple[str, ...], kpi: str) -> Written:
     """A row for every box."""
@@ -27,7 +30,7 @@ def box_table(found: Boxes, paths: tuple[str, ...], kpi: str) -> Written:
         for box in found.boxes
     ] or [("no combination found in which it happens surely more often than everywhere", "", "", "", "")]
     title = f"Combinations (PRIM): where {kpi} is above {number(found.above)}"
-    header = ("where", "share of runs inside", "everywhere", "of all such runs", "of all points")
+    header = (WHERE, "share of runs inside", "everywhere", "of all such runs", "of all points")
     return Written(title, header, tuple(rows))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from experiments.report import page
 from experiments.report.page import Page, Table
 from experiments.report.theme import CASCADE_COLOURS, Figure, above, axis, layout
-from experiments.sensitivity.box_report import box_table, scatter
+from experiments.sensitivity.box_report import WHERE, box_table, scatter
 from experiments.sensitivity.methods import Boxes, Curve, Indices, Screened
 from experiments.sensitivity.space import DUMMY, Space
 from experiments.statistics.intervals import Interval
@@ -162,7 +162,8 @@ def sensitivity_page(found: Sensitivity) -> Page:
             ),
         )
     for at, table in enumerate(tables(found)):
-        shown = Table(columns=table.columns, rows=table.rows, right=range(1, len(table.columns)))
+        wide = (0,) if table.columns[0] == WHERE else ()
+        shown = Table(columns=table.columns, rows=table.rows, right=range(1, len(table.columns)), wide=wide)
         made.section(f"table-{at}", table.title, shown.html())
     made.section("assumptions", "What this rests on", page.bullets(assumptions(found)))
     made.section("again", "Do it again", page.code(f"cascade sensitivity {loaded.file.name}"),

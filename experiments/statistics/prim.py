@@ -105,7 +105,7 @@ def _peeled(points: Floats, outcome: Floats) -> dict[int, tuple[float, float]]:
     mine = np.ones(n, bool)
     best: dict[int, tuple[float, float]] = {}
     best_score = _score(mine, outcome)
-    while mine.sum() > LEAST_MASS * n:
+    while mine.sum() > max(LEAST_MASS * n, FEWEST / 2):
         step = _slice(points, outcome, mine)
         if step is None:
             break

@@ -5,6 +5,7 @@ Needs the table of accounts of every run: `keep = ["accounts"]` in the study.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pyarrow as pa
 
 from experiments.scenario import AccountsFile
 from experiments.statistics import intervals
+from experiments.statistics.intervals import Interval
 from experiments.store.store import TABLES, Store
 from experiments.study_report.findings import Findings
 from experiments.study_report.tables import Written
@@ -70,7 +72,7 @@ def _by_size(store: Store, plan: pa.Table, design: int) -> Written:
             (
                 _band(at - 1),
                 f"{n.mean():,.0f}",
-                cell(intervals.mean(hit / n)),
+                cell(_within(intervals.mean(hit / n))),
                 number(float(forced.mean())),
                 number(float(debt.mean())),
             )
@@ -79,6 +81,12 @@ def _by_size(store: Store, plan: pa.Table, design: int) -> Written:
     return Written(
         title, ("net equity, USD", "accounts", "share closed by force", "closed, USD", "bad debt, USD"), tuple(made)
     )
+
+
+def _within(share: Interval) -> Interval:
+    """An interval of a mean share, cut off at 0 and 1."""
+    low, high = (None if end is None else min(1.0, max(0.0, end)) for end in (share.low, share.high))
+    return replace(share, low=low, high=high)
 
 
 def _band(at: int) -> str:

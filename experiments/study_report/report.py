@@ -222,8 +222,8 @@ def _again(found: Findings) -> list[str]:
     return [
         page.code(f"cascade sweep {shlex.quote(name)}\ncascade report {shlex.quote(name)} --out DIR"),
         page.paragraph(
-            "`cascade sweep` simulates only what is not stored. On one machine the same commit gives the same figures "
-            "to the bit; `cascade rerun KEY` shows it for a single run."
+            "cascade sweep simulates only what is not stored. On one machine the same commit gives the same figures "
+            "to the bit; cascade rerun KEY shows it for a single run."
         ),
         page.folded(f"{name}, the study", page.code(plan.loaded.file.read_text("utf-8"))),
         page.folded("The base scenario, every value written out", page.code(plan.base)),

@@ -58,5 +58,10 @@ def test_what_happens_never_or_always_has_none(value: float) -> None:
     assert find_boxes(POINTS, np.full(512, value)) == ()
 
 
+@pytest.mark.parametrize("n", [16, 20, 32])
+def test_few_points_are_peeled_to_a_few(n: int) -> None:
+    assert all(box.better for box in find_boxes(POINTS[:n], (POINTS[:n, 0] > 0.5).astype(float)))
+
+
 def test_few_points_say_nothing() -> None:
     assert find_boxes(POINTS[:12], corner()[:12].astype(float)) == ()
