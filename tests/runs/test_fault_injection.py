@@ -21,6 +21,8 @@ from tests.sweeps import SMALL, small_plan
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc")
 
 FAULTS = 4
+PATIENCE = 600.0
+"""Seconds without any progress after which the test fails; kernels may have to be compiled first."""
 MANY = SMALL.replace("count = 4", "count = 20")
 KINDS = ("worker", "driver", "server", "everything")
 
@@ -72,7 +74,7 @@ def test_every_key_is_there_exactly_once_whoever_was_killed(seed: int, tmp_path:
     try:
         for _ in range(FAULTS):
             more = parts(tmp_path) + int(draws.integers(0, 3))
-            wait_for(lambda driver=driver, more=more: parts(tmp_path) >= more or driver.poll() is not None)
+            wait_for(lambda driver=driver, more=more: parts(tmp_path) >= more or driver.poll() is not None, PATIENCE)
             if driver.poll() is None:
                 kind = KINDS[int(draws.integers(0, len(KINDS)))]
                 below = strike(driver, kind, int(draws.integers(0, 8)))
@@ -82,7 +84,7 @@ def test_every_key_is_there_exactly_once_whoever_was_killed(seed: int, tmp_path:
                     wait_for(lambda below=below: not any(map(alive, below)), 30.0)
             if driver.poll() is not None:
                 driver = begin(tmp_path)
-        wait_for(lambda: driver.poll() is not None, 300.0)
+        wait_for(lambda: driver.poll() is not None, PATIENCE)
     finally:
         stop(driver)
     assert struck

@@ -197,3 +197,14 @@ def test_accounts_of_a_file_are_the_same_in_every_seed(tmp_path: Path, store: St
     assert [row[0] for row in top.rows] == ["person-0", "person-1"]
     assert top.rows[1][1].startswith("0.5 [")
     assert top.rows[0][3] == "550"
+
+
+def test_values_may_be_lists(tmp_path: Path, store: Store) -> None:
+    text = SMALL.replace(
+        "population.equity_usd = [500.0, 1000.0, 2000.0]", "population.instruments_held = [[1.0], [0.5, 0.5]]"
+    )
+    plan = small_plan(tmp_path, text=text)
+    sweep(plan, store, Haircuts(store)).run()
+    found = report.write(plan, store, out=tmp_path / "out", base=None, overwrite=False)
+    assert [axis.values for axis in found.axes] == [(0.1, 0.3), ([1.0], [0.5, 0.5])]
+    assert "[0.5, 0.5]" in (tmp_path / "out" / "measures.md").read_text()
