@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.attacker import ROLE as ATTACKER
 from agents.oracle import OracleCohort
 from experiments.contagion import Contagion
 from experiments.contagion.numbers import FEWEST_PARENTS
@@ -306,6 +307,8 @@ def _liquidity(trace: Trace) -> Kpis:
     )
     made["market_maker_profit_usd"] = profit_usd(trace, "market_maker")
     made["arbitrageur_profit_usd"] = profit_usd(trace, "arbitrageur")
+    if ATTACKER in world.ledger.roles:
+        made["attacker_profit_usd"] = profit_usd(trace, ATTACKER)
     per_lot = world.instruments["tick_value"] * usd
     for name, row in (("before", 0), ("after", recorder.n_samples - 1)):
         lots = np.where(world.instruments["kind"] == OPTION, 0, recorder.open_interest[row])
