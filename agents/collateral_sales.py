@@ -21,7 +21,7 @@ from agents.keeper import KeeperCohort
 from agents.sale_routes import Route, SaleRoute, reference_usd
 from market.bridges import move
 from market.errors import InputError
-from market.kernels.records import IOC, OUTSIDE, SELL
+from market.kernels.records import IOC, NONE, OUTSIDE, SELL
 from market.parameters import PositiveBps, PositiveCount, PositiveUsd, parameters
 from market.streams import Streams
 from market.world import Inbox, World
@@ -125,12 +125,14 @@ class CollateralDesk:
         self.on_books_usd = 0.0
         """The same of books."""
 
-    def sell(self, world: World, keeper: int, asset: int, amount: int, *, into: int) -> int:
+    def sell(self, world: World, keeper: int, asset: int, amount: int, *, into: int, event: int) -> int:
         """Sell up to `amount` quanta of the keeper's balance for the asset `into`; return how many were, or went."""
         route = self._routes.get((asset, into))
         if route is None:
-            return self._outside.sell(world, keeper, asset, amount, into=into)
-        return self._through_pools(keeper, route, amount) if route.pools else self._to_book(keeper, route, amount)
+            return self._outside.sell(world, keeper, asset, amount, into=into, event=event)
+        if not route.pools:
+            return self._to_book(keeper, route, amount)
+        return self._through_pools(keeper, route, amount, event)
 
     def route(self, asset: int, debt: int) -> Route | None:
         """The route through pools from an asset to a debt; None when there is none."""
@@ -176,22 +178,26 @@ class CollateralDesk:
         for asset, cost in costs.items():
             self._keepers.expect_sale_cost(asset, min(cost, 1e4))
 
-    def _through_pools(self, keeper: int, route: Route, amount: int) -> int:
+    def _through_pools(self, keeper: int, route: Route, amount: int, event: int) -> int:
         """Withdraw, hop to the venue of the pools, swap, hop back with what came out and what no pool took."""
         mirror = self.mirrors[route.venue, keeper]
         taken = lending_of(self._home).withdraw(keeper, route.collateral, amount)
         move(route.world, route.collateral, OUTSIDE, mirror, taken)
-        got, left = self._swap(route, mirror, keeper, taken)
+        got, left = self._swap(route, mirror, keeper, taken, event=event)
         self._hop_home(route.world, mirror, keeper, route.debt, got)
         return taken - left
 
-    def _swap(self, route: Route, mirror: int, owner: int, amount: int) -> tuple[int, int]:
-        """(what came out, what the first pool did not take); the latter, and what later ones leave, hops home."""
+    def _swap(self, route: Route, mirror: int, owner: int, amount: int, *, event: int = NONE) -> tuple[int, int]:
+        """(what came out, what the first pool did not take); the latter, and what later ones leave, hops home.
+
+        `event` is the row of the seizure that what is sold comes from; NONE for a looper's own.
+        """
         in_hand, untaken = amount, 0
         for place, pool in enumerate(route.pools):
             paid, got = route.market.swap(
-                route.world, account=mirror, pool=pool, asset_in=route.sides[place], amount=in_hand
-            )
+                route.world, account=mirror, pool=pool, asset_in=route.sides[place], amount=in_hand,
+                log=self._home.pressure, event=event,
+            )  # fmt: skip
             self._hop_home(route.world, mirror, owner, route.sides[place], in_hand - paid)
             untaken += in_hand - paid if place == 0 else 0
             in_hand = got

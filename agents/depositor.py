@@ -17,6 +17,7 @@ from agents.inventory import lending_of
 from agents.population import Floats, Integers, deposit, quanta_of
 from market.errors import InputError
 from market.instruments import Asset, Instrument
+from market.kernels.records import OUTSIDE
 from market.parameters import Count, PositiveSeconds, PositiveUsd, Ratio, Seconds, Share, parameters
 from market.world import Inbox, World
 
@@ -29,6 +30,8 @@ class Depositors:
     """How many there are."""
     deposits_usd: dict[str, PositiveUsd] = field(default_factory=dict)
     """What they supply together, by asset; their number is shared out in the same proportion."""
+    most_utilisation: Share = 0.95
+    """Largest share that is lent at the start: what they supply is raised where borrowers owe more."""
     deposit_sigma: Ratio = 1.8
     """Spread of deposits: standard deviation of the logarithm."""
     look_seconds: PositiveSeconds = 300.0
@@ -51,6 +54,8 @@ class Depositors:
     def __post_init__(self) -> None:
         if self.count and not self.deposits_usd:
             raise ValueError("deposits_usd needs an entry for every asset that is supplied")
+        if self.most_utilisation <= 0.0:
+            raise ValueError("most_utilisation: expected more than 0")
 
     def accounts_needed(self, *, instruments: Mapping[str, Instrument]) -> int:
         """One for each."""
@@ -70,7 +75,7 @@ class Depositors:
                 raise InputError(f"agents.depositors.{name}: no asset {unknown[0]!r}; assets are {', '.join(assets)}")
         n = self.count
         normals = world.streams.generator("depositors").standard_normal((n, 4))
-        totals = np.array(list(self.deposits_usd.values()))
+        totals = np.array([max(usd, self._needed(world, symbol)) for symbol, usd in self.deposits_usd.items()])
         which = np.searchsorted(np.cumsum(totals)[:-1] / totals.sum(), (np.arange(n) + 0.5) / max(n, 1), side="right")
         sizes = np.exp(self.deposit_sigma * normals[:, 0])
         sizes *= (totals / np.maximum(np.bincount(which, weights=sizes, minlength=len(totals)), 1e-300))[which]
@@ -79,6 +84,18 @@ class Depositors:
         if n:
             deposit(world, accounts=accounts, assets=rows, amounts=quanta_of(sizes, rows, world))
         return DepositorCohort(self, accounts, rows, normals[:, 1:], world)
+
+    def _needed(self, world: World, symbol: str) -> float:
+        """Deposits of an asset, USD, at which no more than `most_utilisation` of it is lent.
+
+        Money that others brought, such as keepers' capital, is lent as well: with fewer of them these must bring more.
+        """
+        asset = world.asset(symbol)
+        balances = np.delete(world.ledger.cash[:, asset], OUTSIDE)
+        lent, there = -int(balances[balances < 0].sum()), int(balances[balances > 0].sum())
+        if not lent:
+            return 0.0
+        return lending_of(world).usd(round(lent / self.most_utilisation) - there, asset)
 
 
 class DepositorCohort:

@@ -20,8 +20,11 @@ from market.world import Inbox, World
 class Outlet(Protocol):
     """Where seized collateral is sold."""
 
-    def sell(self, world: World, keeper: int, asset: int, amount: int, *, into: int) -> int:
-        """Sell up to `amount` quanta of the keeper's balance for the asset `into`; return how many were sold."""
+    def sell(self, world: World, keeper: int, asset: int, amount: int, *, into: int, event: int) -> int:
+        """Sell up to `amount` quanta of the keeper's balance for the asset `into`; return how many were sold.
+
+        `event` is the row of the seizure they come from.
+        """
 
 
 def lending_of(world: World) -> LendingMarket:
@@ -31,13 +34,18 @@ def lending_of(world: World) -> LendingMarket:
     return world.lending
 
 
-def press(world: World, asset: int, usd: float) -> None:
-    """Move the reference as a sale worth so much on the asset's spot book would; nothing where it has none."""
+def press(world: World, asset: int, usd: float, *, event: int = NONE) -> None:
+    """Move the reference as a sale worth so much on the asset's spot book would; nothing where it has none.
+
+    `event` is the row of the seizure that it goes back to, if any.
+    """
     book = int(world.assets[asset]["spot_book"])
     if book != NONE:
         quote = world.assets[world.instruments[book]["quote"]]
         per_usd = USD_QUANTA * float(quote["divisor"]) / (float(quote["reference"]) * float(quote["multiplier"]))
-        world.impact[asset] -= world.impact_per_quanta[book] * usd * per_usd
+        move = -world.impact_per_quanta[book] * usd * per_usd
+        world.impact[asset] += move
+        world.pressure.note(world.tick, asset, float(move), event=event)
 
 
 @dataclass
@@ -46,14 +54,14 @@ class OutsideOutlet:
 
     cost_bps: float
 
-    def sell(self, world: World, keeper: int, asset: int, amount: int, *, into: int) -> int:
+    def sell(self, world: World, keeper: int, asset: int, amount: int, *, into: int, event: int) -> int:
         """Withdraw, sell and bring the proceeds, rounded down, back in; the sale presses on the reference."""
         lending = lending_of(world)
         sold = lending.withdraw(keeper, asset, amount)
         usd = lending.usd(sold, asset)
         proceeds = int(usd * (1.0 - self.cost_bps / 10_000.0) / lending.usd(1, into))
         world.ledger.deposit(keeper, into, proceeds)
-        press(world, asset, usd)
+        press(world, asset, usd, event=event)
         return sold
 
 
@@ -68,6 +76,8 @@ class Parcel:
     amount: int
     into: int
     """Asset of the debt that was repaid, in which the keeper wants its money back."""
+    event: int
+    """Row of the seizure in the event log."""
     usd_each: float
     """What a quantum was worth in the tick after it was seized, the first in which the keeper could have sold it."""
 
@@ -114,11 +124,10 @@ class KeeperInventory:
 
     def take_in(self, world: World) -> None:
         """Note what was seized since the last look."""
-        events = world.events[self._seen : world.n_events]
-        self._seen = world.n_events
         lending = lending_of(world)
-        for event in events[events["kind"] == FORCED_SEIZURE]:
-            if int(event["keeper"]) in self._accounts:
+        for row in range(self._seen, world.n_events):
+            event = world.events[row]
+            if event["kind"] == FORCED_SEIZURE and int(event["keeper"]) in self._accounts:
                 asset = int(event["seized"])
                 self.parcels.append(
                     Parcel(
@@ -127,16 +136,18 @@ class KeeperInventory:
                         asset=asset,
                         amount=int(event["lots"]),
                         into=int(event["repaid"]),
+                        event=row,
                         usd_each=lending.usd(1, asset),
                     )
                 )
+        self._seen = world.n_events
 
     def sell_now(self, world: World, parcel: Parcel) -> None:
         """Offer a parcel to the outlet; what it takes is no longer in it."""
         each = lending_of(world).usd(1, parcel.asset)
         # What it has repaid other debts with is no longer for sale.
         parcel.amount = min(parcel.amount, int(world.ledger.cash[parcel.keeper, parcel.asset]))
-        sold = self.outlet.sell(world, parcel.keeper, parcel.asset, parcel.amount, into=parcel.into)
+        sold = self.outlet.sell(world, parcel.keeper, parcel.asset, parcel.amount, into=parcel.into, event=parcel.event)
         parcel.amount -= sold
         self.sold_usd += sold * each
         self.fallen_usd += sold * (parcel.usd_each - each)

@@ -83,7 +83,7 @@ class PoolHedgers:
         del inbox
         market, ledger, watch = world.pools, world.ledger, world.watch
         assert market is not None
-        market.make_room(messages=len(self.records))
+        market.make_room(len(self.records))
         market.count, self._known = decide(
             market.messages, market.count, self.records, self._prices, self._known, world.tick, market.arrays,
             world.assets, ledger.cash, ledger.accounts, world.books.counters, watch.touched, watch.touched_mark,

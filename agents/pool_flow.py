@@ -83,6 +83,6 @@ class Swappers:
         del inbox
         market = world.pools
         assert market is not None
-        market.make_room(messages=self._most)
+        market.make_room(self._most)
         row = self._stream.row(world.tick)
         market.count = decide(market.messages, market.count, self.records, row, market.arrays, world.assets)

@@ -21,7 +21,7 @@ from market.instruments import asset_records, instrument_records, tier_records
 from market.kernels.history import LOOK_COLUMNS
 from market.kernels.moves import OWN, SLOW
 from market.kernels.origins import ORDERS
-from market.kernels.records import BACKGROUND, BREACH, CHANGE, FLOWS, LIQUIDITY, MID_MARK
+from market.kernels.records import BACKGROUND, BREACH, CHANGE, FLOWS, LIQUIDITY, MID_MARK, NONE
 
 BOOKS = 4
 TICKS = 3_600
@@ -68,7 +68,8 @@ def synthetic(*, liquidations: int, orders_each: int, seed: int = 1) -> Records:
         breach_held=held, breach_look=np.column_stack([breach_tick, np.zeros(liquidations, np.int64)]),
         kept=np.zeros(0, CHANGE), kept_from=np.zeros(liquidations + 1, np.int64), orders=orders,
         impacts=np.zeros(0, IMPACT), modes=np.zeros(liquidations, np.int64),
-        sold_usd=np.ones((liquidations, BOOKS + 1)),
+        sold_usd=np.ones((liquidations, BOOKS + 1)), claim_on=np.full(BOOKS + 1, NONE),
+        claim_rates=np.ones((TICKS, BOOKS + 1)),
     )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ SYMBOL_COLUMNS = ("asset", "instrument")
 COLUMNS = ("account", *SYMBOL_COLUMNS, "quantity", "entry_price", "mode")
 _VALID_COLUMNS = "columns account, asset or instrument, quantity and, if known, entry_price and mode"
 _MODES = {"cross": CHOSEN_CROSS, "portfolio": PORTFOLIO}
-_AGENTS = r"keeper-\d+|large_order-\d+|(?:arbitrageur|market_maker)-.+-\d+"
+_AGENTS = r"keeper-\d+|large_order-\d+|attacker-\d+|(?:arbitrageur|market_maker)-.+-\d+"
 """Names that the simulator gives to agents."""
 _ROUNDING = 1e-9
 """A quantity so near to a whole number of lots counts as one: it was written in decimals."""

@@ -153,8 +153,8 @@ def build_venue(
     on_books = (agents.background, agents.market_makers, agents.arbitrageurs) if with_book(instruments) else ()
     members = (*on_books, *(() if population is None else (population,)))
     extra = Strategies(strategies)
-    large_orders = tuple(agents.large_orders.values())
-    everybody: tuple[Any, ...] = (*members, agents.keepers, agents.dealers, agents.depositors, *large_orders, extra)
+    what_ifs: tuple[Any, ...] = (*agents.large_orders.values(), *agents.attackers.values())
+    everybody: tuple[Any, ...] = (*members, agents.keepers, agents.dealers, agents.depositors, *what_ifs, extra)
 
     world = _world(scenario, everybody, reference=reference, highest=highest, streams=streams, guests=guests)
     _start_prices(world)
@@ -173,7 +173,7 @@ def build_venue(
     if scenario.venue.liquidation.route == "seize":
         cohorts.append(KeeperInventory(agents.keepers, keepers, world))
     # Last, so that the rows of all others are the same with and without them.
-    cohorts += [order.join(world, assets=assets, instruments=instruments) for order in large_orders]
+    cohorts += [member.join(world, assets=assets, instruments=instruments) for member in what_ifs]
     own = extra.join(world, assets=assets, instruments=instruments)
     if own.members:
         cohorts.append(own)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 import typer
 
 from experiments import interrupts, told_commands
+from experiments.stress import commands as stress_commands
 from experiments.sweep import commands as study_commands
 from experiments.tune import commands as search_commands
 from market.errors import InputError
@@ -531,6 +532,7 @@ def backtest(
 study_commands.register(command)
 command(told_commands.contagion)
 search_commands.register(command)
+stress_commands.register(command)
 
 
 def _inputs(prices: Path | None, start: str | None, hours: float | None, accounts: Path | None) -> list[Override]:

@@ -20,7 +20,7 @@ from market.errors import InputError
 MARKER = "run.json"
 """The file by which a folder is known to be the output of an earlier run, and so may be replaced."""
 
-FORMAT = 2
+FORMAT = 3
 """Number of the layout of a run's folder; in `run.json`, so that a later program knows what it reads."""
 
 FILES = frozenset(
@@ -30,6 +30,7 @@ FILES = frozenset(
         "accounts.parquet",
         "base.toml",
         "causes.parquet",
+        "checklists.md",
         "contagion.gexf",
         "contagion.graphml",
         "contagion.html",
@@ -42,6 +43,7 @@ FILES = frozenset(
         "differences.tex",
         "greeks.parquet",
         "forced_causes.parquet",
+        "hit.md",
         "kpis.json",
         "liquidations.parquet",
         "losses.parquet",

@@ -21,10 +21,12 @@ from market.kernels.records import (
     FORCED_POSITION,
     FORCED_RESALE,
     FORCED_SEIZURE,
+    FORCED_SWAP,
     FORCED_TAKE_OVER,
     HALTED,
     SELL,
     SYSTEM,
+    TWO_ASSETS,
 )
 from market.world import World
 
@@ -42,6 +44,7 @@ KINDS = {
     FORCED_RESALE: "resale",
     FORCED_POOL: "pool",
     FORCED_SEIZURE: "seizure",
+    FORCED_SWAP: "swap",
 }
 AWAY = ("adl", "take_over", "absorption", "pool")
 """Kinds that went to somebody away from the books at a price that the venue set."""
@@ -65,9 +68,9 @@ def by_book(column: NDArray[Any], books: NDArray[Any]) -> NDArray[Any]:
 
 
 def fill_usd(world: World, events: NDArray[np.void]) -> NDArray[np.float64]:
-    """float64[n]: what each event traded, USD at the reference price now; of a seizure, what was taken, at the venue's
-    price of then: both of its assets may have moved far since."""
-    seized = events["kind"] == FORCED_SEIZURE
+    """float64[n]: what each event traded, USD at the reference price now; of a seizure or a swap, what was taken, at
+    the venue's price of then: both of its assets may have moved far since."""
+    seized = np.isin(events["kind"], TWO_ASSETS)
     usd = events["value"] * asset_usd(world)[by_book(world.instruments["quote"], events["book"])]
     taken = world.assets[np.where(seized, events["seized"], 0)]
     worth = events["lots"] * events["mark"].astype(np.float64) * taken["multiplier"] / taken["divisor"] / USD_QUANTA
@@ -75,15 +78,15 @@ def fill_usd(world: World, events: NDArray[np.void]) -> NDArray[np.float64]:
 
 
 def fill_asset(world: World, events: NDArray[np.void]) -> NDArray[np.int64]:
-    """int64[n]: asset that each event was about: base of the instrument, or collateral seized."""
-    seized = events["kind"] == FORCED_SEIZURE
+    """int64[n]: asset that each event was about: base of the instrument, or collateral seized or swapped."""
+    seized = np.isin(events["kind"], TWO_ASSETS)
     base = by_book(world.instruments["base"], events["book"])
     return np.where(seized, events["seized"], base).astype(np.int64)
 
 
 def _seizures(world: World, events: NDArray[np.void], columns: dict[str, object]) -> None:
-    """Overwrite the columns of liquidations that a seizure, which is on no book, has from its two assets instead."""
-    seized = np.flatnonzero(events["kind"] == FORCED_SEIZURE)
+    """Overwrite the columns of liquidations that a seizure or a swap, on no book, has from its two assets instead."""
+    seized = np.flatnonzero(np.isin(events["kind"], TWO_ASSETS))
     if not len(seized):
         return
     taken, repaid = events["seized"][seized], events["repaid"][seized]

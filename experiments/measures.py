@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.attacker import ROLE as ATTACKER
 from agents.oracle import OracleCohort
 from experiments.contagion import Contagion
 from experiments.contagion.numbers import FEWEST_PARENTS
@@ -23,7 +24,6 @@ from market.kernels.records import (
     FORCED_ADL,
     FORCED_AUCTION,
     FORCED_RESALE,
-    FORCED_SEIZURE,
     FORCED_TAKE_OVER,
     INSURANCE_FUND,
     NONE,
@@ -31,6 +31,7 @@ from market.kernels.records import (
     OPTION,
     SYSTEM,
     SYSTEM_ACCOUNTS,
+    TWO_ASSETS,
 )
 from market.world import World
 
@@ -131,7 +132,7 @@ def _liquidations(trace: Trace, found: Contagion) -> Kpis:
     return {
         "liquidation_count": found.n,
         "forced_fill_count": int(forced.sum()),
-        "liquidated_notional_usd": float(value[forced | (events["kind"] == FORCED_SEIZURE)].sum()),
+        "liquidated_notional_usd": float(value[forced | np.isin(events["kind"], TWO_ASSETS)].sum()),
         "liquidated_account_count": liquidated,
         "liquidated_on_book_account_count": on_book,
         "liquidated_by_adl_only_account_count": liquidated - sold,
@@ -272,11 +273,11 @@ def main_instrument(world: World) -> int:
     """The instrument with the most forced notional on its book, or most collateral seized, else with the most ADL; the
     first one without any."""
     events = world.events[: world.n_events]
-    seized = events["kind"] == FORCED_SEIZURE
+    seized = np.isin(events["kind"], TWO_ASSETS)
     books = np.where(seized, world.assets["spot_book"][events["seized"]], events["book"])
     shown = (books != NONE) & (world.instruments["kind"][books] != OPTION)
     events, books = events[shown], books[shown]
-    forced = np.isin(events["kind"], (*ON_BOOK, FORCED_SEIZURE))
+    forced = np.isin(events["kind"], (*ON_BOOK, *TWO_ASSETS))
     if forced.any():
         events, books = events[forced], books[forced]
     return int(np.argmax(np.bincount(books, weights=fill_usd(world, events), minlength=len(world.instruments))))
@@ -306,6 +307,8 @@ def _liquidity(trace: Trace) -> Kpis:
     )
     made["market_maker_profit_usd"] = profit_usd(trace, "market_maker")
     made["arbitrageur_profit_usd"] = profit_usd(trace, "arbitrageur")
+    if ATTACKER in world.ledger.roles:
+        made["attacker_profit_usd"] = profit_usd(trace, ATTACKER)
     per_lot = world.instruments["tick_value"] * usd
     for name, row in (("before", 0), ("after", recorder.n_samples - 1)):
         lots = np.where(world.instruments["kind"] == OPTION, 0, recorder.open_interest[row])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from market.kernels.records import FORCED_SWAP
 from market.pools import ACCOUNTS_PER_POOL, PoolMarket, pool_market
 from market.world import World
 
@@ -107,7 +108,8 @@ def pool_kpis(trace: Trace) -> dict[str, float | int | str | None]:
     market = world.pools
     assert market is not None
     usd = asset_usd(world)
-    pools, sold = market.pools, market.sold
+    pools, events = market.pools, world.events[: world.n_events]
+    sold = events[events["kind"] == FORCED_SWAP]
     volume = fees = profit = 0.0
     for side in ("base", "quote"):
         rate = usd[pools[side]]
@@ -122,5 +124,5 @@ def pool_kpis(trace: Trace) -> dict[str, float | int | str | None]:
         "pool_impermanent_loss_usd": fees - profit,
         "pool_provider_profit_usd": profit,
         "pool_arbitrageur_profit_usd": profit_usd(trace, "pool_arbitrageur"),
-        "pool_collateral_sold_usd": float((sold["amount"] * usd[sold["asset"]]).sum()),
+        "pool_collateral_sold_usd": float((sold["lots"] * usd[sold["seized"]]).sum()),
     }

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from agents.arbitrageur import Arbitrageurs
+from agents.attacker import Attacker
 from agents.background import BackgroundFlow
 from agents.borrower import Borrowers
 from agents.dealer import Dealers
@@ -84,6 +85,8 @@ class Agents:
     """When those who fill the pools withdraw."""
     large_orders: dict[str, LargeOrder] = field(default_factory=dict)
     """Traders with one large order each, by any name: a what-if."""
+    attackers: dict[str, Attacker] = field(default_factory=dict)
+    """Those who push prices to earn from what follows, by any name: a what-if."""
 
 
 @parameters

@@ -72,7 +72,10 @@ class Setting:
 
 
 def settings(scenario: Scenario, *, start: Scenario | None = None) -> list[Setting]:
-    """All sliders of a scenario. `start` is the one that the run began with; its values are the defaults."""
+    """All sliders of a scenario by group, in each the live ones first.
+
+    `start` is the scenario that the run began with; its values are the defaults.
+    """
     begun = {path: value for path, _, value in leaves(scenario if start is None else start, ())}
     found = [
         made
@@ -80,7 +83,7 @@ def settings(scenario: Scenario, *, start: Scenario | None = None) -> list[Setti
         if (made := _setting(scenario, path, spec, value, begun.get(path, value))) is not None
     ]
     order = list(dict.fromkeys(name for _, name in GROUPS))
-    return sorted(found, key=lambda setting: order.index(setting.group))
+    return sorted(found, key=lambda setting: (order.index(setting.group), not setting.live))
 
 
 def leaves(obj: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], FieldSpec, Any]]:

@@ -19,6 +19,9 @@ def contagion(
     as_json: Annotated[bool, typer.Option("--json", help="Print only JSON.")] = False,
 ) -> None:
     """Tell who brought down whom in a run: causes of every liquidation, to the unit."""
-    from experiments.contagion.command import contagion
+    from experiments.contagion.command import contagion as of_run
+    from experiments.systems.contagion import contagion as of_system
+    from experiments.systems.contagion import is_system
 
-    contagion(run, event=event, account=account, asset=asset, out=out, overwrite=overwrite, as_json=as_json)
+    tell = of_system if is_system(run) else of_run
+    tell(run, event=event, account=account, asset=asset, out=out, overwrite=overwrite, as_json=as_json)

@@ -207,7 +207,7 @@ class LendingMarket:
             if missing > 0:
                 raise InputError(
                     f"venue.lending: loans of {symbol} exceed deposits by {self.usd(missing, asset):,.0f} USD at the "
-                    "start; lend less or let depositors bring more"
+                    "start, and nobody deposits it; lend less, or name it in agents.depositors.deposits_usd"
                 )
 
 

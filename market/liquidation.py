@@ -115,8 +115,6 @@ def serve_round(world: World, keepers: Keepers, *, room: int, round_: int, clock
         return _serve_seizures(world, keepers, n_bids=n_bids, room=room, round_=round_, clock=clock, after=after)
     orders = room * (len(world.instruments) + 2 * len(world.assets))
     world.make_room(messages=orders, events=orders, losses=0)
-    if world.pools is not None:
-        world.pools.make_room(sales=orders)
     scratch = world.scratch
     served: int = serve(
         world.claims, world.bids, n_bids, room, world.blocks, keepers.records, world.tick, round_, clock, after,

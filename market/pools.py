@@ -25,15 +25,15 @@ from market.kernels.pools import (
     CONSTANT_PRODUCT,
     POOL,
     POOL_MESSAGE,
-    POOL_SALE,
     RANGE,
     SWAP,
     WITHDRAW,
 )
-from market.kernels.records import PPM
+from market.kernels.records import BACKGROUND, FORCED_SWAP, NONE, PPM
 from market.kernels.rules.pools import LARGEST_RESERVE, NO_AMOUNT
 from market.kernels.trading import touch
 from market.parameters import Positive, PositiveCount, PositiveUsd, parameters
+from market.pressure import Pressure
 
 if TYPE_CHECKING:
     from market.world import World
@@ -177,22 +177,18 @@ class PoolMarket:
             record["kind"], record["fee"] = pool.code, round(pool.fee_bps * 100)
             _pay_in(record, symbol, own, world)
         self.ranges = np.array(rows, RANGE)
-        self.sales = np.zeros(64, POOL_SALE)
-        self._n_sales = np.zeros(1, np.int64)
         self.messages = np.zeros(64, POOL_MESSAGE)
         self.count = 0
+        self._noted = np.zeros(len(parameters), np.int64)
+        """Part of the net flow whose doing it was is known already, base quanta."""
+        self._events_seen = 0
         self._impact = np.array([impact.get(pool.base, 0.0) for pool in parameters.values()])
         self._working = (np.zeros(64, np.uint64), np.zeros(64, np.int64))
 
     @property
     def arrays(self) -> tuple[Any, ...]:
         """What kernels call `pools`."""
-        return self.pools, self.ranges, self.sales, self._n_sales
-
-    @property
-    def sold(self) -> NDArray[np.void]:
-        """POOL_SALE: collateral that liquidation calls have sold into pools so far."""
-        return self.sales[: self._n_sales[0]]
+        return self.pools, self.ranges
 
     def row(self, symbol: str) -> int:
         """Row of a pool."""
@@ -219,14 +215,27 @@ class PoolMarket:
         return None if amount == NO_AMOUNT else amount
 
     def swap(
-        self, world: World, *, account: int, pool: int, asset_in: int, amount: int, least_out: int = 0
+        self,
+        world: World,
+        *,
+        account: int,
+        pool: int,
+        asset_in: int,
+        amount: int,
+        least_out: int = 0,
+        log: Pressure | None = None,
+        event: int = NONE,
     ) -> tuple[int, int]:
         """Swap at once, without a margin gate, up to what the account owns; (paid, received), (0, 0) below `least_out`.
 
-        For liquidations of phase 4: keepers who sell what they seized in the same breath.
+        For liquidations of phase 4: keepers who sell what they seized in the same breath. What that does to the
+        reference is noted in `log`, of the venue whose `event` it was; without an event it is a trader's doing.
         """
         side = self._side(pool, asset_in)
+        before = int(self.pools["net_flow"][pool])
         done = kernels.swap(account, pool, side, amount, least_out, 0, self.arrays, world.ledger.cash)
+        if log is not None:
+            self._note(world, pool, int(self.pools["net_flow"][pool]) - before, log, event)
         if done[1] > 0:
             touch(account, world.watch.touched, world.watch.touched_mark, world.books.counters)
         return int(done[0]), int(done[1])
@@ -253,18 +262,16 @@ class PoolMarket:
         return self._append((round(share * PPM), 0, 0, 0, 0, WITHDRAW, account, pool, 0, 0, 0))
 
     def _append(self, message: tuple[int, ...]) -> int:
-        self.make_room(messages=1)
+        self.make_room(1)
         self.messages[self.count] = message
         self.count += 1
         return self.count - 1
 
-    def make_room(self, *, messages: int = 0, sales: int = 0) -> None:
-        """Grow the buffers so that so many messages and sales fit beside those that are there."""
+    def make_room(self, messages: int) -> None:
+        """Grow the buffers so that so many messages fit beside those that are there."""
         if self.count + messages > len(self.messages):
             self.messages = _grown(self.messages, self.count + messages)
             self._working = (np.zeros(len(self.messages), np.uint64), np.zeros(len(self.messages), np.int64))
-        if self._n_sales[0] + sales > len(self.sales):
-            self.sales = _grown(self.sales, int(self._n_sales[0]) + sales)
 
     def carry_out(self, world: World, salt: float) -> None:
         """Phase 3: the tick's swaps and withdrawals, in drawn order."""
@@ -276,12 +283,37 @@ class PoolMarket:
 
     def move_reference(self, world: World) -> None:
         """Add the net flow since the last call, arbitrageurs left out, to the permanent displacement of references."""
-        for pool in np.flatnonzero(self._impact * self.pools["net_flow"]):
-            base = int(self.pools["base"][pool])
-            asset = world.assets[base]
-            usd = float(self.pools["net_flow"][pool]) * int(asset["reference"]) * int(asset["multiplier"])
-            world.impact[base] += self._impact[pool] * usd / int(asset["divisor"]) / USD_QUANTA
-        self.pools["net_flow"] = 0
+        moving = np.flatnonzero(self._impact * self.pools["net_flow"]).tolist()
+        if moving:
+            self._note_forced_swaps(world)
+        for pool in moving:
+            flow, base = int(self.pools["net_flow"][pool]), int(self.pools["base"][pool])
+            world.impact[base] += self._displacement(world, pool, flow)
+            others = self._displacement(world, pool, flow - int(self._noted[pool]))
+            world.pressure.note(world.tick, base, others, flow=BACKGROUND)
+        self._events_seen = world.n_events
+        self.pools["net_flow"] = self._noted[:] = 0
+
+    def _note_forced_swaps(self, world: World) -> None:
+        """Note what liquidation calls have swapped since the last call."""
+        for number in range(self._events_seen, world.n_events):
+            event = world.events[number]
+            if event["kind"] == FORCED_SWAP:
+                pair = {int(event["seized"]), int(event["repaid"])}
+                pool = next(at for at, row in enumerate(self.pools) if {int(row["base"]), int(row["quote"])} == pair)
+                sold = event["seized"] == self.pools["base"][pool]
+                self._note(world, pool, -int(event["lots"]) if sold else int(event["value"]), world.pressure, number)
+
+    def _note(self, world: World, pool: int, flow: int, log: Pressure, event: int) -> None:
+        """Put a part of a pool's net flow, base quanta, down to a forced sale; to traders where `event` is NONE."""
+        self._noted[pool] += flow
+        log.note(world.tick, int(self.pools["base"][pool]), self._displacement(world, pool, flow), event=event)
+
+    def _displacement(self, world: World, pool: int, flow: int) -> float:
+        """Log move of the base asset's reference by a net flow of so many quanta."""
+        asset = world.assets[int(self.pools["base"][pool])]
+        usd = float(flow) * int(asset["reference"]) * int(asset["multiplier"]) / int(asset["divisor"]) / USD_QUANTA
+        return float(self._impact[pool]) * usd
 
 
 def _grown(array: NDArray[np.void], needed: int) -> NDArray[np.void]:

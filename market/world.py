@@ -52,6 +52,7 @@ from market.marks import Carry, Twap, mark_state
 from market.options import OptionMarket, option_market
 from market.ownership import Ownership
 from market.pools import PoolMarket
+from market.pressure import Pressure
 from market.streams import Stream, Streams
 from market.venue import Venue
 
@@ -162,6 +163,8 @@ class World:
     """Everything an assessment reads beside prices, balances and positions."""
     impact: NDArray[np.float64] = field(init=False)
     """float64[n_assets]: permanent log displacement of the reference by this venue's flow."""
+    pressure: Pressure = field(default_factory=Pressure)
+    """What of that no order on a book did."""
     funding_carried: NDArray[np.float64] = field(init=False)
     funding_drift: NDArray[np.float64] = field(init=False)
     """float64[n_instruments]: daily rate of funding now, where it drifts."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from market.kernels.pools import CONCENTRATED, CONSTANT_PRODUCT, POOL, POOL_SALE, RANGE
+from market.kernels.pools import CONCENTRATED, CONSTANT_PRODUCT, POOL, RANGE
 from market.pools import ConstantProduct, PoolMarket
 from tests.engine_worlds import Engine
 
@@ -18,7 +18,7 @@ def bare(rows: list[tuple[int, int, int, int]], *, fee: int = 3_000, active: int
     pools = np.zeros(1, POOL)
     pools["kind"] = CONSTANT_PRODUCT if curve else CONCENTRATED
     pools["quote"], pools["fee"], pools["n_ranges"], pools["active"] = 1, fee, len(rows), active
-    return pools, np.array(rows, RANGE), np.zeros(8, POOL_SALE), np.zeros(1, np.int64)
+    return pools, np.array(rows, RANGE)
 
 
 def products(pools: Any) -> list[int]:

@@ -148,6 +148,7 @@ def _causes(fills: pd.DataFrame, accounts: pd.DataFrame) -> Contagion:
         loss=causes.sum(axis=1),
         causes=causes,
         lost_on=causes.sum(axis=1)[:, None],
+        repriced=np.zeros((n, 1), np.int64),
         parent=parent,
         generation=generation,
         root=root,

@@ -52,6 +52,7 @@ def causes_of(found: Records, *, world: World | None = None) -> Contagion:
         loss=loss,
         causes=split.causes,
         lost_on=split.lost_on,
+        repriced=split.repriced,
         parent=parent,
         generation=generation,
         root=root,

@@ -12,10 +12,10 @@ from experiments.contagion.levels import Levels, mark_parts
 from experiments.contagion.records import Array, Integers, Records
 from experiments.contagion.windows import Window
 from market.kernels.history import AT_LOSSES, AT_ROUND, LOOK_KIND, LOOK_REMARKED, LOOK_TICK
-from market.kernels.origins import FORCED_SALES, NOBODY, ORIGINS, event_parts, trace_back
+from market.kernels.origins import FORCED_SALES, NOBODY, OF_CLAIM, ORIGINS, event_parts, trace_back
 
 CAUSES = (
-    "outside_world", "oracle", "forced_sales", "traders", "background", "liquidity", "untraced", "funding",
+    "outside_world", "oracle", "claim", "forced_sales", "traders", "background", "liquidity", "untraced", "funding",
     "margin_rules", "option_terms", "own_trades", "transfers", "own_liquidation", "losses_shared",
 )  # fmt: skip
 """Names of the causes; the first ORIGINS are those of prices (market/kernels/origins.py)."""
@@ -43,6 +43,8 @@ class Attribution:
     """int64[n, len(CAUSES)], USD quanta; negative where something helped. Rows sum to the losses."""
     lost_on: Integers
     """int64[n, n_assets]: by the asset whose price moved; what no price did is left out."""
+    repriced: Integers
+    """int64[n, n_assets]: part of it because what stands behind the asset, a claim, was worth less."""
     order_edges: NDArray[np.void]
     """EDGE, by target; over a target they sum to its cause "forced_sales"."""
     edges: Array
@@ -79,7 +81,7 @@ class _Items:
 def attribute(found: Records, made: Levels, windows: Mapping[int, Window]) -> Attribution:
     """Work out the causes of the liquidations whose windows these are, in rising order; those of others stay 0."""
     n_books, n_assets = len(found.instruments), len(found.assets)
-    causes, lost_on = np.zeros((found.n, len(CAUSES)), np.int64), np.zeros((found.n, n_assets), np.int64)
+    causes, (lost_on, repriced) = np.zeros((found.n, len(CAUSES)), np.int64), np.zeros((2, found.n, n_assets), np.int64)
     items = _items(found, made, windows)
     own_ticks = _ticks_by_account(found)
     tracer = _Tracer(found, made, items)
@@ -96,6 +98,7 @@ def attribute(found: Records, made: Levels, windows: Mapping[int, Window]) -> At
             component = int(items.component[at])
             asset = int(found.instruments["base"][component]) if component < n_books else component - n_books
             lost_on[row, asset] += items.loss[at]
+            repriced[row, asset] += whole[OF_CLAIM]
             tracer.add(at, asset, int(whole[FORCED_SALES]))
             at += 1
         _jumps(found, own_ticks, row, window, causes[row])
@@ -108,6 +111,7 @@ def attribute(found: Records, made: Levels, windows: Mapping[int, Window]) -> At
     return Attribution(
         causes=causes,
         lost_on=lost_on,
+        repriced=repriced,
         order_edges=_edge_records(order_edges),
         edges=np.concatenate(edges) if edges else np.zeros((0, 3)),
         parent=parent,

@@ -35,6 +35,8 @@ class Contagion:
     """int64[n, len(CAUSES)]: that loss by cause, USD quanta; rows sum to `loss`."""
     lost_on: Integers
     """int64[n, n_assets]: that loss by the asset whose price made it, USD quanta."""
+    repriced: Integers
+    """int64[n, n_assets]: part of it because what stands behind the asset, a claim, was worth less."""
     parent: Integers
     generation: Integers
     root: Integers

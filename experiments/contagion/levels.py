@@ -22,6 +22,7 @@ from market.kernels.origins import (
     BY_TRADERS,
     FORCED_SALES,
     NOBODY,
+    OF_CLAIM,
     OF_INDEX,
     OF_LAST,
     ORACLE,
@@ -47,6 +48,7 @@ from market.kernels.records import (
     LIQUIDITY,
     MEDIAN_MARK,
     MID_MARK,
+    NONE,
     OUTSIDE_MARK,
     TRADERS,
     TWAP_MARK,
@@ -125,6 +127,10 @@ def _reference_moves(found: Records) -> Array:
     for flow, origin in _FLOW_ORIGIN.items():
         mine = at[at["flow"] == flow]
         np.add.at(moves, (mine["tick"] + 1, mine["asset"], origin), mine["move"])
+    for asset in np.flatnonzero(found.claim_on != NONE).tolist():
+        # What moves the price of what stands behind a claim is among its own orders and flow already (claims.py).
+        rates = np.log(np.maximum(found.claim_rates[:, asset], 1e-12))
+        moves[:, asset, OF_CLAIM] += np.diff(rates, prepend=rates[:1]) + moves[:, found.claim_on[asset], OF_CLAIM]
     moves[:, :, OUTSIDE_WORLD] = _log_steps(found.asset_reference) - moves.sum(axis=2)
     return moves
 

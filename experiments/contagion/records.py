@@ -13,7 +13,7 @@ from market.kernels.history import LOOK_COLUMNS
 from market.kernels.marks import BOOK_AVERAGE, INDEX_AVERAGE, LAST_AVERAGE
 from market.kernels.moves import CLOSED_COLUMNS, FLOW, OWN_LEVEL, SLOW_LEVEL
 from market.kernels.origins import OF_BOOK, OF_INDEX, OF_LAST, ORDERS
-from market.kernels.records import BACKGROUND, FLOWS, FORCED_RESALE, LIQUIDITY, ON_BOOK, OPTION, SELL, TRADERS
+from market.kernels.records import BACKGROUND, FLOWS, FORCED_RESALE, LIQUIDITY, NONE, ON_BOOK, OPTION, SELL, TRADERS
 from market.marks import Twap
 from market.venue import basis_weight
 
@@ -86,6 +86,10 @@ class Records:
     """int64[n_breaches]: margin mode of the account."""
     sold_usd: Array
     """float64[n_breaches, n_assets]: closed by force, all kinds, by underlying asset."""
+    claim_on: Integers
+    """int64[n_assets]: asset that an asset is a claim on; NONE for what is no claim."""
+    claim_rates: Array
+    """float64[n_ticks, n_assets]: units of that which a claim is worth."""
 
     @property
     def n(self) -> int:
@@ -153,6 +157,8 @@ def records(trace: Trace) -> Records:
         impacts=_impacts(world, ticks, moved),
         modes=world.ledger.accounts["mode"][accounts].astype(np.int64),
         sold_usd=sold,
+        claim_on=np.full(len(world.assets), NONE),
+        claim_rates=np.ones((recorder.n, len(world.assets))),
     )
 
 
@@ -183,7 +189,7 @@ def _kept(world: World, rows: Integers) -> tuple[NDArray[np.void], Integers]:
 
 
 def _orders(world: World, ticks: NDArray[np.void], owner: Integers) -> NDArray[np.void]:
-    """ORDERS of this venue: what was forced on a book."""
+    """ORDERS of this venue, by tick: what was forced on a book, into a pool or on the outside world."""
     events = world.events[: world.n_events]
     number = np.flatnonzero(np.isin(events["kind"], ON_BOOK))
     events = events[number]
@@ -192,11 +198,21 @@ def _orders(world: World, ticks: NDArray[np.void], owner: Integers) -> NDArray[n
     made["tick"], made["event"], made["book"] = at, number, books
     made["asset"], made["liquidation"] = world.instruments["base"][books], owner[number]
     made["slow_move"], made["own_move"] = events["slow_move"], events["own_move"]
-    made["usd"] = fill_usd(world, events)
     sign = np.where(events["side"] == SELL, -1.0, 1.0)
     worth = events["lots"] * ticks["mark"][at, books] * world.instruments["tick_value"][books].astype(np.float64)
     made["impact"] = sign * worth * world.impact_per_quanta[books]
-    return made
+    pressed = world.pressure.rows
+    pressed = pressed[pressed["event"] != NONE]
+    off_book = np.zeros(len(pressed), ORDERS)
+    off_book["tick"], off_book["event"], off_book["book"] = pressed["tick"], pressed["event"], NONE
+    off_book["asset"], off_book["liquidation"] = pressed["asset"], owner[pressed["event"]]
+    off_book["impact"] = pressed["move"]
+    return in_time(np.concatenate([made, off_book])) if len(pressed) else made
+
+
+def in_time(orders: NDArray[np.void]) -> NDArray[np.void]:
+    """The same by tick."""
+    return orders[np.argsort(orders["tick"], kind="stable")]
 
 
 def _impacts(world: World, ticks: NDArray[np.void], moved: Integers) -> NDArray[np.void]:
@@ -210,7 +226,12 @@ def _impacts(world: World, ticks: NDArray[np.void], moved: Integers) -> NDArray[
         rows["tick"], rows["asset"], rows["flow"] = tick, world.instruments["base"][book], flow
         rows["move"] = moves[tick, book]
         parts.append(rows)
-    return np.concatenate(parts)
+    pressed = world.pressure.rows
+    pressed = pressed[pressed["event"] == NONE]
+    rows = np.zeros(len(pressed), IMPACT)
+    for name in ("tick", "asset", "flow", "move"):
+        rows[name] = pressed[name]
+    return np.concatenate([*parts, rows])
 
 
 def _mark(trace: Trace) -> MarkFigures:

@@ -45,6 +45,7 @@ def tables(found: Contagion, world: World) -> dict[str, pd.DataFrame]:
     }
     for column, symbol in enumerate(symbols):
         liquidations[f"lost_on_{symbol}{UNIT}"] = found.lost_on[:, column]
+        liquidations[f"repriced_{symbol}{UNIT}"] = found.repriced[:, column]
         liquidations[f"sold_{symbol}_usd"] = found.asset_sold_usd[:, column]
         liquidations[f"exposure_{symbol}_usd"] = found.exposure_usd[:, column]
     edges, orders = found.order_edges, found.orders
@@ -107,6 +108,7 @@ class Saved:
             loss=loss,
             causes=table[[f"{cause}{UNIT}" for cause in CAUSES]].to_numpy(np.int64),
             lost_on=table[[f"lost_on_{symbol}{UNIT}" for symbol in symbols]].to_numpy(np.int64),
+            repriced=table[[f"repriced_{symbol}{UNIT}" for symbol in symbols]].to_numpy(np.int64),
             parent=table["parent"].to_numpy(np.int64),
             generation=table["generation"].to_numpy(np.int64),
             root=table["cascade"].to_numpy(np.int64),

@@ -15,6 +15,7 @@ from experiments.report.words import Clock, count, listed, money, percent, sente
 WORDS = {
     "outside_world": "the outside world's prices",
     "oracle": "late or wrong oracle prices",
+    "claim": "what stands behind claims",
     "forced_sales": "forced sales",
     "traders": "other traders' orders",
     "background": "background flow",

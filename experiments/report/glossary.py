@@ -104,6 +104,7 @@ GROUPS: dict[str, dict[str, Entry]] = {
         ),
         "market_maker_profit_usd": Entry("makers' profit", "on all books, open profit included; not of what they own"),
         "arbitrageur_profit_usd": Entry("arbitrageurs' profit", "likewise, hedges outside included"),
+        "attacker_profit_usd": Entry("attackers' profit", "likewise, what they had to close included"),
         "open_interest_before_usd": Entry(
             "open interest, start", "long positions at the mark, all instruments but options"
         ),

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments import folder, show
-from experiments.sensitivity.methods import morris, one_at_a_time, sobol
+from experiments.sensitivity.box_report import boxes_as_data
+from experiments.sensitivity.methods import boxes, morris, one_at_a_time, sobol
 from experiments.sensitivity.report import Sensitivity, sensitivity_page, tables
 from experiments.sensitivity.space import Space, measure_of, ranges_of
 from experiments.store.store import Store
@@ -28,6 +29,10 @@ class Wanted:
     """0: no screening."""
     base_points: int
     """0: no Sobol indices."""
+    box_points: int = 0
+    """0: no boxes."""
+    above: float | None = None
+    """What counts as large in a box."""
 
 
 def analyse(call: Call, wanted: Wanted) -> Sensitivity:
@@ -42,7 +47,8 @@ def analyse(call: Call, wanted: Wanted) -> Sensitivity:
     kept = {item.path for item in screened if item.survives} or set(space.ranges)
     left = replace(space, ranges={path: bounds for path, bounds in space.ranges.items() if path in kept})
     indices = sobol(left, base_points=wanted.base_points) if wanted.base_points else ()
-    return Sensitivity(space=space, base=base, curves=curves, screened=screened, indices=indices)
+    found = boxes(space, count=wanted.box_points, above=wanted.above) if wanted.box_points else None
+    return Sensitivity(space=space, base=base, curves=curves, screened=screened, indices=indices, boxes=found)
 
 
 def perform(call: Call, wanted: Wanted, *, out: Path | None, overwrite: bool, as_json: bool) -> None:
@@ -76,4 +82,5 @@ def as_data(found: Sensitivity) -> dict[str, Any]:
         "one_at_a_time": [asdict(curve) for curve in found.curves],
         "morris": [asdict(item) for item in found.screened],
         "sobol": [asdict(item) for item in found.indices],
+        "boxes": found.boxes and boxes_as_data(found.boxes, tuple(found.space.ranges)),
     }

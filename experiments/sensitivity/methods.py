@@ -1,7 +1,7 @@
 """One parameter at a time, Morris screening, Sobol indices.
 
 Sources: Morris (1991), Campolongo et al. (2007) for mu*; Saltelli et al. (2010), "Variance based sensitivity analysis
-of model output"; Khorashadi Zadeh et al. (2017) for a dummy parameter as the floor.
+of model output"; Khorashadi Zadeh et al. (2017) for a dummy parameter as the floor. Boxes: `statistics.prim`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from scipy.stats import qmc, sobol_indices
 from experiments.sensitivity.space import DUMMY, Space
 from experiments.statistics import intervals
 from experiments.statistics.intervals import Interval
+from experiments.statistics.prim import Box, find_boxes
+from experiments.study.model import Probability
 from market.errors import InputError
 from market.streams import Streams
 
@@ -142,6 +144,44 @@ def sobol(space: Space, *, base_points: int) -> tuple[Indices, ...]:
             total=_bounded(found.total_order[at], spread.total_order.confidence_interval, at),
         )
         for at, path in enumerate(space.names)
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Boxes:
+    """Which combinations of parameters make the figure large."""
+
+    above: float
+    """What counts as large, in the unit of the figure; for a probability its own threshold."""
+    points: tuple[tuple[float, ...], ...]
+    """Values of the parameters at every point."""
+    outcome: tuple[float, ...]
+    """Share of the seeds at every point in which it is."""
+    boxes: tuple[Box, ...]
+    """Limits by column of the points."""
+
+
+def boxes(space: Space, *, count: int, above: float | None) -> Boxes:
+    """PRIM on Sobol points over all ranges. Raises InputError without a threshold for a mean, or with few points."""
+    if count & (count - 1) or count < 32:
+        raise InputError(f"--boxes {count}: expected a power of two, 32 or more: half of the points only judge")
+    if isinstance(space.measure, Probability):
+        if above is not None:
+            raise InputError(f"--above {above:g}: the measure has a threshold of its own, {space.measure.above:g}")
+        threshold, own = 0.5, space.measure.above
+    elif above is None:
+        raise InputError(f"--boxes asks for --above X: from which {space.measure.kpi} on is it too much?")
+    else:
+        threshold = own = above
+    unit = qmc.Sobol(d=len(space.ranges), rng=1).random(count)
+    figures = space.values(np.concatenate([unit, np.zeros((count, 1))], axis=1))
+    values = np.array([[float(change.value) for change in space.changes(point)] for point in unit])
+    outcome = (figures > threshold).mean(axis=1)
+    return Boxes(
+        above=own,
+        points=tuple(map(tuple, values.tolist())),
+        outcome=tuple(outcome.tolist()),
+        boxes=find_boxes(values, outcome),
     )
 
 

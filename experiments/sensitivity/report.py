@@ -9,7 +9,8 @@ from typing import Any
 from experiments.report import page
 from experiments.report.page import Page, Table
 from experiments.report.theme import CASCADE_COLOURS, Figure, above, axis, layout
-from experiments.sensitivity.methods import Curve, Indices, Screened
+from experiments.sensitivity.box_report import WHERE, box_table, scatter
+from experiments.sensitivity.methods import Boxes, Curve, Indices, Screened
 from experiments.sensitivity.space import DUMMY, Space
 from experiments.statistics.intervals import Interval
 from experiments.study_report.tables import Written, difference_cell, short
@@ -25,6 +26,7 @@ class Sensitivity:
     curves: tuple[Curve, ...]
     screened: tuple[Screened, ...]
     indices: tuple[Indices, ...]
+    boxes: Boxes | None = None
 
 
 def tables(found: Sensitivity) -> list[Written]:
@@ -56,6 +58,8 @@ def tables(found: Sensitivity) -> list[Written]:
         made.append(
             Written("Sobol: shares of the variance [95 % interval]", ("parameter", "alone", "total"), tuple(shares))
         )
+    if found.boxes:
+        made.append(box_table(found.boxes, tuple(found.space.ranges), found.space.measure.kpi))
     return made
 
 
@@ -141,8 +145,25 @@ def sensitivity_page(found: Sensitivity) -> Page:
         page.paragraph("All others as in the base. Changes are taken seed by seed, with 95 % intervals.", "caption"),
         made.chart("tornado", figures, height=120 + 44 * len(found.curves), label="Change at both ends of every range"),
     )
+    if found.boxes and len(found.space.ranges) > 1:
+        made.section(
+            "points",
+            "Combinations",
+            page.paragraph(
+                f"One point a design, larger and red the more seeds have {found.space.measure.kpi} above "
+                f"{number(found.boxes.above)}; the frame is the first box.",
+                "caption",
+            ),
+            made.chart(
+                "boxes",
+                {"points": scatter(found.boxes, tuple(found.space.ranges))},
+                height=380,
+                label="Designs and box",
+            ),
+        )
     for at, table in enumerate(tables(found)):
-        shown = Table(columns=table.columns, rows=table.rows, right=range(1, len(table.columns)))
+        wide = (0,) if table.columns[0] == WHERE else ()
+        shown = Table(columns=table.columns, rows=table.rows, right=range(1, len(table.columns)), wide=wide)
         made.section(f"table-{at}", table.title, shown.html())
     made.section("assumptions", "What this rests on", page.bullets(assumptions(found)))
     made.section("again", "Do it again", page.code(f"cascade sensitivity {loaded.file.name}"),

@@ -30,7 +30,7 @@ class Feed:
     def __init__(self, session: Session) -> None:
         world = session.built.world
         self._session = session
-        self._ticks = self._samples = self._events = self._looks = 0
+        self._ticks = self._samples = self._events = self._looks = self._done = 0
         self._falls = Falls(len(world.instruments))
         self._spread = Spread.of(len(world.assets))
         self._keepers, self._makers = rows_of(world, "keeper"), rows_of(world, "market_maker")
@@ -88,7 +88,7 @@ class Feed:
         return self._spread.follow(self._session)
 
     def _log(self, world: World) -> list[dict[str, Any]]:
-        """Firsts, and books that halt and trade again; each at the look that found it."""
+        """Firsts, books that halt and trade again, each at the look that found it, and interventions."""
         made: list[dict[str, Any]] = []
         fills, losses = world.events[: world.n_events], world.losses[: world.n_losses]
         if len(fills) and "fill" not in self._told:
@@ -106,4 +106,7 @@ class Feed:
                 text = f"{world.instrument_symbols[book]} {'halts' if halted[book] else 'trades again'}"
                 made.append({"tick": world.tick, "text": text})
         self._halted = halted
+        done = self._session.interventions.log
+        made += [{"tick": one.tick, "text": one.text} for one in done[self._done :]]
+        self._done = len(done)
         return made

@@ -9,7 +9,9 @@ from typing import Any
 from experiments import config, library
 from experiments.fields import leaves
 from experiments.scenario import load
-from experiments.study.load import find, load_study
+from experiments.stress import attack
+from experiments.stress.shocks import shock_space
+from experiments.study.load import Loaded, find, load_study
 from experiments.systems.scenario import load_system
 
 OF_STUDIES = frozenset({"scenario", "changes", "seeds", "measures", "limits", "set"})
@@ -42,8 +44,17 @@ def check(file: Path) -> Checked:
     found = library.find(file) if embedded else find(file)
     if OF_STUDIES & config.read(found).value.keys():
         loaded = load_study(found)
+        _check_threats(loaded)
         said = {"designs": len(loaded.designs), "seeds": loaded.study.seeds.count, "runs": loaded.runs}
         return Checked(file=str(found), kind="study", said=said)
     scenario, provenance = load_system(found) if library.has_venues(found) else load(found)
     own = sum(config.said_by_user(source) for source in provenance.values())
     return Checked(file=str(found), kind="scenario", said={"values": len(list(leaves(scenario))), "of its own": own})
+
+
+def _check_threats(loaded: Loaded) -> None:
+    """Make the shocks and attacks of a study at their ends."""
+    if loaded.study.stress is not None:
+        shock_space(loaded, loaded.study.stress)
+    if loaded.study.attack is not None:
+        attack.check(loaded, loaded.study.attack)

@@ -8,7 +8,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from market.parameters import Count, Number, PositiveCount, PositiveHours, PositiveSeconds, Share, parameters
+from market.parameters import (
+    Count,
+    Number,
+    Positive,
+    PositiveBps,
+    PositiveCount,
+    PositiveHours,
+    PositiveSeconds,
+    PositiveUsd,
+    Seconds,
+    Share,
+    SignedShare,
+    parameters,
+)
 
 Changes = Annotated[dict[str, Any], Field(json_schema_extra={"dotted": True})]
 """Values by dotted path into the scenario; tables in tables are paths too."""
@@ -276,6 +289,169 @@ class Cap:
 
 
 @parameters
+class Shock:
+    """One thing that may go wrong, on a scale of standard deviations: at 0 it is as in the base scenario."""
+
+    one_sigma: Changes
+    """Values by dotted path at a size of one standard deviation; all of them move together."""
+    scale: Literal["linear", "log"] = "linear"
+    """What a size of two is: twice as far from the base, or as many times further."""
+    most: Positive = 4.0
+    """Largest size that is looked at."""
+
+    def __post_init__(self) -> None:
+        """Refuse what moves nothing."""
+        if not self.one_sigma:
+            raise ValueError("one_sigma: empty; expected values by dotted path at one standard deviation")
+
+
+@parameters
+class Stress:
+    """What `cascade reverse-stress` looks for: the most likely joint shock at which a loss is reached."""
+
+    measure: Measure
+    """The loss; taken to grow with every shock."""
+    at_least: Number
+    """What it has to reach, in the unit of its figure."""
+    shocks: dict[str, Shock]
+    """What may go wrong, by any name."""
+    correlations: tuple[tuple[str, str, SignedShare], ...] = ()
+    """[shock, shock, correlation] of sizes; 0 where nothing is said."""
+    directions: Count = 16
+    """Joint shocks of other proportions that are tried before the best one is improved."""
+    tolerance: Positive = 0.05
+    """How near the answer is to the least such shock, in standard deviations."""
+    confirm: Seeds = Seeds(first=1_000_001, count=100)
+    """Fresh seeds for the answer; the search uses `seeds`."""
+
+    def __post_init__(self) -> None:
+        """Refuse no shocks, and correlations that are none."""
+        if not self.shocks:
+            raise ValueError("shocks: empty; expected one table or more, each with one_sigma")
+        for at, (one, other, _) in enumerate(self.correlations):
+            for name in (one, other):
+                if name not in self.shocks:
+                    raise ValueError(f"correlations.{at}: no shock {name!r}; shocks are {', '.join(self.shocks)}")
+            if one == other:
+                raise ValueError(f"correlations.{at}: {one!r} with itself")
+
+
+@parameters
+class Wick:
+    """A source of the oracle that an attacker moves, for a price: its market has linear impact."""
+
+    asset: str
+    """Asset whose source it is."""
+    source: Count | None = None
+    """Which source of the oracle, counted from 0; all of them when left out."""
+    most_bps: PositiveBps
+    """Largest move that is looked at; downwards for one who is short."""
+    usd_per_bps: PositiveUsd
+    """What has to be traded on that market to move it by one basis point; half of the move is lost on it."""
+    start_seconds: Seconds
+    """When it begins."""
+    seconds: PositiveSeconds = 30.0
+    """How long it takes, up and down."""
+
+
+@parameters
+class AttackPlan:
+    """One way of attacking; keys are those of `agents.attackers.NAME`."""
+
+    set: Changes
+    """What holds in all attacks of the kind, the two instruments at least."""
+    ranges: Ranges
+    """[least, greatest] of what the attacker chooses."""
+    wick: Wick | None = None
+    """A source of the oracle that is moved as well; how far is chosen, too."""
+
+    def __post_init__(self) -> None:
+        """Refuse ranges that are none."""
+        _check_ranges(self.ranges)
+
+
+@parameters
+class Variant:
+    """Changes under a name."""
+
+    set: Changes = field(default_factory=dict)
+    """Values by dotted path into the scenario; none: as it is."""
+
+
+@parameters
+class Attack:
+    """What `cascade attack` looks for: the greatest profit of somebody with so much capital."""
+
+    capital_usd: PositiveUsd
+    """The attacker's."""
+    plans: dict[str, AttackPlan]
+    """Ways of attacking, by any name."""
+    designs: dict[str, Variant] = field(default_factory=dict)
+    """Rules that are attacked, by any name; the base's when left out."""
+    markets: dict[str, Variant] = field(default_factory=dict)
+    """Models of impact and refill that it is tried under, by any name; the base's when left out."""
+    points: PositiveCount = 16
+    """Attacks that are tried all over the ranges."""
+    rounds: Count = 2
+    """How often half as many are tried around the best one, nearer each time."""
+    confirm: Seeds = Seeds(first=1_000_001, count=100)
+    """Fresh seeds for the best one; the search uses `seeds`."""
+
+    def __post_init__(self) -> None:
+        """Refuse nothing to try."""
+        if not self.plans:
+            raise ValueError("plans: empty; expected one table or more")
+
+
+@parameters
+class Tilt:
+    """How reference prices are drawn differently; runs are weighted by what that makes of their likelihood."""
+
+    jump_rate: Positive = 1.0
+    """Common jumps come so many times as often."""
+    jump_size: SignedShare = 0.0
+    """Exponential tilt of their sizes, -1 < tilt < 1: above 0 falls are larger and more frequent."""
+    crash_rate: Positive = 1.0
+    """Crashes begin so many times as often."""
+
+    def __post_init__(self) -> None:
+        """Refuse a tilt that is none."""
+        if (self.jump_rate, self.jump_size, self.crash_rate) == (1.0, 0.0, 1.0):
+            raise ValueError("changes nothing; expected jump_rate, jump_size or crash_rate")
+        if abs(self.jump_size) >= 1.0:
+            raise ValueError(f"jump_size must lie strictly between -1 and 1, not {self.jump_size:g}")
+
+
+@parameters
+class Rare:
+    """What `cascade rare` estimates by importance sampling."""
+
+    measure: Annotated[Mean | Probability, Field(discriminator="kind")]
+    """A mean, or a probability."""
+    tilt: Tilt
+    """The other law that most runs are drawn from."""
+    defensive: Share = 0.2
+    """Share of the runs that are drawn without a tilt: no weight exceeds its inverse."""
+
+    def __post_init__(self) -> None:
+        """Refuse a mixture of one law."""
+        if not 0.0 < self.defensive < 1.0:
+            raise ValueError(f"defensive: expected a share between 0 and 1, got {self.defensive:g}")
+
+
+@parameters
+class Stop:
+    """When `cascade until` has enough seeds."""
+
+    measure: Measure
+    """The measure that has to be known."""
+    half_width: Positive
+    """Half of its interval, in the unit of its figure, at which it is known well enough."""
+    first: PositiveCount = 32
+    """Seeds of the first look; every next one has twice as many, `seeds.count` at most."""
+
+
+@parameters
 class Limits:
     """What a study may cost."""
 
@@ -321,14 +497,23 @@ class Study:
     """What `cascade tune` looks for."""
     cap: Cap | None = None
     """What `cascade limit` looks for."""
+    stress: Stress | None = None
+    """What `cascade reverse-stress` looks for."""
+    attack: Attack | None = None
+    """What `cascade attack` looks for."""
+    rare: Rare | None = None
+    """What `cascade rare` estimates."""
+    stop: Stop | None = None
+    """When `cascade until` has enough."""
 
     def __post_init__(self) -> None:
         """Refuse to confirm on seeds that the search has seen."""
-        if self.tune is None:
-            return
-        fresh = self.tune.confirm
-        if fresh.first < self.seeds.first + self.seeds.count and self.seeds.first < fresh.first + fresh.count:
-            raise ValueError("tune.confirm: seeds that the search uses as well; expected fresh ones")
+        for name, table in (("tune", self.tune), ("stress", self.stress), ("attack", self.attack)):
+            if table is None:
+                continue
+            fresh = table.confirm
+            if fresh.first < self.seeds.first + self.seeds.count and self.seeds.first < fresh.first + fresh.count:
+                raise ValueError(f"{name}.confirm: seeds that the search uses as well; expected fresh ones")
 
     def measured(self) -> tuple[Mean | Probability | Quantile | ExpectedShortfall, ...]:
         """The measures that are shown."""

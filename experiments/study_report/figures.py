@@ -34,10 +34,10 @@ def better(measure: AnyMeasure) -> int:
 def heat_map(found: Findings, at: int, across: Axis, up: Axis) -> Figure:
     """Measure number `at` in every combination of two axes; a cell that is not rated says so, without colour."""
     items = {
-        (design.changes[across.paths[0]], design.changes[up.paths[0]]): design.measures[at]
+        (value_text(design.changes[across.paths[0]]), value_text(design.changes[up.paths[0]])): design.measures[at]
         for design in found.summary.designs
     }
-    grid = [[items.get((x, y)) for x in across.values] for y in up.values]
+    grid = [[items.get((value_text(x), value_text(y))) for x in across.values] for y in up.values]
     rated = [[item.value if item is not None and item.rated else None for item in line] for line in grid]
     heat = {
         "type": "heatmap",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.fields import plain
 from experiments.statistics import intervals
 from experiments.statistics.intervals import Interval
 from experiments.store import manifest
@@ -109,7 +111,7 @@ def _ranges(spec: Any) -> list[tuple[str, Any]]:
 
 
 def _ordered(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    once = tuple(dict.fromkeys(values))
+    once = tuple({json.dumps(plain(value)): value for value in values}.values())  # a value may be a list
     numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in once)
     return tuple(sorted(once)) if numbers else once
 

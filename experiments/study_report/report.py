@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from itertools import combinations
 from pathlib import Path
@@ -18,7 +18,9 @@ from experiments.report.words import count, listed
 from experiments.store.store import Store
 from experiments.store.version import RESULTS_VERSION
 from experiments.study_report import figures, tables
+from experiments.study_report.checklists import odd, stress
 from experiments.study_report.findings import Axis, Findings, findings
+from experiments.study_report.hit import who_is_hit
 from experiments.study_report.tables import Written
 from experiments.sweep.plan import Plan
 from experiments.sweep.summary import AnyMeasure, label
@@ -34,6 +36,7 @@ def write(plan: Plan, store: Store, *, out: Path, base: int | None, overwrite: b
     """Write report.html and the tables into `out`. Raises InputError when nothing is stored or it cannot be written."""
     found = findings(plan, store, base=base)
     made = {"measures": tables.measures(found), "differences": tables.differences(found)}
+    hit = who_is_hit(found, store)
     with folder.atomic(out, replace=overwrite) as partial:
         for name, table in made.items():
             if table.rows:
@@ -42,11 +45,14 @@ def write(plan: Plan, store: Store, *, out: Path, base: int | None, overwrite: b
         (partial / "measures.csv").write_text(tables.measures_csv(found), "utf-8")
         (partial / "differences.csv").write_text(tables.differences_csv(found), "utf-8")
         (partial / folder.MARKER).write_text(f'{{"study": "{plan.loaded.name}"}}\n', "utf-8")
-        report(found, **made).write(partial / "report.html")
+        if hit:
+            (partial / "hit.md").write_text("\n".join(map(tables.markdown, hit)), "utf-8")
+        (partial / "checklists.md").write_text("\n".join(map(tables.markdown, (stress(found), odd(found)))), "utf-8")
+        report(found, **made, hit=hit).write(partial / "report.html")
     return found
 
 
-def report(found: Findings, *, measures: Written, differences: Written) -> Page:
+def report(found: Findings, *, measures: Written, differences: Written, hit: Sequence[Written] = ()) -> Page:
     """The page."""
     study = found.plan.study
     made = Page(title=f"Cascade study: {study.summary or found.plan.loaded.name}")
@@ -65,9 +71,17 @@ def report(found: Findings, *, measures: Written, differences: Written) -> Page:
         )
     made.section("measures", "Every design", page.paragraph(measures.title + ".", "caption"), _shown(measures))
     _figures(made, found)
+    if hit:
+        parts = [part for table in hit for part in (page.paragraph(f"{table.title}.", "caption"), _shown(table))]
+        made.section("hit", "Who is hit", *parts)
     made.section("assumptions", "What this rests on, and what it does not say", page.bullets(assumptions(found)))
+    made.section("checklists", "For reviewers", *map(_checklist, (stress(found), odd(found))))
     made.section("again", "Do it again", *_again(found))
     return made
+
+
+def _checklist(table: Written) -> str:
+    return page.folded(table.title, Shown(columns=table.columns, rows=table.rows, wide=(1,)).html())
 
 
 def headline(found: Findings) -> str:
@@ -208,8 +222,8 @@ def _again(found: Findings) -> list[str]:
     return [
         page.code(f"cascade sweep {shlex.quote(name)}\ncascade report {shlex.quote(name)} --out DIR"),
         page.paragraph(
-            "`cascade sweep` simulates only what is not stored. On one machine the same commit gives the same figures "
-            "to the bit; `cascade rerun KEY` shows it for a single run."
+            "cascade sweep simulates only what is not stored. On one machine the same commit gives the same figures "
+            "to the bit; cascade rerun KEY shows it for a single run."
         ),
         page.folded(f"{name}, the study", page.code(plan.loaded.file.read_text("utf-8"))),
         page.folded("The base scenario, every value written out", page.code(plan.base)),

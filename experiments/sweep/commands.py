@@ -137,6 +137,10 @@ def sensitivity(
     sobol: Annotated[
         int, typer.Option(min=0, metavar="N", help="Base points of Sobol indices, a power of two; 0: none.")
     ] = 0,
+    boxes: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Points to find combinations by that make it large; 0: none.")
+    ] = 0,
+    above: Annotated[float | None, typer.Option(metavar="X", help="What counts as large, for a mean.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write report and tables here.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier report.")] = False,
     workers: Workers = None,
@@ -148,7 +152,7 @@ def sensitivity(
     from experiments.sweep.command import Call
 
     call = Call(study=study, store=store, workers=workers)
-    wanted = Wanted(kpi=kpi, points=points, trajectories=morris, base_points=sobol)
+    wanted = Wanted(kpi=kpi, points=points, trajectories=morris, base_points=sobol, box_points=boxes, above=above)
     perform(call, wanted, out=out, overwrite=overwrite, as_json=as_json)
 
 

@@ -1,8 +1,9 @@
-"""Causes of liquidations over several venues: forced orders on one venue move the reference that all of them share.
+"""Causes of liquidations over several venues: forced sales on one venue move the reference that all of them share, and
+a venue's losses lower what claims on it are worth elsewhere.
 
-Each venue's liquidations are explained from its own records (experiments/contagion), with the forced orders of the
-other venues laid among its own by the permanent impact that they had. What those made of a loss is money on an edge
-from venue to venue.
+Each venue's liquidations are explained from its own records (experiments/contagion), with the forced sales of the
+other venues laid among its own by the permanent impact that they had. What those made of a loss, and what the falling
+rate of a claim on another venue made, is money on an edge from venue to venue.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from experiments.contagion import Contagion, causes_of
-from experiments.contagion.records import Records, records
+from experiments.contagion.records import Records, in_time, records
+from experiments.systems.repricing import with_claims
+from market.claims import Claims
 from market.instruments import USD_QUANTA
 from market.kernels.records import NONE
 
@@ -32,11 +35,12 @@ class SystemCauses:
 
     venues: dict[str, Contagion]
     crossings: pd.DataFrame
-    """One row per pair of liquidations on different venues and asset: from_venue, from_account, to_venue, to_account,
-    asset, loss_usd (negative where it helped). Forced orders that made less than 0.1 % of a loss are left out."""
+    """One row per account that cost another one on another venue, and asset that the latter lost on: from_venue,
+    from_account, to_venue, to_account, asset, loss_usd (negative where it helped). Forced sales that made less than
+    0.1 % of a loss are left out. `from_account` is "claim SYMBOL" where a claim on a venue lost value."""
 
     def matrix(self) -> pd.DataFrame:
-        """USD lost on the venue of the column through forced orders on the venue of the row."""
+        """USD lost on the venue of the column through forced sales on, and claims on, the venue of the row."""
         names = list(self.venues)
         made = pd.DataFrame(0.0, index=names, columns=names)
         columns = (self.crossings[name] for name in ("from_venue", "to_venue", "loss_usd"))
@@ -49,34 +53,43 @@ def system_causes(main: SystemTrace) -> SystemCauses:
     """Explain every liquidation of every venue."""
     found = {name: records(trace) for name, trace in main.venues.items()}
     named = {name: list(trace.built.world.ledger.names) for name, trace in main.venues.items()}
+    outside, claims = main.built.system.outside, main.built.system.claims
     causes: dict[str, Contagion] = {}
     rows: list[tuple[Any, ...]] = []
     for name, own in found.items():
         joined, origin = _with_others(name, found)
-        whole = causes_of(joined, world=main.venues[name].built.world)
-        edges = whole.order_edges
+        known, order_of = with_claims(joined, claim_on=outside.underlying, rates=main.recorder.rates)
+        whole = causes_of(known, world=main.venues[name].built.world)
+        edges = whole.order_edges.copy()
+        edges["order"] = np.where(edges["order"] == NONE, NONE, order_of[edges["order"]])
         foreign = edges["source"] >= ELSEWHERE
+        accounts = [named[name][row] for row in own.breaches["account"].tolist()]
         for edge in edges[foreign]:
             venue, liquidation = origin[int(edge["source"]) - ELSEWHERE]
-            rows.append(
-                (
-                    venue,
-                    named[venue][int(found[venue].breaches["account"][liquidation])],
-                    name,
-                    named[name][int(own.breaches["account"][edge["target"]])],
-                    main.built.system.claims.symbols[int(edge["asset"])],
-                    int(edge["loss"]) / USD_QUANTA,
-                )
-            )
-        kept = edges.copy()
-        kept["order"][foreign] = kept["source"][foreign] = NONE  # within the venue they are among the rest
-        causes[name] = replace(whole, order_edges=kept)
+            source = named[venue][int(found[venue].breaches["account"][liquidation])]
+            symbol = claims.symbols[int(edge["asset"])]
+            rows.append((venue, source, name, accounts[edge["target"]], symbol, int(edge["loss"]) / USD_QUANTA))
+        rows += _repriced(name, whole, accounts, claims)
+        edges["order"][foreign] = edges["source"][foreign] = NONE  # within the venue they are among the rest
+        causes[name] = replace(whole, order_edges=edges, orders=joined.orders)
     columns = ["from_venue", "from_account", "to_venue", "to_account", "asset", "loss_usd"]
     summed: dict[tuple[str, ...], float] = {}
     for *pair, usd in rows:
         summed[tuple(pair)] = summed.get(tuple(pair), 0.0) + usd
     table = pd.DataFrame([(*pair, usd) for pair, usd in sorted(summed.items())], columns=columns)
     return SystemCauses(venues=causes, crossings=table)
+
+
+def _repriced(name: str, whole: Contagion, accounts: list[str], claims: Claims) -> list[tuple[Any, ...]]:
+    """Crossings that claims on other venues made by what stands behind them."""
+    made = []
+    for asset, rule in claims.rules.items():
+        if rule.venue not in ("", name):
+            symbol = claims.symbols[asset]
+            for row in np.flatnonzero(whole.repriced[:, asset]).tolist():
+                usd = int(whole.repriced[row, asset]) / USD_QUANTA
+                made.append((rule.venue, f"claim {symbol}", name, accounts[row], symbol, usd))
+    return made
 
 
 def _with_others(name: str, found: dict[str, Records]) -> tuple[Records, list[tuple[str, int]]]:
@@ -97,6 +110,4 @@ def _with_others(name: str, found: dict[str, Records]) -> tuple[Records, list[tu
         flow = other.impacts.copy()
         flow["venue"] = number
         impacts.append(flow)
-    together = np.concatenate(orders)
-    order = np.argsort(together["tick"], kind="stable")
-    return replace(own, orders=together[order], impacts=np.concatenate(impacts)), origin
+    return replace(own, orders=in_time(np.concatenate(orders)), impacts=np.concatenate(impacts)), origin

@@ -36,7 +36,7 @@ def system_kpis(main: SystemTrace, twin: SystemTrace | None, venues: dict[str, R
     for key in _SUMS:
         made[key] = _total([result.kpis[key] for result in venues.values()])
     made["venues_with_liquidations_count"] = sum(bool(result.kpis["liquidation_count"]) for result in venues.values())
-    made["forced_loss_across_venues_usd"] = float(causes.crossings["loss_usd"].sum())
+    made["loss_across_venues_usd"] = float(causes.crossings["loss_usd"].sum())
     made.update(_prices(main, twin))
     made.update(_bridges(main))
     for name, cohort in main.built.cohorts.items():

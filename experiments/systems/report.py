@@ -96,7 +96,7 @@ def page_of(result: SystemResult) -> Page:
 
 
 def _crossings(made: Page, result: SystemResult) -> None:
-    """What forced orders on one venue made of losses on the others, where they did."""
+    """What forced sales on one venue, and claims on it, made of losses on the others, where they did."""
     matrix = result.causes.matrix()
     if (matrix.to_numpy() != 0.0).any():
         rows = [(name, *(money(usd) if usd else "" for usd in matrix.loc[name])) for name in matrix.index]
@@ -104,8 +104,9 @@ def _crossings(made: Page, result: SystemResult) -> None:
             "crossings",
             "What crossed between venues",
             page.paragraph(
-                "Losses behind liquidations on the venue of the column that forced orders on the venue of the row "
-                "made by moving the price that all venues share. Every pair of accounts is in crossings.parquet.",
+                "Losses behind liquidations on the venue of the column that forced sales on the venue of the row "
+                "made by moving the price that all venues share, or claims on it by "
+                "being worth less. Every pair of accounts is in crossings.parquet.",
                 "caption",
             ),
             Table(columns=("from", *matrix.columns), rows=rows, right=range(1, len(matrix.columns) + 1)).html(),

@@ -22,7 +22,7 @@ def evaluator(
 ) -> Iterator[Evaluator]:
     """Someone who simulates designs of the study's base and stores them. Raises InputError."""
     base = replace(loaded, designs=Designs(()))
-    plan = Plan(replace(base, study=replace(loaded.study, keep=(), tune=None, cap=None)))
+    plan = Plan(replace(base, study=replace(loaded.study, keep=(), tune=None, cap=None, stress=None, attack=None)))
     store = Store(call.store)
     store.check()
     text = loaded.file.read_text("utf-8")

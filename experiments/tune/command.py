@@ -10,8 +10,10 @@ from typing import Any
 
 from experiments import show
 from experiments.store.place import Place
-from experiments.study.load import load_study
-from experiments.study.model import Tune
+from experiments.stress.attack import Best, against
+from experiments.stress.attack_command import as_data, attacked, print_attacks
+from experiments.study.load import Loaded, load_study
+from experiments.study.model import Attack, Tune
 from experiments.sweep.command import Call
 from experiments.sweep.summary import cell, number
 from experiments.tune import progress, relever
@@ -38,6 +40,10 @@ class Found:
     recommendation: Recommendation
     simulated: int
     """Runs that were not stored before."""
+    attacks: tuple[Best, ...] = ()
+    """The best attacks on today's and on the recommended design, where the study has a table [attack]."""
+    attack: Attack | None = None
+    """What they were looked for by."""
 
 
 def tune(call: Call) -> Found:
@@ -67,13 +73,27 @@ def tune(call: Call) -> Found:
                 f"{why}: {len(search.trials())} trials and all their runs are kept; go on with the same call"
             ) from None
         simulated = made.simulated
+    chosen = recommend(confirmed)
+    attack = attack_on(loaded, confirmed[0], chosen)
     return Found(
         quantities=quantities,
         trials=trials,
         confirmed=confirmed,
-        recommendation=recommend(confirmed),
+        recommendation=chosen,
         simulated=simulated,
+        attack=attack,
+        attacks=() if attack is None else attacked(loaded, attack, call),
     )
+
+
+def attack_on(loaded: Loaded, today: Confirmed, chosen: Recommendation) -> Attack | None:
+    """The study's attacks on today's and on the recommended design; None where it has none."""
+    if loaded.study.attack is None:
+        return None
+    designs = {"today": today.values}
+    if chosen.recommended is not None and chosen.recommended is not today:
+        designs["recommended"] = chosen.recommended.values
+    return against(loaded.study.attack, designs)
 
 
 def journals(store: str) -> Path:
@@ -158,6 +178,9 @@ def print_found(found: Found) -> None:
     head = "Nothing is recommended" if chosen is None else f"Recommended: trial {chosen.number}"
     show.print_words(f"{head}: {found.recommendation.reason}.")
     print(f"{len(found.trials)} trials, {found.simulated:,} runs simulated now")
+    if found.attack is not None:
+        print("\nThe best attacks that were found")
+        print_attacks(found.attacks, found.attack)
 
 
 def _verdict(design: Confirmed, *, today: bool) -> str:
@@ -186,6 +209,7 @@ def json_of(found: Found) -> dict[str, Any]:
         "aggressive": chosen.aggressive and chosen.aggressive.number,
         "reason": chosen.reason,
         "simulated": found.simulated,
+        "attacks": as_data(found.attacks),
         "designs": [
             {
                 "trial": design.number,

@@ -21,7 +21,7 @@ def register(command: Callable[[Any], Any]) -> None:
 
 
 @contextmanager
-def _kept() -> Iterator[None]:
+def kept() -> Iterator[None]:
     """Say what is kept after Ctrl-C, and what is missing without Optuna."""
     try:
         yield
@@ -44,7 +44,7 @@ def tune(
     """Search for the most capital-efficient design within a limit of loss; confirm it on fresh seeds."""
     from experiments.sweep.command import Call
 
-    with _kept():
+    with kept():
         from experiments.tune.command import perform
 
         perform(Call(study=study, store=store, workers=workers), as_json=as_json)
@@ -60,7 +60,7 @@ def limit(
     """Find the largest value of one parameter, such as a cap, at which a loss stays below a ceiling."""
     from experiments.sweep.command import Call
 
-    with _kept():
+    with kept():
         from experiments.tune.cap_command import perform
 
         perform(Call(study=study, store=store, workers=workers), as_json=as_json)

@@ -58,7 +58,16 @@ class Evaluator:
 
     def figures(self, values: Mapping[str, Any], seeds: Seeds) -> Figures:
         """The figures of a design. Raises NoDesign when it cannot be simulated, Interrupted, and InputError."""
-        study = replace(self.loaded.study, seeds=seeds, keep=(), tune=None, cap=None, measures=self._measures())
+        study = replace(
+            self.loaded.study,
+            seeds=seeds,
+            keep=(),
+            tune=None,
+            cap=None,
+            stress=None,
+            attack=None,
+            measures=self._measures(),
+        )
         changes = changes_of(values)
         block = Block(1, lambda _: changes, tuple(values))
         try:

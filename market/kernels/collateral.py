@@ -140,8 +140,8 @@ def sell_collateral(
                 if pools is not None:
                     needed = sale_for(goal - cash[account, quote], 0, policy)
                     value = sell_into_pool(
-                        claim, keeper, pool, asset, quote, needed, tick, round_, clock, policy, pools, assets, cash,
-                        touched, touched_mark, counters,
+                        claim, keeper, pool, asset, quote, needed, tick, round_, clock, policy, events, pools, assets,
+                        cash, touched, touched_mark, counters,
                     )  # fmt: skip
             else:
                 needed = sale_for(goal - cash[account, quote], 0, policy)

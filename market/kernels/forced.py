@@ -186,3 +186,25 @@ def charge_fee(
     touch(account, touched, touched_mark, counters)
     touch(keeper, touched, touched_mark, counters)
     return value_of(assets[quote], reward)
+
+
+@kernel
+def note_exchange(
+    account, keeper, asset, quote, amount, received, kind, tick, round_, claim_tick, events, assets, counters,
+):  # fmt: skip
+    """Write the event of collateral that became another asset without a book: `amount` and `received` in quanta."""
+    event = events[counters[EVENT_COUNT]]
+    counters[EVENT_COUNT] += 1
+    event.tick = tick
+    event.round = round_
+    event.account = account
+    event.keeper = keeper
+    event.book = NONE
+    event.side = SELL
+    event.kind = kind
+    event.claim_tick = claim_tick
+    event.lots = amount
+    event.value = received
+    event.mark = assets[asset].price
+    event.seized = asset
+    event.repaid = quote

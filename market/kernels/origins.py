@@ -12,22 +12,21 @@ import numpy as np
 from market.kernels.jit import kernel
 from market.kernels.records import BACKGROUND, LIQUIDITY, TRADERS, UNTRACED
 
-OUTSIDE_WORLD, ORACLE, FORCED_SALES, BY_TRADERS, BY_BACKGROUND, BY_LIQUIDITY, NOBODY, BY_FUNDING = range(8)
-"""Origins of a price."""
-ORIGINS = 8
+OUTSIDE_WORLD, ORACLE, OF_CLAIM, FORCED_SALES, BY_TRADERS, BY_BACKGROUND, BY_LIQUIDITY, NOBODY, BY_FUNDING = range(9)
+"""Origins of a price; OF_CLAIM: what stands behind an asset that is a claim."""
+ORIGINS = 9
 
 ORDERS = np.dtype(
     [
         ("tick", "<i4"),
         ("event", "<i4"),  # row of the event log; NONE for an order on another venue
-        ("book", "<i4"),  # NONE for an order on another venue
+        ("book", "<i4"),  # NONE for an order on another venue, and for what was sold without a book
         ("asset", "<i4"),  # that it sold or bought: its flow moves the reference of it
         ("liquidation", "<i4"),  # to which it belongs
         ("venue", "<i4"),
         ("slow_move", "<f8"),  # ticks, as in EVENT
         ("own_move", "<f8"),
         ("impact", "<f8"),  # log move of the asset's reference from the next tick on
-        ("usd", "<f8"),
     ]
 )
 """Forced orders as causes, by time."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from market.kernels.arithmetic import multiply_divide
+from market.kernels.forced import note_exchange
 from market.kernels.jit import kernel
 from market.kernels.ledger import transfer
 from market.kernels.limits import discount_of
 from market.kernels.margin import amount_of, value_of
-from market.kernels.pools import amount_for, amount_to_price, pool_price, run_through, side_of, swap
+from market.kernels.pools import amount_for, amount_to_price, run_through, side_of, swap
 from market.kernels.records import (
     AT_BANKRUPTCY,
     AT_MARK,
     FILLABLE,
+    FORCED_SWAP,
     INSURANCE_FUND,
     NONE,
     PPM,
@@ -92,8 +94,8 @@ def _amount(claim, clock, pool, side, asset, quote, needed, policy, pools, asset
 
 @kernel
 def sell_into_pool(
-    claim, keeper, pool, asset, quote, needed, tick, round_, clock, policy, pools, assets, cash, touched, touched_mark,
-    counters,
+    claim, keeper, pool, asset, quote, needed, tick, round_, clock, policy, events, pools, assets, cash, touched,
+    touched_mark, counters,
 ):  # fmt: skip
     """Sell collateral for at least `needed` quote quanta, if owned and allowed; return what the account got.
 
@@ -103,23 +105,13 @@ def sell_into_pool(
     account = claim.account
     side = side_of(pool, asset, pools)
     amount = _amount(claim, clock, pool, side, asset, quote, needed, policy, pools, assets, cash)
-    before = pool_price(pool, pools)
     paid, received = swap(account, pool, side, amount, 1, 0, pools, cash)
     if received == 0:
         return 0
     touch(account, touched, touched_mark, counters)
-    sale = pools[2][pools[3][0]]
-    pools[3][0] += 1
-    sale.tick = tick
-    sale.round = round_
-    sale.account = account
-    sale.keeper = keeper
-    sale.pool = pool
-    sale.asset = asset
-    sale.amount = paid
-    sale.received = received
-    sale.price_before = before
-    sale.price_after = pool_price(pool, pools)
+    note_exchange(
+        account, keeper, asset, quote, paid, received, FORCED_SWAP, tick, round_, claim.tick, events, assets, counters,
+    )  # fmt: skip
     share = settled_share(claim, clock, policy)
     if share == 0.0:
         return received

@@ -2,8 +2,8 @@
 
 A pool is a row of POOL and, in rising order of price, its rows of RANGE: one for a constant product, one between every
 two neighbouring ticks where liquidity is concentrated. Its reserves are balances of its ledger account, and only
-transfers change them. `pools` is the tuple (POOL[n], RANGE[m], POOL_SALE[k], count int64[1]) that kernels pass on; in a
-world without pools it is None, and everything that asks for it is compiled away.
+transfers change them. `pools` is the tuple (POOL[n], RANGE[m]) that kernels pass on; in a world without pools it is
+None, and everything that asks for it is compiled away.
 """
 
 from __future__ import annotations
@@ -79,22 +79,6 @@ POOL_MESSAGE = np.dtype(
         ("done", i4),  # 1 when it was carried out
     ]
 )
-
-POOL_SALE = np.dtype(
-    [
-        ("tick", i4),
-        ("round", i4),
-        ("account", i4),
-        ("keeper", i4),
-        ("pool", i4),
-        ("asset", i4),  # sold
-        ("amount", i8),  # of it, quanta
-        ("received", i8),  # of the other asset, quanta
-        ("price_before", "<f8"),  # quote quanta per base quantum
-        ("price_after", "<f8"),
-    ]
-)
-"""A sale of collateral into a pool by a liquidation call."""
 
 
 @kernel

@@ -387,10 +387,12 @@ POLICY = np.dtype(
 )
 
 FORCED_POSITION, FORCED_COLLATERAL, FORCED_ADL, FORCED_AUCTION, FORCED_HEDGE = range(5)
-FORCED_TAKE_OVER, FORCED_ABSORPTION, FORCED_RESALE, FORCED_POOL, FORCED_SEIZURE = range(5, 10)
+FORCED_TAKE_OVER, FORCED_ABSORPTION, FORCED_RESALE, FORCED_POOL, FORCED_SEIZURE, FORCED_SWAP = range(5, 11)
 """What a liquidation event did: positions or collateral sold on a book, deleveraged, sold to a dealer in an auction,
 hedged on a book, taken over by a vault, absorbed by the venue's reserves, sold on a book by these, closed against a
-pool, or, collateral, seized by a keeper that repaid a debt."""
+pool; collateral seized by a keeper that repaid a debt, or swapped for it in an automated market maker's pool."""
+TWO_ASSETS = (FORCED_SEIZURE, FORCED_SWAP)
+"""Those that exchanged one asset for another without a book."""
 ON_BOOK = (FORCED_POSITION, FORCED_COLLATERAL, FORCED_HEDGE, FORCED_RESALE)
 """Those that were orders on a book."""
 
@@ -400,18 +402,18 @@ EVENT = np.dtype(
         ("round", i4),
         ("account", i4),
         ("keeper", i4),  # its ledger row; the counterparty's row away from the books
-        ("book", i4),  # NONE for SEIZURE
+        ("book", i4),  # NONE for SEIZURE and SWAP
         ("side", i4),  # of the forced order
         ("kind", i4),
         ("claim_tick", i4),
-        ("lots", i8),  # SEIZURE: quanta of the collateral
-        ("value", i8),  # quote quanta; SEIZURE: quanta of the debt that were paid
+        ("lots", i8),  # SEIZURE, SWAP: quanta of the collateral
+        ("value", i8),  # quote quanta; SEIZURE: quanta of the debt that were paid; SWAP: of what the pool gave
         ("loss", i8),  # quote quanta: ADL: what the counterparty paid against the mark; AUCTION: what the dealer got
-        ("mark", i4),  # before the order; SEIZURE: the venue's price of the collateral, in its own ticks
+        ("mark", i4),  # before the order; SEIZURE, SWAP: the venue's price of the collateral, in its own ticks
         ("touch_before", i4),  # best price on the side it took from
         ("touch_after", i4),
-        ("seized", i4),  # SEIZURE: asset of the collateral
-        ("repaid", i4),  # SEIZURE: asset of the debt
+        ("seized", i4),  # SEIZURE, SWAP: asset of the collateral
+        ("repaid", i4),  # SEIZURE, SWAP: asset of the debt
         ("unused", i4),
         ("mark_move", f8),  # ticks by which it moved the mark its rule gives for the book, whole; see liquidation.py
         ("slow_move", f8),  # ticks by which it moved the book price that the mark rule averages, whole

@@ -6,7 +6,7 @@ from market.kernels.arithmetic import multiply_divide, part
 from market.kernels.blocks import call_fits, take_call
 from market.kernels.book import cancel_account
 from market.kernels.collateral import largest_collateral, sale_fee, sale_for
-from market.kernels.forced import charge_fee
+from market.kernels.forced import charge_fee, note_exchange
 from market.kernels.jit import kernel
 from market.kernels.ledger import transfer
 from market.kernels.limits import discount_of
@@ -22,7 +22,6 @@ from market.kernels.records import (
     PPM,
     REMARKED,
     REST_OF_MARKET,
-    SELL,
 )
 from market.kernels.sizing import LARGEST, debt_to_repay, next_try, ramped_share
 from market.kernels.trading import touch
@@ -66,25 +65,6 @@ def exchange(asset, quote, held, wanted, funds, price, assets):
 
 
 @kernel
-def _note(account, keeper, asset, quote, seized, paid, tick, round_, claim_tick, events, assets, counters):
-    event = events[counters[EVENT_COUNT]]
-    counters[EVENT_COUNT] += 1
-    event.tick = tick
-    event.round = round_
-    event.account = account
-    event.keeper = keeper
-    event.book = NONE
-    event.side = SELL
-    event.kind = FORCED_SEIZURE
-    event.claim_tick = claim_tick
-    event.lots = seized
-    event.value = paid
-    event.mark = assets[asset].price
-    event.seized = asset
-    event.repaid = quote
-
-
-@kernel
 def seize(
     claim, keeper, kept_back, tick, round_, clock, policy, events, instruments, counters, positions, cash, assets,
     margin, touched, touched_mark,
@@ -118,7 +98,10 @@ def seize(
             transfer(cash, asset, account, keeper, seized)
             touch(account, touched, touched_mark, counters)
             touch(keeper, touched, touched_mark, counters)
-            _note(account, keeper, asset, quote, seized, paid, tick, round_, claim.tick, events, assets, counters)
+            note_exchange(
+                account, keeper, asset, quote, seized, paid, FORCED_SEIZURE, tick, round_, claim.tick, events, assets,
+                counters,
+            )  # fmt: skip
             funds -= paid
             paid_in = quote
             reward += charge_fee(

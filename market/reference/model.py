@@ -132,6 +132,16 @@ class ModelPrices:
         """Size law of common jumps, with its tilt."""
         return replace(self.own_jump_law(), tilt=self.jump_size_tilt)
 
-    def path(self, *, streams: Streams, tick_seconds: float, state: ModelState | None = None) -> ModelPath:
-        """The path of these prices; from `state` onwards, if one is given, with the draws of `streams`."""
-        return ModelPath(model=self, streams=streams, tick_seconds=tick_seconds, state=state)
+    def path(
+        self,
+        *,
+        streams: Streams,
+        tick_seconds: float,
+        state: ModelState | None = None,
+        proposal: ModelPrices | None = None,
+    ) -> ModelPath:
+        """The path of these prices; from `state` onwards, if one is given, with the draws of `streams`.
+
+        Its likelihood ratio is that of `proposal`'s tilts where another law is named, else of its own.
+        """
+        return ModelPath(model=self, streams=streams, tick_seconds=tick_seconds, state=state, proposal=proposal)

@@ -68,13 +68,25 @@ class ModelPath:
     """Simulated prices without end, from tick 0 or from a given state."""
 
     def __init__(
-        self, *, model: ModelPrices, streams: Streams, tick_seconds: float, state: ModelState | None = None
+        self,
+        *,
+        model: ModelPrices,
+        streams: Streams,
+        tick_seconds: float,
+        state: ModelState | None = None,
+        proposal: ModelPrices | None = None,
     ) -> None:
+        """`proposal` differs from `model` in its tilts only: likelihood ratios are told of its law, whatever was drawn.
+
+        That is what a mixture of both needs to know of every path; left out, they are of the law that was drawn from.
+        """
         self.model = model
+        self._proposal = proposal or model
         self.symbols = model.symbols
         self.last_tick: int | None = None
         self.tick_seconds = check_tick_seconds(tick_seconds)
         self._law = TickLaw(model=model, tick_seconds=self.tick_seconds)
+        self._weighed = TickLaw(model=self._proposal, tick_seconds=self.tick_seconds)
         # macro factor, shock to slow volatility, shock to fast volatility
         self._macro = streams.stream("reference/macro", width=3, kind="normal")
         self._regime = streams.stream("reference/regime", width=1, kind="uniform")
@@ -113,7 +125,13 @@ class ModelPath:
 
     def branch(self, tick: int, streams: Streams) -> ModelPath:
         """A path that begins at `tick` with this one's state and goes on with the draws of `streams`."""
-        return ModelPath(model=self.model, streams=streams, tick_seconds=self.tick_seconds, state=self.state(tick))
+        return ModelPath(
+            model=self.model,
+            streams=streams,
+            tick_seconds=self.tick_seconds,
+            state=self.state(tick),
+            proposal=self._proposal,
+        )
 
     def _start(self, streams: Streams) -> ModelState:
         """Tick 0: start prices, quiet, both parts of log volatility from their stationary laws."""
@@ -155,7 +173,7 @@ class ModelPath:
         fast = recursion(start=state.fast, decay=law.fast_decay, shocks=macro[:, 2] * law.fast_shock)
         crash = law.regimes(was_crash=state.crash, first=state.tick + 1, uniforms=uniforms)
         moves = law.moves(crash=crash[1:], macro=macro[:, :1], own=own, log_level=(slow + fast)[1:])
-        ratios = law.regime_ratios(crash=crash, first=state.tick + 1)
+        ratios = self._weighed.regime_ratios(crash=crash, first=state.tick + 1)
         self._add_jumps(moves=moves, ratios=ratios, index=index, skip=skip)
         displacement = law.accumulate(start=state.displacement, moves=moves)
         return _Block(
@@ -171,15 +189,14 @@ class ModelPath:
     def _add_jumps(self, *, moves: Array, ratios: Array, index: int, skip: int) -> None:
         """Add the jumps of block `index` to `moves`, and to `ratios` what their presence and absence weigh."""
         model, law = self.model, self._law
-        nominal = model.jump_law()
-        tilted = nominal.tilted()
+        tilted, weighed, rate_tilt = model.jump_law().tilted(), self._proposal.jump_law(), self._proposal.jump_rate_tilt
         rate = model.common_jumps_per_year * law.years
         for tick, side, magnitude in jumps_of_block(self._common_jumps.at(index), rate=rate * model.jump_rate_tilt):
             if tick >= skip:
                 size = tilted.size(side=side, magnitude=magnitude)
                 moves[tick - skip] += law.beta * size
-                ratios[tick - skip] += nominal.log_ratio(size) - math.log(model.jump_rate_tilt)
-        ratios += rate * (model.jump_rate_tilt - 1.0)
+                ratios[tick - skip] += weighed.log_ratio(size) - math.log(rate_tilt)
+        ratios += rate * (rate_tilt - 1.0)
         rate = model.own_jumps_per_year * law.years
         untilted = model.own_jump_law()
         for asset, draws in enumerate(self._own_jumps):

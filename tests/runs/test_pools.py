@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from experiments.contagion import FORCED, contagion
 from experiments.result import Result
-from experiments.run import Session, simulate
+from experiments.run import Session, simulate, trace
 from experiments.scenario import Scenario
+from market.kernels.records import FORCED_SWAP
 from tests.cuts import cut, digests
 
 WORLD = """
@@ -85,9 +88,10 @@ def result(scenario: Scenario) -> Result:
 def test_sales_push_the_pool_and_the_oracle_and_money_stays(result: Result) -> None:
     world, kpis = result.main.built.world, result.kpis
     assert world.pools is not None
-    sold = world.pools.sold
+    sold = world.events[: world.n_events]
+    assert (sold["kind"] == FORCED_SWAP).all()
     assert len(np.unique(sold["account"])) > 10
-    assert (sold["price_after"] < sold["price_before"]).all()
+    assert result.kpis["liquidated_account_count"] == len(np.unique(sold["account"]))
     assert world.ledger.conservation_error() == world.ledger.clearing_error(world.instruments) == 0
     account = int(world.pools.pools["account"][0])
     base, quote = world.pools.reserves(0)
@@ -100,7 +104,21 @@ def test_sales_push_the_pool_and_the_oracle_and_money_stays(result: Result) -> N
     assert prices.min() < 0.99 * usual.min(), "the sales themselves took it lower"
     oracle = result.main.recorder.asset_price[: len(prices), world.asset("TKN")] * 1e-4
     assert oracle.min() == pytest.approx(prices.min(), rel=0.02)
-    assert kpis["pool_collateral_sold_usd"] == pytest.approx(float(sold["amount"].sum()) * 1e-6 * 8.4, rel=0.02)
+    assert kpis["pool_collateral_sold_usd"] == pytest.approx(float(sold["lots"].sum()) * 1e-6 * 8.4, rel=0.02)
+
+
+def test_what_is_swapped_by_force_is_a_cause_of_what_breaks_later(scenario: Scenario) -> None:
+    """With impact on the reference: every forced swap is in the log, and lowered the price for those who came after."""
+    token = replace(scenario.assets["TKN"], permanent_impact_bps_per_million_usd=200.0)
+    ended = trace(replace(scenario, assets={**scenario.assets, "TKN": token}), seed=1)
+    world = ended.built.world
+    pressed = world.pressure.rows
+    assert set(pressed["event"][pressed["event"] >= 0].tolist()) == set(range(world.n_events))
+    assert world.impact[world.asset("TKN")] == pytest.approx(pressed["move"].sum(), rel=1e-9)
+    causes = contagion(ended)
+    assert (causes.causes.sum(axis=1) == causes.loss).all()
+    assert causes.n > 10
+    assert causes.causes[:, FORCED].sum() > 0
 
 
 def test_figures_of_the_pool_add_up(result: Result) -> None:

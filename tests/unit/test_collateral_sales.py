@@ -8,6 +8,7 @@ from agents.collateral_sales import CollateralDesk
 from agents.sale_routes import reference_usd
 from experiments.systems.build import BuiltSystem, build_system
 from market.errors import InputError
+from market.kernels.records import NONE
 from market.system import run_system
 from tests.cuts import cut_system
 
@@ -53,7 +54,7 @@ def test_a_keeper_swaps_what_it_seized_in_the_same_tick() -> None:
     lender.ledger.deposit(keeper, staked, 10 * 10**8)
     before = int(lender.ledger.cash[keeper, ether])
     expected = route.quoted(10 * 10**8)
-    assert desk.sell(lender, keeper, staked, 10 * 10**8, into=ether) == 10 * 10**8
+    assert desk.sell(lender, keeper, staked, 10 * 10**8, into=ether, event=NONE) == 10 * 10**8
     assert int(lender.ledger.cash[keeper, ether]) - before == expected
     assert int(lender.ledger.cash[keeper, staked]) == 0
     mirror = desk.mirrors["amm", keeper]

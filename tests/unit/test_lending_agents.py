@@ -12,6 +12,8 @@ from agents.borrower import Borrowers, Loopers
 from agents.depositor import Depositors
 from agents.inventory import KeeperInventory
 from agents.keeper import KeeperCohort, Keepers
+from experiments.build import build
+from experiments.scenario import Scenario
 from market.errors import InputError
 from market.kernels.records import OUTSIDE
 from market.lending import NoLending, Reserve
@@ -218,8 +220,9 @@ def test_an_outlet_can_take_the_place_of_the_outside_world() -> None:
     class Pool:
         sold = 0
 
-        def sell(self, world: object, keeper: int, asset: int, amount: int, *, into: int) -> int:
+        def sell(self, world: object, keeper: int, asset: int, amount: int, *, into: int, event: int) -> int:
             assert (asset, into) == (IN_ETH, IN_USDC)
+            assert int(made.events[event]["keeper"]) == keeper
             made.world.ledger.deposit(keeper, asset, -amount)
             self.sold += amount
             return amount
@@ -249,3 +252,24 @@ def test_a_flat_curve_needs_no_default() -> None:
     made = lending_engine(venue=lending_venue(reserves={"USDC": Reserve()}), extra_accounts=1)
     with pytest.raises(InputError, match="no asset 'DAI'"):
         add(made, Keepers(count=1, capital_shares={"DAI": 0.5}))
+
+
+def utilisation(*overrides: str, seed: int = 1) -> tuple[float, float]:
+    """Share of USDC that is lent when a run begins, and what depositors supply, USD."""
+    world = build(Scenario.load("lending-market", overrides=list(overrides)), seed=seed).world
+    balances = np.delete(world.ledger.cash[:, world.asset("USDC")], OUTSIDE)
+    own = [row for row, role in enumerate(world.ledger.roles) if role == "depositor"]
+    supplied = int(world.ledger.cash[own, world.asset("USDC")].sum()) / 1e6
+    return -balances[balances < 0].sum() / balances[balances > 0].sum(), supplied
+
+
+def test_depositors_bring_what_a_drawn_population_borrows() -> None:
+    share, supplied = utilisation()
+    assert share < 0.95
+    assert supplied == pytest.approx(155e6, rel=1e-6)  # what the scenario says is enough
+    for seed in (2, 3, 4):  # their populations owe more than there is with a single keeper
+        share, supplied = utilisation("agents.keepers.count=1", seed=seed)
+        assert share == pytest.approx(0.95, abs=1e-4)
+        assert supplied > 155e6
+    with pytest.raises(InputError, match="most_utilisation: expected more than 0"):
+        utilisation("agents.depositors.most_utilisation=0")

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from agents.kernels.keeper import expected_profit
 from market.forced_prices import OraclePrice
-from market.kernels.records import INSURANCE_FUND
+from market.kernels.records import FORCED_SWAP, INSURANCE_FUND, NONE
 from market.pools import ConstantProduct, PoolMarket
 from tests.engine_worlds import (
     BTC,
@@ -44,35 +46,43 @@ def borrower(
     return world, give_pool(world, pool=ConstantProduct(**pool))
 
 
+def sold(world: Engine) -> NDArray[np.void]:
+    """What liquidation calls have swapped."""
+    swaps: NDArray[np.void] = world.events[world.events["kind"] == FORCED_SWAP]
+    return swaps
+
+
 def test_no_more_is_sold_than_the_debt_needs() -> None:
     """500 out of 1,000,000 against 100 BTC: 100 x 500 / 999,500 BTC in, rounded up."""
     world, market = borrower(500.0, 0.065, 9_000.0)
     (account,) = world.rows
+    opened = market.price(0)
     world.run(2)
     needed = -(-100 * 10**8 * 500 // 999_500)
     assert world.cash(account, 1) == 6_500_000 - needed
     assert 0 <= world.cash(account) < 100
-    (sale,) = market.sold
-    assert (int(sale["amount"]), int(sale["account"]), int(sale["keeper"])) == (needed, account, world.keeper)
-    assert sale["price_after"] < sale["price_before"]
-    assert len(world.events) == 0
+    (sale,) = world.events
+    assert (int(sale["kind"]), int(sale["book"])) == (FORCED_SWAP, NONE)
+    assert (int(sale["lots"]), int(sale["account"]), int(sale["keeper"])) == (needed, account, world.keeper)
+    assert int(sale["value"]) >= 500 * USD
+    assert market.price(0) < opened
     world.check_books()
 
 
 def test_the_pool_as_the_quote_asset() -> None:
     """The same from a pool of USDC priced in BTC."""
-    world, market = borrower(500.0, 0.065, 9_000.0, pool={"base": "USDC", "quote": "BTC"})
+    world, _ = borrower(500.0, 0.065, 9_000.0, pool={"base": "USDC", "quote": "BTC"})
     world.run(2)
-    assert int(market.sold["amount"][0]) == -(-100 * 10**8 * 500 // 999_500)
+    assert int(sold(world)["lots"][0]) == -(-100 * 10**8 * 500 // 999_500)
     world.check_books()
 
 
 def test_a_book_comes_first() -> None:
-    world, market = borrower(500.0, 0.065, 9_000.0, instruments={"BTC-PERP": PERP, "BTC-USDC": SPOT})
+    world, _ = borrower(500.0, 0.065, 9_000.0, instruments={"BTC-PERP": PERP, "BTC-USDC": SPOT})
     world.bids((9_000, 5_000), book=SPOT_BOOK)
     world.run(2)
     assert world.events["lots"].tolist() == [56]
-    assert len(market.sold) == 0
+    assert len(sold(world)) == 0
 
 
 def test_the_slippage_limit_holds_and_the_rest_is_tried_again() -> None:
@@ -80,29 +90,29 @@ def test_the_slippage_limit_holds_and_the_rest_is_tried_again() -> None:
     world, market = borrower(400_000.0, 52.0, 9_000.0, venue=plain_venue(slippage_limit_bps=400.0))
     (account,) = world.rows
     world.run(2)
-    taken = int(market.sold["amount"][0])
+    taken = int(sold(world)["lots"][0])
     assert taken / 1e8 == pytest.approx(100.0 * ((10_000 / 8_640) ** 0.5 - 1.0), rel=1e-8)
-    assert float(market.sold["price_after"][0]) * 100 == pytest.approx(8_640.0, rel=1e-9)
+    assert market.price(0) * 100 == pytest.approx(8_640.0, rel=1e-9)
     assert world.world.n_claims == 1
     world.run(2)
-    assert len(market.sold) == 1, "there is no more to be had"
+    assert len(sold(world)) == 1, "there is no more to be had"
     # Somebody buys in the pool: the next call gets what that makes room for.
     world.world.ledger.deposit(world.keeper, 0, 10_000 * USD)
     market.swap(world.world, account=world.keeper, pool=0, asset_in=0, amount=10_000 * USD)
     world.run()
-    assert len(market.sold) == 2
-    assert float(market.sold["price_after"][1]) * 100 == pytest.approx(8_640.0, rel=1e-9)
-    assert world.cash(account, 1) == 52 * 10**8 - int(market.sold["amount"].sum())
+    assert len(sold(world)) == 2
+    assert market.price(0) * 100 == pytest.approx(8_640.0, rel=1e-9)
+    assert world.cash(account, 1) == 52 * 10**8 - int(sold(world)["lots"].sum())
     world.check_books()
 
 
 def test_fees_of_liquidation_and_pool_come_out_of_the_collateral() -> None:
     """Debt 500 and 5 % of it: 525 from the pool, which takes 0.3 % of the BTC; half of 25 goes to the keeper."""
     venue = plain_venue(fee_bps=500.0, keeper_share=0.5)
-    world, market = borrower(500.0, 0.065, 9_000.0, venue=venue, pool={"fee_bps": 30.0})
+    world, _ = borrower(500.0, 0.065, 9_000.0, venue=venue, pool={"fee_bps": 30.0})
     world.run(2)
     net = -(-100 * 10**8 * 525 // (1_000_000 - 525))
-    assert int(market.sold["amount"][0]) == pytest.approx(net / 0.997, abs=2)
+    assert int(sold(world)["lots"][0]) == pytest.approx(net / 0.997, abs=2)
     assert world.cash(world.keeper) - KEEPER_CAPITAL == pytest.approx(12.5 * USD, abs=2)
     assert world.cash(INSURANCE_FUND) == pytest.approx(12.5 * USD, abs=2)
     world.check_books()
@@ -111,7 +121,7 @@ def test_fees_of_liquidation_and_pool_come_out_of_the_collateral() -> None:
 def test_a_keeper_takes_over_at_the_oracle_price_and_keeps_what_the_pool_gives() -> None:
     """At 9,000 less 10 % the account gets 8,100 a BTC: 500 of debt take 500 / 8,100 BTC, which bring about 617."""
     venue = plain_venue(price=OraclePrice(discount_bps=1_000.0))
-    world, market = borrower(500.0, 0.0725, 9_000.0, venue=venue, haircut=0.3)
+    world, _ = borrower(500.0, 0.0725, 9_000.0, venue=venue, haircut=0.3)
     (account,) = world.rows
     seen: list[int] = []
 
@@ -138,11 +148,11 @@ def test_a_keeper_takes_over_at_the_oracle_price_and_keeps_what_the_pool_gives()
     cast_bid = world.cast.keepers[0].bid
     object.__setattr__(world.cast, "keepers", (Look(),))
     world.run(2)
-    sold = 7_250_000 - world.cash(account, 1)
-    assert sold / 1e8 == pytest.approx(500.0 / 8_100.0, abs=3e-8)
+    gone = 7_250_000 - world.cash(account, 1)
+    assert gone / 1e8 == pytest.approx(500.0 / 8_100.0, abs=3e-8)
     assert 0 <= world.cash(account) < 200
-    received = int(market.sold["received"][0])
-    assert received / USD == pytest.approx(1_000_000 * (sold / 1e8) / (100 + sold / 1e8), abs=0.01)
+    received = int(sold(world)["value"][0])
+    assert received / USD == pytest.approx(1_000_000 * (gone / 1e8) / (100 + gone / 1e8), abs=0.01)
     assert world.cash(world.keeper) - KEEPER_CAPITAL == pytest.approx(received - 500 * USD, abs=300)
     assert seen[0] == pytest.approx(received - 500 * USD, abs=300)
     world.check_books()
@@ -157,7 +167,7 @@ def test_nothing_is_taken_over_that_the_pool_does_not_pay_for() -> None:
     assert market.price(0) * 100 < 0.95 * 9_000.0
     world.run(3)
     assert world.world.n_claims == 1
-    assert len(market.sold) == 0
+    assert len(sold(world)) == 0
     world.check_books()
 
 
@@ -168,9 +178,9 @@ def test_what_has_neither_book_nor_pool_goes_outside() -> None:
         deposits=(-500.0,), assets=assets, instruments={"BTC-PERP": PERP}, extra_accounts=2,
         prices=lambda tick: (1.0, 10_000.0, 1_000.0 if tick == 0 else 900.0),
     )  # fmt: skip
-    market = give_pool(world, liquidity_usd=2e6)
+    give_pool(world, liquidity_usd=2e6)
     world.world.ledger.deposit(world.rows[0], 2, 65_000_000)
     world.run(2)
-    assert len(market.sold) == 0
+    assert len(sold(world)) == 0
     assert world.cash(world.rows[0], 2) < 10_000_000
     world.check_books()

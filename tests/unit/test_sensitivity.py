@@ -56,8 +56,8 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
     return Call(study=str(file), store=str(tmp_path / "store"))
 
 
-def wanted(base_points: int = 0) -> Wanted:
-    return Wanted(kpi=None, points=3, trajectories=6, base_points=base_points)
+def wanted(base_points: int = 0, *, box_points: int = 0, above: float | None = None) -> Wanted:
+    return Wanted(kpi=None, points=3, trajectories=6, base_points=base_points, box_points=box_points, above=above)
 
 
 def test_curves_screening_and_indices_find_what_is_there(call: Call) -> None:
@@ -77,6 +77,28 @@ def test_curves_screening_and_indices_find_what_is_there(call: Call) -> None:
     assert shares[LEVERAGE].total[1] < 0.8 < shares[LEVERAGE].total[2]
     assert shares[HAIRCUT].first[1] < 0.2 < shares[HAIRCUT].first[2]
     assert shares[DUMMY].total[2] < 0.01
+
+
+def test_combinations_that_make_it_large_are_found(call: Call, tmp_path: Path) -> None:
+    """Above 1,450 only with high leverage: 1000 - 1000 x haircut + 200 x leverage."""
+    out = tmp_path / "out"
+    perform(call, wanted(box_points=64, above=1_450.0), out=out, overwrite=False, as_json=True)
+    found = json.loads((out / "sensitivity.json").read_text())["boxes"]
+    first = found["boxes"][0]
+    assert LEVERAGE in first["limits"]
+    assert IDLE not in first["limits"]
+    assert first["limits"][LEVERAGE][0] > 3.0
+    assert first["density"]["low"] > first["elsewhere"]
+    assert "Combinations (PRIM)" in (out / "sensitivity.md").read_text()
+    assert "chart-boxes" in (out / "report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("box_points", "above", "said"), [(16, 1.0, "a power of two, 32 or more"), (64, None, "asks for --above")]
+)
+def test_boxes_need_points_and_a_threshold(call: Call, box_points: int, above: float | None, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        command.analyse(call, wanted(box_points=box_points, above=above))
 
 
 def test_nothing_is_simulated_twice(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

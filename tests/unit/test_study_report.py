@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from experiments.store.rows import OK, Row
@@ -14,6 +15,8 @@ from experiments.store.store import Store
 from experiments.study.model import Mean, Probability, Quantile
 from experiments.study_report import figures, report, tables
 from experiments.study_report.findings import difference, findings
+from experiments.study_report.hit import who_is_hit
+from experiments.sweep.plan import Plan
 from experiments.sweep.work import Chunk, row_of
 from market.errors import InputError
 from tests.sweeps import SMALL, Scripted, small_plan, sweep
@@ -122,3 +125,86 @@ def test_tables_escape_what_their_format_reads() -> None:
     assert r"a\_b & c|d \\" in tables.tex(table)
     assert r"5 \% & x \& y \\" in tables.tex(table)
     assert r"| a_b | c\|d |" in tables.markdown(table)
+
+
+def test_checklists_are_filled_in_from_the_study(tmp_path: Path, store: Store) -> None:
+    plan = small_plan(tmp_path, text=SMALL + TWO)
+    sweep(plan, store, Haircuts(store)).run()
+    report.write(plan, store, out=tmp_path / "out", base=None, overwrite=False)
+    written = (tmp_path / "out" / "checklists.md").read_text()
+    for words in (
+        "assets.ETH.haircut: 0.1, 0.3",
+        "Two haircuts, three depths of pocket.",
+        "seeds 1 to 4",
+        "60 accounts",
+    ):
+        assert words in written
+    assert "1.1 purpose of the model" in (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert not (tmp_path / "out" / "hit.md").exists()
+
+
+def kept(plan: Plan, store: Store, names: str) -> None:
+    """Tables of three accounts in every run: the large one is closed in every seed, the small one in every other."""
+    frames = []
+    for number in plan.mine.tolist():
+        task = plan.task(number)
+        closed = [50_000.0, 700.0 * (task.seed % 2), 0.0, 1e6]
+        frame = pd.DataFrame(
+            {
+                "account": [names.format(n) for n in range(4)],
+                "role": ["trader", "trader", "trader", "market_maker"],
+                "customer": True,
+                "net_equity_before_usd": [20_000.0, 500.0, 600.0, 1e6],
+                "net_equity_after_usd": [100.0 * task.seed, 0.0, 600.0, 1e6],
+                "forced_notional_usd": closed,
+                "bad_debt_usd": [10.0, 0.0, 0.0, 0.0],
+            }
+        )
+        frames.append((task.key, frame))
+    store.write_tables("accounts", frames)
+    store.write_tables("accounts", frames[:3])  # another driver had some of them as well
+
+
+def test_who_is_hit_is_told_by_size_and_by_name(tmp_path: Path, store: Store) -> None:
+    text = 'keep = ["accounts"]\n' + SMALL.replace("count = 4", "count = 10") + TWO
+    plan = small_plan(tmp_path, text=text)
+    sweep(plan, store, Haircuts(store)).run()
+    kept(plan, store, "trader-{}")
+    found = findings(plan, store)
+    sizes, top = who_is_hit(found, store)
+    assert [row[:2] for row in sizes.rows] == [("0 to 1,000", "2"), ("10,000 to 100,000", "1")]
+    assert sizes.rows[0][2].startswith("0.25 [")  # one of two, every other seed
+    assert sizes.rows[1][2].startswith("1 in all 10")
+    assert sizes.rows[1][3:] == ("50,000", "10")
+    assert [row[0] for row in top.rows] == ["trader-0"] * 10
+    assert len({row[1] for row in top.rows}) == 10
+    report.write(plan, store, out=tmp_path / "out", base=None, overwrite=False)
+    assert "Who is hit" in (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert (tmp_path / "out" / "hit.md").read_text().count("Who is hit") == 1
+
+
+def test_accounts_of_a_file_are_the_same_in_every_seed(tmp_path: Path, store: Store) -> None:
+    (tmp_path / "accounts.csv").write_text("account,asset,instrument,quantity\nann,USDC,,20000\nann,,ETH-PERP,10\n")
+    text = 'keep = ["accounts"]\n' + SMALL.replace("count = 4", "count = 10") + TWO
+    text = text.replace("population.equity_usd = [500.0, 1000.0, 2000.0]\n", "")
+    text = text.replace(
+        "set.population.count = 60", f'set.population = {{kind = "file", file = "{tmp_path}/accounts.csv"}}'
+    )
+    plan = small_plan(tmp_path, text=text)
+    sweep(plan, store, Haircuts(store)).run()
+    kept(plan, store, "person-{}")
+    _, top = who_is_hit(findings(plan, store), store)
+    assert [row[0] for row in top.rows] == ["person-0", "person-1"]
+    assert top.rows[1][1].startswith("0.5 [")
+    assert top.rows[0][3] == "550"
+
+
+def test_values_may_be_lists(tmp_path: Path, store: Store) -> None:
+    text = SMALL.replace(
+        "population.equity_usd = [500.0, 1000.0, 2000.0]", "population.instruments_held = [[1.0], [0.5, 0.5]]"
+    )
+    plan = small_plan(tmp_path, text=text)
+    sweep(plan, store, Haircuts(store)).run()
+    found = report.write(plan, store, out=tmp_path / "out", base=None, overwrite=False)
+    assert [axis.values for axis in found.axes] == [(0.1, 0.3), ([1.0], [0.5, 0.5])]
+    assert "[0.5, 0.5]" in (tmp_path / "out" / "measures.md").read_text()
