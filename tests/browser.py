@@ -59,7 +59,7 @@ class Tab:
         return self.page.evaluate(f"() => {{ const app = window.cascade; return {expression}; }}")
 
     def wait(self, condition: str) -> None:
-        """Wait until a condition on `app` holds. Asked for from outside: the server's policy forbids eval in the page."""
+        """Wait until a condition on `app` holds; asked from outside, for the server forbids eval in the page."""
         end = time.monotonic() + PATIENCE_SECONDS
         while not self.of(f"Boolean({condition})"):
             assert time.monotonic() < end, f"never: {condition}"
