@@ -33,6 +33,8 @@ from market.parameters import (
 )
 from market.world import MOST_BIDS, World
 
+Floats = NDArray[np.float64]
+
 _SHORTLIST_BLOCKS = 3
 """Blocks of claims that keepers look at beyond the one they bid for: several may want the same ones."""
 
@@ -106,28 +108,47 @@ class Keepers:
     def join(self, world: World, *, assets: Mapping[str, Asset], instruments: Mapping[str, Instrument]) -> KeeperCohort:
         """Open and fund the keepers' accounts, the fastest first."""
         del instruments
-        draws = world.streams.generator("keepers").standard_normal((self.count, 3))
-        latency = self.latency_seconds * np.exp(self.latency_sigma * draws[:, 0])
-        capital = self.capital_usd * np.exp(self.capital_sigma * draws[:, 1])
-        share = self.bid_share + self.bid_spread * draws[:, 2]
-        order = np.argsort(latency, kind="stable")
+        capital, share = self.drawn(self.count, world)[1:]
         records = np.zeros(self.count, KEEPER)
-        records["latency"] = [world.ticks(seconds) for seconds in latency[order]]
-        records["carry"] = round(self.carry * PPM)
-        records["cost"] = round(self.cost_usd * USD_QUANTA)
+        self.write(records, world)
         for symbol in self.capital_shares:
             if symbol not in assets:
                 raise InputError(f"agents.keepers.capital_shares: no asset {symbol!r}; assets are {', '.join(assets)}")
         symbol = next(symbol for symbol, asset in assets.items() if asset.settlement)
         first = 1.0 - sum(self.capital_shares.values())
-        for rank, drawn in enumerate(order):
+        for rank in range(self.count):
             row = world.ledger.open(f"keeper-{rank + 1:02d}", role="keeper")
-            world.ledger.deposit(row, world.asset(symbol), quanta(float(capital[drawn]) * first, assets[symbol]))
+            world.ledger.deposit(row, world.asset(symbol), quanta(float(capital[rank]) * first, assets[symbol]))
             for other, part in self.capital_shares.items():
                 asset = world.asset(other)
-                world.ledger.deposit(row, asset, world.quanta_worth(float(capital[drawn]) * part, asset))
+                world.ledger.deposit(row, asset, world.quanta_worth(float(capital[rank]) * part, asset))
             records["account"][rank] = row
-        return KeeperCohort(self, records, share[order], world)
+        return KeeperCohort(self, records, share, world)
+
+    def drawn(self, count: int, world: World) -> tuple[Floats, Floats, Floats]:
+        """(latency in seconds, capital in USD, share of the profit that is bid) of so many, the fastest first."""
+        draws = world.streams.generator("keepers").standard_normal((count, 3))
+        latency = self.latency_seconds * np.exp(self.latency_sigma * draws[:, 0])
+        capital = self.capital_usd * np.exp(self.capital_sigma * draws[:, 1])
+        share = self.bid_share + self.bid_spread * draws[:, 2]
+        order = np.argsort(latency, kind="stable")
+        return latency[order], capital[order], share[order]
+
+    def write(self, records: NDArray[np.void], world: World) -> None:
+        """What KEEPER records say of these parameters."""
+        latency = self.drawn(len(records), world)[0]
+        records["latency"] = [world.ticks(seconds) for seconds in latency]
+        records["carry"] = round(self.carry * PPM)
+        records["cost"] = round(self.cost_usd * USD_QUANTA)
+
+
+def _outages(outages: tuple[KeeperOutage, ...], count: int, world: World) -> NDArray[np.void]:
+    """OUTAGE[n] of so many keepers."""
+    records = np.zeros(len(outages), OUTAGE)
+    for record, outage in zip(records, outages, strict=True):
+        record["keepers"] = round(outage.share * count)
+        record["start"], record["end"] = world.ticks(outage.start_seconds), world.ticks(outage.end_seconds)
+    return records
 
 
 class KeeperCohort:
@@ -139,19 +160,11 @@ class KeeperCohort:
         count = len(records)
         self.records = records
         traits = np.zeros(count, TRAITS)
-        traits["calls_per_tick"] = parameters.calls_per_second * world.tick_seconds
-        traits["least_profit"] = round(parameters.min_profit_usd * USD_QUANTA)
-        traits["attention"] = parameters.attention
         traits["bid_share"], traits["bid_noise"] = shares, parameters.bid_noise
-        outages = np.zeros(len(parameters.outages), OUTAGE)
-        for record, outage in zip(outages, parameters.outages, strict=True):
-            record["keepers"] = round(outage.share * count)
-            record["start"], record["end"] = world.ticks(outage.start_seconds), world.ticks(outage.end_seconds)
-        wanted = _SHORTLIST_BLOCKS * int(world.policy["capacity"][0])
-        shortlist = np.zeros(max(1, min(wanted, len(world.bids) // max(1, count))), np.int64)
         profits = np.zeros(len(world.claims), np.int64)
         self._stream = world.streams.stream("keepers", width=2 * count)
-        self._own = (records, traits, outages, shortlist)
+        self._own = (records, traits, _outages(parameters.outages, count, world), self._shortlist(world))
+        self._write_traits(parameters, world)
         self._profits, self._claims = profits, world.claims
         self._seizes = bool(world.policy["route"][0] == BY_SEIZURE)
         n_assets = len(world.assets)
@@ -163,6 +176,34 @@ class KeeperCohort:
         )  # fmt: skip
         self.usual_sale_cost_bps = parameters.sale_cost_bps
         self._tick = -1
+
+    def _shortlist(self, world: World) -> NDArray[np.int64]:
+        wanted = _SHORTLIST_BLOCKS * int(world.policy["capacity"][0])
+        return np.zeros(max(1, min(wanted, len(world.bids) // max(1, len(self.records)))), np.int64)
+
+    def _write_traits(self, parameters: Keepers, world: World) -> None:
+        traits, count = self._own[1], len(self.records)
+        traits["calls_per_tick"] = parameters.calls_per_second * world.tick_seconds
+        traits["least_profit"] = round(parameters.min_profit_usd * USD_QUANTA)
+        traits["attention"] = 0.0
+        active = np.rint(np.linspace(0, count - 1, min(parameters.count, count))).astype(np.int64)
+        traits["attention"][active] = parameters.attention
+
+    def retune(self, parameters: Keepers, world: World) -> None:
+        """Act under other parameters from now on; capital stays what it is.
+
+        Of fewer keepers than there are, those who stay are spread evenly from the fastest to the slowest; more than
+        there are cannot act.
+        """
+        parameters.write(self.records, world)
+        self._write_traits(parameters, world)
+        self._own = (*self._own[:3], self._shortlist(world))
+
+    def go_offline(self, outage: KeeperOutage, world: World) -> None:
+        """Have one more outage."""
+        records, traits, outages, shortlist = self._own
+        more = _outages((outage,), len(records), world)
+        self._own = (records, traits, np.concatenate([outages, more]), shortlist)
 
     def expect_sale_cost(self, asset: int, bps: float) -> None:
         """Reckon with such a cost of selling seized collateral of this kind from now on."""

@@ -192,6 +192,27 @@ class Makers:
         )  # fmt: skip
         self._first, self._count = first, inbox.count - first
 
+    def of_book(self, book: int) -> NDArray[np.int64]:
+        """Rows of the makers of a book."""
+        return np.flatnonzero(self.records["book"] == book)
+
+    def retune(self, book: int, before: MarketMaker, after: MarketMaker) -> None:
+        """Quote ladders of other sizes on a book from now on; what makers differ by stays."""
+        self.records["ladder"][self.of_book(book)] *= after.ladder / before.ladder
+
+    def note_capital(self, row: int, maker: MarketMaker, *, usd: float, base: int) -> None:
+        """A maker was paid so much more capital, or less: its drawdown and what it calls inventory count from there."""
+        record = self.records[row]
+        record["peak"] = max(record["peak"] + usd, 1e-6)
+        record["least_equity"] = maker.least_equity * maker.capital_usd
+        record["initial_base"] += base
+
+    def leave(self, book: int, share: float, until: int) -> None:
+        """Let this share of a book's makers, the first ones, take their quotes away until a tick."""
+        rows = self.of_book(book)
+        rows = rows[: round(share * len(rows))]
+        self.records["away_until"][rows] = np.maximum(self.records["away_until"][rows], until)
+
 
 def _record(maker: MarketMaker, draws: NDArray[np.float64], world: World) -> NDArray[np.void]:
     """MAKER[()] around the given parameters; `draws` are the logs of the factors of `_DRAWN`."""

@@ -194,13 +194,11 @@ class OracleCohort:
         for record, (symbol, feed) in zip(self.feeds, choices.items(), strict=True):
             row = world.asset(symbol)
             record["asset"], record["first"], record["n_sources"] = row, first, len(feed.sources)
-            record["heartbeat"] = max(1, min(world.ticks(feed.heartbeat_seconds), _NEVER))
-            record["latency"] = world.ticks(feed.latency_seconds)
+            _write_pace(record, feed, world)
             record["in_blocks"] = world.congestion is not None
             record["aggregation"] = feed.aggregation.code
             record["outlier"] = feed.aggregation.outlier_bps / 10_000
             record["widest"] = 0.0 if feed.widest_confidence_bps is None else feed.widest_confidence_bps / 10_000
-            record["deviation"] = feed.deviation_bps / 10_000
             record["sent"], record["sent_tick"] = world.assets["price"][row], world.tick
             first += len(feed.sources)
         self._pools = PoolSources(
@@ -231,11 +229,42 @@ class OracleCohort:
             world.congestion.post(self.feeds["asset"][due], self.feeds["due"][due])
             self.feeds["due"] = 0
 
+    def retune(self, parameters: Oracles, world: World) -> None:
+        """Send prices off by other deviations, heartbeats and latencies from now on; sources stay as they are.
+
+        A price on its way comes no later than one sent now would.
+        """
+        before = self.feeds["latency"].copy()
+        for record in self.feeds:
+            symbol = world.asset_symbols[int(record["asset"])]
+            _write_pace(record, parameters.feeds.get(symbol, parameters.feed), world)
+        if (self.feeds["latency"] == before).all():
+            return
+        pending = self._state[4]
+        moved = np.zeros((len(self.feeds), 1 + int(self.feeds["latency"].max(initial=0))))
+        for row, latency in enumerate(self.feeds["latency"].tolist()):
+            for due in range(world.tick, world.tick + pending.shape[1] - 1):
+                if (price := pending[row, due % pending.shape[1]]) > 0.0:
+                    moved[row, min(due, world.tick + latency) % moved.shape[1]] = price
+        self._state = (*self._state[:4], moved, *self._state[5:])
+
+    def fail(self, faults: tuple[OracleFault, ...], world: World) -> None:
+        """Have more faults. Raises InputError for an asset that is valued at a constant, or a source there is none."""
+        more = np.concatenate([self._state[2], _faults(faults, self.feeds, world)])
+        self._state = (*self._state[:2], more, *self._state[3:])
+
     def costs(self, world: World) -> dict[str, float]:
         """Time in which prices were withheld because sources were too far apart; empty when none ever would be."""
         if not self.feeds["widest"].any():
             return {}
         return {"oracle_withheld_feed_seconds": float(self.feeds["withheld"].sum() * world.tick_seconds)}
+
+
+def _write_pace(record: np.void, feed: OracleFeed, world: World) -> None:
+    """When prices of a feed are sent off, and when they stand."""
+    record["heartbeat"] = max(1, min(world.ticks(feed.heartbeat_seconds), _NEVER))
+    record["latency"] = world.ticks(feed.latency_seconds)
+    record["deviation"] = feed.deviation_bps / 10_000
 
 
 def _all_sources(feeds: Mapping[str, OracleFeed]) -> list[OracleSource]:

@@ -10,11 +10,13 @@ if TYPE_CHECKING:
     from experiments.result import Result
     from experiments.run import simulate
     from experiments.scenario import Scenario
+    from market.errors import InputError
 
-__all__ = ["CascadeModel", "Result", "Scenario", "Strategy", "simulate"]
+__all__ = ["CascadeModel", "InputError", "Result", "Scenario", "Strategy", "simulate"]
 
 _HOMES = {
     "CascadeModel": "experiments.model",
+    "InputError": "market.errors",
     "Result": "experiments.result",
     "Scenario": "experiments.scenario",
     "Strategy": "agents.strategy",

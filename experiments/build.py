@@ -13,6 +13,7 @@ from agents.inventory import KeeperInventory
 from agents.recorded_accounts import RecordedAccounts
 from agents.strategy import Strategies, Strategy, StrategyCohort
 from experiments import pools
+from experiments.interventions.kinds import told
 from experiments.scenario import AccountsFile, RecordedPrices, Scenario
 from experiments.toml_tree import suggest
 from market.book import Books
@@ -109,6 +110,8 @@ def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> 
     notes: list[str] = []
     streams = streams_of(seed)
     path, highest = reference_of(scenario, streams, notes)
+    timed = sorted(scenario.interventions.values(), key=lambda what: what.at_seconds)
+    notes += [f"at {what.at_seconds:g} s: {told(what)}" for what in timed]
     return build_venue(
         scenario,
         streams=streams,

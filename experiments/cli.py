@@ -162,7 +162,7 @@ def run(
     from experiments.run import simulate
 
     with display(sys.stderr) as progress, _located(provenance):
-        result = simulate(world, seed=seed, twin=twin, progress=progress)
+        result = simulate(world, seed=seed, twin=twin, progress=progress, snapshots=True)
         progress(label="writing the report", done=0, total=0, liquidations=0)
         written = result.save(target, overwrite=replace)
     if as_json:

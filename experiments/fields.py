@@ -240,10 +240,16 @@ def plain(value: Any) -> Any:
 
 
 def to_dict(obj: Any) -> dict[str, Any]:
-    """A parameter object as plain data, defaults included: equal objects give equal data (1 and 1.0 alike)."""
+    """A parameter object as plain data, defaults included: equal objects give equal data (1 and 1.0 alike).
+
+    Fields that its class names in `left_out_when_empty` are left out when they are.
+    """
     result = {}
+    optional: tuple[str, ...] = getattr(type(obj), "left_out_when_empty", ())
     for name, spec in specs(type(obj)).items():
         value = getattr(obj, name)
+        if name in optional and not value:
+            continue
         result[name] = plain(spec.parse(value) if spec.shape == LEAF else value)
     return result
 

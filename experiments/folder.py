@@ -63,6 +63,7 @@ FILES = frozenset(
         "sensitivity.json",
         "sensitivity.md",
         "settlements.parquet",
+        "snapshots.parquet",
         "study.toml",
     }
 )

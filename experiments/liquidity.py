@@ -48,8 +48,12 @@ def profit_usd(trace: Trace, role: str) -> float:
 
     What they own from the start on is no profit when its price rises.
     """
+    return profit_of(trace, [row for row, name in enumerate(trace.built.world.ledger.roles) if name == role])
+
+
+def profit_of(trace: Trace, rows: list[int]) -> float:
+    """The same of these rows of the ledger together."""
     world = trace.built.world
-    rows = [row for row, name in enumerate(world.ledger.roles) if name == role]
     change = world.ledger.cash[rows] - trace.opening.cash[rows]
     positions, instruments = world.ledger.positions[rows], world.instruments
     unrealised = positions["lots"] * (instruments["mark"] * instruments["tick_value"]) - positions["cost"]

@@ -22,6 +22,7 @@ from experiments.scenario import Scenario
 
 if TYPE_CHECKING:
     from agents.strategy import Strategy
+    from experiments.plots import Plots
     from experiments.report.story import Story
     from experiments.run import Trace
 
@@ -130,6 +131,19 @@ class Result:
         """Contagion graph: accounts and assets, edges with the money on them."""
         return graph(self.causes, self.main.built.world)
 
+    @property
+    def plot(self) -> Plots:
+        """Plotly figures: `result.plot.price()` and others (experiments/plots.py)."""
+        from experiments.plots import Plots
+
+        return Plots(self)
+
+    def _repr_html_(self) -> str:
+        """The result in a notebook: headline and figures."""
+        from experiments.plots import html
+
+        return html(self)
+
     def save(self, target: Path | str, *, overwrite: bool = False) -> Path:
         """Write the run folder in one piece; a killed run leaves none."""
         with folder.atomic(Path(target), replace=overwrite) as made:
@@ -140,6 +154,7 @@ class Result:
         """Write all files into a folder, which is made if it is not there."""
         from experiments.report import write_report
         from experiments.report.picture import write_picture
+        from experiments.snapshots.store import SNAPSHOTS_FILE, write_snapshots
 
         made.mkdir(exist_ok=True)
         (made / "kpis.json").write_text(json_text(self.kpis))
@@ -148,6 +163,8 @@ class Result:
             getattr(self, name).to_parquet(made / f"{name}.parquet", index=False, compression="zstd")
         for name, table in store.tables(self.causes, self.main.built.world).items():
             table.to_parquet(made / name, index=False, compression="zstd")
+        if self.main.snapshots:
+            write_snapshots(self.main, made / SNAPSHOTS_FILE)
         nx.write_graphml(self.graph, made / "contagion.graphml")
         if self.scenario.instruments:  # a venue without books is told by the page of the whole run
             write_report(self, made / "report.html")

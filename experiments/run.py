@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from itertools import count
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from agents.strategy import Strategy
 from experiments import kernel_cache
 from experiments.build import Built, build
+from experiments.interventions.kinds import Intervention
+from experiments.interventions.running import Done, Interventions
 from experiments.recorder import Recorder
 from experiments.scenario import Scenario
 from market.simulation import Observer, run
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
     from experiments.result import Result
 
 PROGRESS_TICKS = 512
+
+State = dict[str, Any]
+"""What `experiments.snapshots.Feed.now` gives, and the tick."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +60,8 @@ class Trace:
     recorder: Recorder
     opening: Opening
     wall_seconds: float
+    snapshots: tuple[State, ...] = ()
+    """How things stood at some moments (experiments/snapshots), where they were asked for."""
 
 
 def simulate(
@@ -64,18 +72,26 @@ def simulate(
     progress: Callable[..., None] | None = None,
     observers: tuple[Observer, ...] = (),
     strategies: Sequence[Strategy] = (),
+    snapshots: bool = False,
 ) -> Result:
     """Simulate `scenario` with `seed`; the same pair gives the same result to the bit on one machine.
 
     `twin` adds a run on the same random numbers without liquidations, which amplification is measured against.
     `observers` see the world of the main run after every tick. `strategies` are traders in plain Python, copied into
-    both runs. Raises InputError for what cannot be simulated.
+    both runs. `snapshots` keeps what a replay shows of ladders and accounts, unless the scenario says
+    `recording.no_snapshots`. Raises InputError for what cannot be simulated.
     """
     from experiments.result import Result
 
     with kernel_cache.announced(saying(progress)):
         main = trace(
-            scenario, seed=seed, label="simulating", progress=progress, observers=observers, strategies=strategies
+            scenario,
+            seed=seed,
+            label="simulating",
+            progress=progress,
+            observers=observers,
+            strategies=strategies,
+            snapshots=snapshots,
         )
         other = None
         if twin:
@@ -120,6 +136,7 @@ class Session:
             margin_ticks=max(1, world.ticks(scenario.recording.margin_seconds)),
         )
         self._opening = opening_of(world)
+        self.interventions = Interventions(scenario, self.built)
 
     @property
     def ticks_left(self) -> int:
@@ -128,10 +145,28 @@ class Session:
 
     def advance(self, ticks: int = 1, *, observers: tuple[Observer, ...] = ()) -> None:
         """Take so many steps, at most `ticks_left`, and record each."""
-        built = self.built
+        world, cast = self.built.world, self.built.cast
         if ticks > self.ticks_left:
             raise ValueError(f"{ticks} ticks asked for, the scenario has {self.ticks_left} left")
-        run(built.world, built.rules, built.cast, ticks=ticks, observers=(self.recorder, *observers))
+        end = world.tick + ticks
+        while world.tick < end:
+            self.interventions.act()
+            until = min(end, self.interventions.next_tick or end)
+            rules = self.interventions.rules
+            run(world, rules, cast, ticks=until - world.tick, observers=(self.recorder, *observers))
+
+    def give(self, what: Intervention) -> Done:
+        """Do something to the world now, between two ticks, and keep it for `as_scenario`.
+
+        Raises InputError, and does nothing, when it cannot be done.
+        """
+        taken = {**self.scenario.interventions, **self.interventions.given}
+        name = next(name for i in count(1) if (name := f"live-{i:04d}") not in taken)
+        return self.interventions.give(name, replace(what, at_seconds=self.built.world.seconds))
+
+    def as_scenario(self) -> Scenario:
+        """The scenario that does by itself what was done in this session: the same run with the same seed."""
+        return replace(self.scenario, interventions={**self.scenario.interventions, **self.interventions.given})
 
     def trace(self) -> Trace:
         """What has been recorded until now."""
@@ -147,19 +182,25 @@ def trace(
     progress: Callable[..., None] | None = None,
     observers: tuple[Observer, ...] = (),
     strategies: Sequence[Strategy] = (),
+    snapshots: bool = False,
 ) -> Trace:
     """Build and run once."""
     if progress:
         progress(label=label, done=0, total=0, liquidations=0)
     session = Session(scenario, seed=seed, strategies=strategies)
     world = session.built.world
+    states: list[State] = []
+    if snapshots and not scenario.recording.no_snapshots:
+        from experiments.snapshots.recorder import SnapshotRecorder
+
+        observers = (*observers, SnapshotRecorder(session, states))
     if progress:
         progress(label=label, done=0, total=scenario.ticks, liquidations=0)
     while session.ticks_left:
         session.advance(min(PROGRESS_TICKS, session.ticks_left), observers=observers)
         if progress:
             progress(label=label, done=world.tick, total=scenario.ticks, liquidations=_liquidations(world))
-    return session.trace()
+    return replace(session.trace(), snapshots=tuple(states))
 
 
 def _liquidations(world: World) -> int:

@@ -25,6 +25,7 @@ from agents.pool_flow import PoolFlow
 from agents.trader import Traders
 from experiments import config, library
 from experiments.config import Layer, Override
+from experiments.interventions.kinds import Intervention
 from experiments.toml_tree import Reset
 from market.errors import InputError
 from market.instruments import Asset, Instrument
@@ -92,10 +93,15 @@ class Agents:
 class Recording:
     """What is kept of a run; recording changes no result."""
 
+    # As for interventions: nobody's hash changes.
+    left_out_when_empty = ("no_snapshots",)
+
     sample_seconds: PositiveSeconds = 10.0
     """Interval between samples of book depth, open interest and the fund."""
     margin_seconds: PositiveSeconds = 120.0
     """Interval between samples of the margin-ratio distribution."""
+    no_snapshots: bool = False
+    """Leave out the ladders, margin ratios and accounts at risk that `cascade replay` shows."""
 
 
 Population = Annotated[Traders | Borrowers | AccountsFile, Field(discriminator="kind")]
@@ -124,6 +130,9 @@ class Scenario:
         ),
     )
 
+    # A scenario without interventions has the hash, and is stored under the key, that it had before there were any.
+    left_out_when_empty = ("interventions",)
+
     summary: str
     """What happens, in one line."""
     hours: PositiveHours = 1.0
@@ -146,6 +155,15 @@ class Scenario:
     """Everybody else."""
     recording: Recording = Recording()
     """What is kept of a run."""
+    interventions: dict[str, Intervention] = field(default_factory=dict)
+    """What is done to the running world, and when, by any name."""
+
+    def __post_init__(self) -> None:
+        if self.interventions:
+            from experiments.interventions.check import problems  # here, because it reads scenarios itself
+
+            if found := problems(self, self.interventions):
+                raise ValueError("\n".join(found))
 
     @property
     def ticks(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,15 @@ from experiments.contagion.graph import graph
 from experiments.contagion.levels import levels
 from experiments.contagion.records import Records, records
 from experiments.contagion.tables import Tables
-from experiments.contagion.windows import LOOKBACK_SECONDS, SAFE_BUFFER, Scratch, exposures, needs_tables, window
+from experiments.contagion.windows import (
+    LOOKBACK_SECONDS,
+    SAFE_BUFFER,
+    Scratch,
+    Window,
+    exposures,
+    needs_tables,
+    window,
+)
 from market.instruments import USD_QUANTA
 from market.kernels.history import LOOK_TICK
 
@@ -28,14 +37,10 @@ def contagion(trace: Trace) -> Contagion:
 
 def causes_of(found: Records, *, world: World | None = None) -> Contagion:
     """The same from records alone; accounts under portfolio margin or with options need the tables of their `world`."""
-    made, scratch, slow = levels(found), Scratch(found), needs_tables(found)
-    tables = Tables(found, world, np.flatnonzero(slow)) if world is not None and slow.any() else None
-    windows = [window(found, row, tables if tables is not None and slow[row] else scratch) for row in range(found.n)]
-    if tables is not None and world is not None:
-        world.revalue()
-    safe = np.array([own.safe for own in windows], np.int64)
-    loss = np.array([own.excess for own in windows], np.int64) - found.breaches["excess"]
-    split = attribute(found, made, windows)
+    windows = windows_of(found, range(found.n), world=world)
+    safe = np.array([own.safe for own in windows.values()], np.int64)
+    loss = np.array([own.excess for own in windows.values()], np.int64) - found.breaches["excess"]
+    split = attribute(found, levels(found), windows)
     parent, generation, root = family(loss, split.causes[:, FORCED], split.parent)
     source, target, part = split.edges.T
     share = part / np.maximum(loss[target.astype(np.int64)], 1)
@@ -59,7 +64,18 @@ def causes_of(found: Records, *, world: World | None = None) -> Contagion:
     )
 
 
+def windows_of(found: Records, rows: Iterable[int], *, world: World | None) -> dict[int, Window]:
+    """The windows of some liquidations."""
+    scratch, slow = Scratch(found), needs_tables(found)
+    slow &= np.isin(np.arange(found.n), rows := list(rows))
+    tables = Tables(found, world, np.flatnonzero(slow)) if world is not None and slow.any() else None
+    made = {row: window(found, row, tables if tables is not None and slow[row] else scratch) for row in rows}
+    if tables is not None and world is not None:
+        world.revalue()
+    return made
+
+
 __all__ = [
     "CAUSES", "CHILD_SHARE", "EDGE", "FORCED", "LOOKBACK_SECONDS", "SAFE_BUFFER", "Contagion", "causes_of",
-    "contagion", "graph",
+    "contagion", "graph", "windows_of",
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,8 +78,8 @@ class _Items:
     took: Integers
 
 
-def attribute(found: Records, made: Levels, windows: list[Window]) -> Attribution:
-    """Work out the causes of all liquidations."""
+def attribute(found: Records, made: Levels, windows: Mapping[int, Window]) -> Attribution:
+    """Work out the causes of the liquidations whose windows these are, in rising order; those of others stay 0."""
     n_books, n_assets = len(found.instruments), len(found.assets)
     causes, (lost_on, repriced) = np.zeros((found.n, len(CAUSES)), np.int64), np.zeros((2, found.n, n_assets), np.int64)
     items = _items(found, made, windows)
@@ -86,7 +87,7 @@ def attribute(found: Records, made: Levels, windows: list[Window]) -> Attributio
     tracer = _Tracer(found, made, items)
     at = 0
     order_edges, edges, parent = [], [], np.full(found.n, -1)
-    for row, window in enumerate(windows):
+    for row, window in windows.items():
         losses = -window.effects.sum(axis=0)
         # Funding, margin rules, what options are marked with.
         causes[row, ORIGINS - 1 : OWN_TRADES] += losses[n_books + n_assets :]
@@ -126,14 +127,14 @@ def _edge_records(columns: list[Integers]) -> NDArray[np.void]:
     return made
 
 
-def _items(found: Records, made: Levels, windows: list[Window]) -> _Items:
+def _items(found: Records, made: Levels, windows: Mapping[int, Window]) -> _Items:
     n_books, n_prices = len(found.instruments), len(found.instruments) + len(found.assets)
     rows: list[int] = []
     components: list[int] = []
     losses: list[int] = []
     looks: list[Integers] = []
     weights: list[Array] = []
-    for row, window in enumerate(windows):
+    for row, window in windows.items():
         effects, slopes = window.effects[:, :n_prices], window.slopes[:, :n_prices]
         for price in np.flatnonzero((effects != 0).any(axis=0) | (slopes != 0.0).any(axis=0)).tolist():
             rows.append(row)

@@ -111,7 +111,7 @@ def records(trace: Trace) -> Records:
     """Take everything out of a finished run."""
     world, recorder = trace.built.world, trace.recorder
     history, ticks = world.history, recorder.ticks[: recorder.n]
-    rows, owner = _liquidations(world)
+    rows, owner = liquidations_of(world)
     kept, kept_from = _kept(world, rows)
     n_books = len(world.instruments)
     closed = history.closed[: recorder.n + 1].copy()
@@ -162,7 +162,7 @@ def records(trace: Trace) -> Records:
     )
 
 
-def _liquidations(world: World) -> tuple[Integers, Integers]:
+def liquidations_of(world: World) -> tuple[Integers, Integers]:
     """Rows of the breach log that led to forced fills, in order, and for every event the liquidation it belongs to."""
     breaches, events = world.breaches[: world.n_breaches], world.events[: world.n_events]
     if not len(events):

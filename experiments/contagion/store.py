@@ -166,28 +166,29 @@ def _ticks(seconds: pd.Series, tick_seconds: float) -> NDArray[np.int64]:
 
 def load(path: Path) -> Saved:
     """Read a run's folder. Raises InputError for what is no such folder, one of another version, or a broken file."""
-    about = _about(path)
-    format_ = about.get("folder_format", 1)
+    found = about(path)
+    format_ = found.get("folder_format", 1)
     if format_ != folder.FORMAT:
         raise InputError(
             f"{path}: written by another version of this program (layout {format_}, this one reads {folder.FORMAT}); "
             "simulate the scenario again"
         )
-    scenario = about["scenario"]
+    scenario = found["scenario"]
     return Saved(
         path=path,
         summary=str(scenario.get("summary", "")),
         start=(scenario.get("reference") or {}).get("start"),
         tick_seconds=float(scenario["tick_seconds"]),
         symbols=tuple(scenario["assets"]),
-        liquidations=_table(path / CAUSES_FILE),
-        forced=_table(path / FORCED_FILE),
-        fills=_table(path / "liquidations.parquet"),
-        losses=_table(path / "losses.parquet"),
+        liquidations=table(path / CAUSES_FILE),
+        forced=table(path / FORCED_FILE),
+        fills=table(path / "liquidations.parquet"),
+        losses=table(path / "losses.parquet"),
     )
 
 
-def _about(path: Path) -> dict[str, Any]:
+def about(path: Path) -> dict[str, Any]:
+    """What `run.json` of a run's folder says. Raises InputError for what is no such folder."""
     if not path.is_dir():
         raise InputError(f"{path}: no such folder; a run writes one and says where")
     marker = path / folder.MARKER
@@ -202,7 +203,8 @@ def _about(path: Path) -> dict[str, Any]:
     return found
 
 
-def _table(file: Path) -> pd.DataFrame:
+def table(file: Path) -> pd.DataFrame:
+    """A table of a run's folder. Raises InputError when it is missing or damaged."""
     try:
         return pd.read_parquet(file)
     except FileNotFoundError:

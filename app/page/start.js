@@ -1,0 +1,71 @@
+// The first thing one sees: what this is, in three sentences, and where to begin.
+
+import { make, say } from "./dom.js";
+import { LiveSource } from "./source-live.js";
+
+const named = (entry) => (typeof entry === "string" ? { name: entry, summary: "" } : entry);
+
+export class Start {
+  constructor(box, app) {
+    this.box = box;
+    this.app = app;
+    this.form = {
+      scenario: make("select", { id: "start-scenario" }), venue: make("select", { id: "start-venue" }),
+      seed: make("input", { id: "start-seed", type: "number", min: "0", step: "1", value: "1" }),
+      compare: make("input", { id: "start-compare", type: "checkbox" }), other: make("select", { id: "start-other" }),
+    };
+    this.about = make("p", { class: "help" });
+    const field = (name, text) => make("label", { for: this.form[name].id }, text, this.form[name]);
+    this.otherField = field("other", "rules of design B");
+    this.otherField.hidden = true;
+    this.form.compare.addEventListener("change", () => (this.otherField.hidden = !this.form.compare.checked));
+    this.form.scenario.addEventListener("change", () => this.tell());
+    box.querySelector(".choices").replaceChildren(
+      field("scenario", "scenario"), this.about, field("venue", "rules of"), field("seed", "seed"),
+      field("compare", "compare two designs on the same random numbers"), this.otherField,
+      make("div", { class: "buttons" },
+        make("button", { type: "button", id: "guided", class: "main", onclick: () => this.go(true) }, "guided first run"),
+        make("button", { type: "button", id: "go", onclick: () => this.go(false) }, "open")));
+  }
+
+  async load() {
+    try {
+      const { scenarios, venues } = await LiveSource.catalogue();
+      this.scenarios = (scenarios.scenarios ?? scenarios).map(named);
+      const venueNames = (venues.venues ?? venues).map(named);
+      this.form.scenario.replaceChildren(...this.scenarios.map(({ name }) => make("option", { value: name }, name)));
+      for (const select of [this.form.venue, this.form.other]) {
+        select.replaceChildren(make("option", { value: "" }, "the scenario's own"), ...venueNames.map(({ name }) => make("option", { value: name }, name)));
+      }
+      const before = this.app.asked.scenario;
+      const wanted = before ?? new URLSearchParams(location.search).get("scenario") ?? scenarios.default ?? "flash-crash";
+      if (this.scenarios.some(({ name }) => name === wanted)) this.form.scenario.value = wanted;
+      this.tell();
+      this.show();
+    } catch (error) {
+      this.app.status.say(`The server does not answer: ${error.message}`, true);
+    }
+  }
+
+  tell() {
+    say(this.about, this.scenarios.find(({ name }) => name === this.form.scenario.value)?.summary ?? "");
+  }
+
+  go(guided) {
+    const { scenario, venue, seed, compare, other } = this.form;
+    this.app.guided = guided;
+    this.app.open({
+      scenario: scenario.value, venue: venue.value || null, seed: Math.max(0, Math.round(Number(seed.value) || 0)), set: {},
+      compare: compare.checked ? { venue: other.value || null, set: {} } : null,
+    });
+  }
+
+  show() {
+    this.box.hidden = false;
+    this.box.querySelector("button.main")?.focus();
+  }
+
+  hide() {
+    this.box.hidden = true;
+  }
+}

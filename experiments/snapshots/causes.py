@@ -1,0 +1,102 @@
+"""Contagion as it spreads: the causes of liquidations worked out while the run goes on, each once, exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.contagion import FORCED, windows_of
+from experiments.contagion.attribution import Attribution, attribute
+from experiments.contagion.cascades import CHILD_SHARE
+from experiments.contagion.levels import levels
+from experiments.contagion.records import Records, liquidations_of, records
+from experiments.run import Session
+from market.instruments import USD_QUANTA
+
+OUTSIDE = -1
+"""Source of what no other account's forced orders did."""
+MOST_AT_ONCE = 160
+"""Liquidations explained in one call; the rest wait for the next."""
+SOURCES = 6
+"""Accounts named as sources of one liquidation, those that cost it most."""
+
+
+@dataclass
+class Spread:
+    """Who brought down whom so far."""
+
+    asset_usd: NDArray[np.float64]
+    """float64[n_assets, n_assets]: USD lost on the column's asset through forced sales of the row's asset."""
+    cascade_of: dict[int, int] = field(default_factory=dict)
+    """Row of the breach log of each explained liquidation -> that of the root of its cascade."""
+
+    @classmethod
+    def of(cls, n_assets: int) -> Spread:
+        """Nothing yet."""
+        return cls(asset_usd=np.zeros((n_assets, n_assets)))
+
+    def follow(self, session: Session) -> dict[str, Any]:
+        """Explain what has not been explained yet, `MOST_AT_ONCE` at most, and return its edges between accounts.
+
+        {"source", "target", "usd", "tick"}: USD of the target's fall of margin excess that the source's forced orders
+        made; OUTSIDE for all the rest of that fall. Of the sources the `SOURCES` largest are told.
+        """
+        world = session.built.world
+        edges: dict[str, Any] = {"source": [], "target": [], "usd": [], "tick": []}
+        log, _ = liquidations_of(world)
+        new = [row for row, number in enumerate(log.tolist()) if number not in self.cascade_of][:MOST_AT_ONCE]
+        if not new:
+            return edges
+        found = records(session.trace())
+        windows = windows_of(found, new, world=world)
+        split = attribute(found, levels(found), windows)
+        for row in new:
+            loss = windows[row].excess - int(found.breaches["excess"][row])
+            forced = int(split.causes[row, FORCED])
+            child = loss > 0 and forced >= CHILD_SHARE * loss and split.parent[row] >= 0
+            number = int(log[row])
+            self.cascade_of[number] = self.cascade_of.get(int(log[split.parent[row]]), number) if child else number
+            _add_edges(edges, found, split, row, loss)
+        self._add_assets(found, split)
+        return edges
+
+    def _add_assets(self, found: Records, split: Attribution) -> None:
+        edges = split.order_edges[split.order_edges["order"] >= 0]
+        source = found.orders["asset"][edges["order"]]
+        np.add.at(self.asset_usd, (source, edges["asset"]), edges["loss"] / USD_QUANTA)
+
+    @property
+    def cascade_sizes(self) -> NDArray[np.int64]:
+        """Liquidations per cascade, largest first."""
+        _, sizes = np.unique(np.fromiter(self.cascade_of.values(), np.int64), return_counts=True)
+        return np.sort(sizes)[::-1].astype(np.int64)
+
+    def asset_edges(self, symbols: tuple[str, ...]) -> dict[str, Any]:
+        """{"source", "target", "usd"}: by asset, what is above zero so far."""
+        source, target = np.nonzero(self.asset_usd > 0.5)
+        return {
+            "source": [symbols[row] for row in source.tolist()],
+            "target": [symbols[row] for row in target.tolist()],
+            "usd": np.round(self.asset_usd[source, target]).tolist(),
+        }
+
+
+def _add_edges(edges: dict[str, Any], found: Records, split: Attribution, row: int, loss: int) -> None:
+    """Add what brought down one liquidation."""
+    accounts, own = found.breaches["account"], split.edges[split.edges[:, 1] == row]
+    target = int(accounts[row])
+    by_account: dict[int, float] = {}
+    for source, _, part in own.tolist():
+        by_account[int(accounts[int(source)])] = by_account.get(int(accounts[int(source)]), 0.0) + part
+    by_account.pop(target, None)
+    largest = sorted(by_account.items(), key=lambda pair: (-pair[1], pair[0]))[:SOURCES]
+    told = [(OUTSIDE, float(loss - int(split.causes[row, FORCED]))), *largest]
+    for account, part in told:
+        if part > 0.0:
+            edges["source"].append(account)
+            edges["target"].append(target)
+            edges["usd"].append(round(part / USD_QUANTA, 2))
+            edges["tick"].append(int(found.breaches["tick"][row]) + 1)
