@@ -26,6 +26,7 @@ from agents.trader import Traders
 from experiments import config, library
 from experiments.config import Layer, Override
 from experiments.toml_tree import Reset
+from experiments.without import Without
 from market.errors import InputError
 from market.instruments import Asset, Instrument
 from market.parameters import PositiveHours, PositiveSeconds, Share, parameters
@@ -146,6 +147,8 @@ class Scenario:
     """Everybody else."""
     recording: Recording = Recording()
     """What is kept of a run."""
+    without: Without = Without()
+    """What is left out: the same world without somebody or something."""
 
     @property
     def ticks(self) -> int:
