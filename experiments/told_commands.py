@@ -1,11 +1,39 @@
-"""Commands that read the folder of a run. They import what they need when they run, so that `--help` is immediate."""
+"""Commands about causes: in the folder of a run, and by further runs. They import what they need when they run."""
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+World = Annotated[
+    str, typer.Argument(metavar="SCENARIO|RUN_DIR", help="An embedded scenario, a TOML file, or a run's folder.")
+]
+Both = Annotated[
+    list[str], typer.Option("--both", metavar="KEY=VALUE", help="Change one value in all worlds; may be repeated.")
+]
+Seeds = Annotated[
+    int | None, typer.Option(min=1, help="How many, the same in every world [default: 10; of a run, its own alone].")
+]
+First = Annotated[int | None, typer.Option("--seed", min=0, help="The first seed [default: 1; of a run, its own].")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes that simulate [default: one a core].")]
+Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Write page and figures here.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is in --out.")]
+Json = Annotated[bool, typer.Option("--json", help="Print only JSON.")]
+
+
+def register(command: Callable[[Any], Any]) -> None:
+    """Make these functions commands of the program."""
+    for function in (contagion, counterfactual):
+        command(function)
+
+
+def _processes(workers: int | None) -> int:
+    return workers or os.cpu_count() or 1
 
 
 def contagion(
@@ -25,3 +53,61 @@ def contagion(
 
     tell = of_system if is_system(run) else of_run
     tell(run, event=event, account=account, asset=asset, out=out, overwrite=overwrite, as_json=as_json)
+
+
+def counterfactual(
+    world: World,
+    *,
+    account: Annotated[
+        list[str], typer.Option("--without-account", metavar="NAME", help="Account by name or row, or a person.")
+    ] = [],  # noqa: B006  typer copies it
+    keeper: Annotated[
+        list[str], typer.Option("--without-keeper", metavar="NAME", help="Keeper by name or number.")
+    ] = [],  # noqa: B006
+    asset: Annotated[
+        list[str], typer.Option("--without-asset", metavar="SYM", help="Without the shock to it: its price stands.")
+    ] = [],  # noqa: B006
+    venue: Annotated[
+        list[str], typer.Option("--without-venue", metavar="NAME", help="Of several venues, this one.")
+    ] = [],  # noqa: B006
+    better_oracle: Annotated[
+        bool, typer.Option("--better-oracle", help="Oracles without delay, deviation, noise or fault.")
+    ] = False,
+    sets: Annotated[
+        list[str], typer.Option("--set", metavar="KEY=VALUE", help="With another value; may be repeated.")
+    ] = [],  # noqa: B006
+    each: Annotated[bool, typer.Option("--each", help="Each of these alone instead of all together.")] = False,
+    both: Both = [],  # noqa: B006
+    seeds: Seeds = None,
+    seed: First = None,
+    workers: Workers = None,
+    out: Out = None,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """What would have happened without somebody or something: the same random numbers, compared seed by seed.
+
+    In a world of several venues accounts and keepers are VENUE:NAME.
+    """
+    from experiments import folder, show
+    from experiments.countdown import display
+    from experiments.counterfactual import command, counterfactual, setting
+
+    if out is not None:
+        folder.check(out, replace=overwrite)
+    found = setting(world, overrides=both)
+    wanted = command.Wanted(
+        accounts=account, keepers=keeper, assets=asset, venues=venue, better_oracle=better_oracle, sets=sets
+    )
+    alternatives = command.alternatives(found, wanted, each=each)
+    chosen = command.seeds_of(found, first=seed, count=seeds)
+    with display(sys.stderr) as note:
+        compared = counterfactual(found, alternatives, seeds=chosen, workers=_processes(workers), note=note)
+    if out is not None:
+        command.save(compared, out, overwrite=overwrite)
+    if as_json:
+        show.print_json(command.as_json(compared))
+        return
+    command.print_result(compared)
+    if out is not None:
+        print(f"\npage: {out / 'report.html'}")
