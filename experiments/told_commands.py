@@ -28,7 +28,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print only JSON.")]
 
 def register(command: Callable[[Any], Any]) -> None:
     """Make these functions commands of the program."""
-    for function in (contagion, counterfactual):
+    for function in (contagion, counterfactual, marginal, critical):
         command(function)
 
 
@@ -109,5 +109,82 @@ def counterfactual(
         show.print_json(command.as_json(compared))
         return
     command.print_result(compared)
+    if out is not None:
+        print(f"\npage: {out / 'report.html'}")
+
+
+def marginal(
+    world: World,
+    *,
+    usd: Annotated[float, typer.Option(metavar="USD", help="How much is sold.")] = 100_000.0,
+    instrument: Annotated[
+        str | None, typer.Option(metavar="SYM", help="What is sold [default: what is closed by force most].")
+    ] = None,
+    at: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="When [default: when the first account breaks].")
+    ] = None,
+    both: Both = [],  # noqa: B006
+    seeds: Seeds = None,
+    seed: First = None,
+    workers: Workers = None,
+    as_json: Json = False,
+) -> None:
+    """What one more forced dollar makes others be closed for: the marginal branching ratio, by twin."""
+    from experiments import show
+    from experiments.countdown import display
+    from experiments.counterfactual import command, numbers_command, setting
+    from experiments.counterfactual.marginal import marginal
+
+    found = setting(world, overrides=both)
+    chosen = command.seeds_of(found, first=seed, count=seeds)
+    with display(sys.stderr) as note:
+        answer = marginal(
+            found, usd=usd, seeds=chosen, instrument=instrument, at_seconds=at, workers=_processes(workers), note=note
+        )
+    if as_json:
+        show.print_json(numbers_command.marginal_json(answer))
+    else:
+        numbers_command.print_marginal(answer)
+
+
+def critical(
+    world: World,
+    *,
+    vary: Annotated[str, typer.Option(metavar="KEY", help="The parameter that is the size of the shock.")],
+    harmless: Annotated[float, typer.Option("--from", metavar="VALUE", help="Its harmless end.")],
+    worst: Annotated[float, typer.Option("--to", metavar="VALUE", help="Its worst end, larger or smaller.")],
+    share: Annotated[
+        float, typer.Option(help="Part of what is at stake whose forced closing is a runaway cascade.")
+    ] = 0.2,
+    steps: Annotated[int, typer.Option(min=1, max=30, help="How often the range is halved.")] = 6,
+    both: Both = [],  # noqa: B006
+    seeds: Seeds = None,
+    seed: First = None,
+    workers: Workers = None,
+    out: Out = None,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """The largest shock survived without a runaway cascade, by bisection, seed by seed."""
+    from experiments import folder, show
+    from experiments.countdown import display
+    from experiments.counterfactual import command, numbers_command, setting
+    from experiments.counterfactual.critical import critical
+
+    if out is not None:
+        folder.check(out, replace=overwrite)
+    found = setting(world, overrides=both)
+    chosen = command.seeds_of(found, first=seed, count=seeds)
+    with display(sys.stderr) as note:
+        answer = critical(
+            found, vary, harmless=harmless, worst=worst, share=share, seeds=chosen, steps=steps,
+            workers=_processes(workers), note=note,
+        )  # fmt: skip
+    if out is not None:
+        numbers_command.save_critical(answer, found.name, out, overwrite=overwrite)
+    if as_json:
+        show.print_json(numbers_command.critical_json(answer))
+        return
+    numbers_command.print_critical(answer)
     if out is not None:
         print(f"\npage: {out / 'report.html'}")

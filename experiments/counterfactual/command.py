@@ -119,7 +119,7 @@ def headline(found: Comparison, alternative: str) -> str:
 
 def rows(found: Comparison, alternative: str) -> list[tuple[str, ...]]:
     """A row per figure: label, unit, as it is, otherwise, change; "*": the interval lies on one side of zero."""
-    made = []
+    made: list[tuple[str, ...]] = []
     for name in figure_names(found):
         figure = FIGURES[name]
         if len(found.seeds) == 1:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.counterfactual.setting import AnyScenario
-from experiments.frames import fill_usd
+from experiments.frames import fill_usd, quote_usd
 from experiments.measures import Kpis
 from experiments.run import Trace, simulate
 from experiments.scenario import Scenario
 from experiments.systems.run import simulate_system
-from market.kernels.records import FORCED_SEIZURE, ON_BOOK
+from market.instruments import USD_QUANTA
+from market.kernels.records import FORCED_SEIZURE, ON_BOOK, OPTION, SYSTEM
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,3 +79,24 @@ def curve_of(venues: Mapping[str, Trace]) -> Curve:
             found[at] = found.get(at, 0.0) + usd
     at = sorted(found)
     return list(zip(at, np.cumsum([found[second] for second in at]).tolist(), strict=True))
+
+
+def forced_usd(venues: Mapping[str, Trace]) -> float:
+    """All that was closed by force, USD."""
+    curve = curve_of(venues)
+    return curve[-1][1] if curve else 0.0
+
+
+def at_stake_usd(venues: Mapping[str, Trace]) -> float:
+    """What could be closed by force at the start, USD: long positions, and the collateral of accounts with debts."""
+    total = 0.0
+    for trace in venues.values():
+        world, opening = trace.built.world, trace.opening
+        instruments = world.instruments
+        customers = world.ledger.accounts["flags"] & SYSTEM == 0
+        lots = np.where(instruments["kind"] == OPTION, 0, np.maximum(opening.lots[customers], 0)).sum(axis=0)
+        total += float((lots * opening.marks * instruments["tick_value"] * quote_usd(world)).sum())
+        owing = customers & (opening.cash < 0).any(axis=1)
+        unit = world.assets["multiplier"] / world.assets["divisor"] / USD_QUANTA
+        total += float((np.maximum(opening.cash[owing], 0) * trace.recorder.asset_reference[0] * unit).sum())
+    return total

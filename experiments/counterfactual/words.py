@@ -33,3 +33,8 @@ def cell(found: Interval, *, digits: int = 0) -> str:
 def sided(found: Interval) -> bool:
     """Whether the interval lies on one side of zero."""
     return found.rated and found.low is not None and found.high is not None and (found.low > 0.0 or found.high < 0.0)
+
+
+def number(value: float | None) -> str:
+    """A parameter or ratio with three digits."""
+    return MISSING if value is None else f"{value:.3g}".replace("-", "−")
