@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from experiments.sweep.commands import STORE, StorePlace
+
 World = Annotated[
     str, typer.Argument(metavar="SCENARIO|RUN_DIR", help="An embedded scenario, a TOML file, or a run's folder.")
 ]
@@ -28,7 +30,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print only JSON.")]
 
 def register(command: Callable[[Any], Any]) -> None:
     """Make these functions commands of the program."""
-    for function in (contagion, counterfactual, marginal, critical):
+    for function in (contagion, counterfactual, importance, marginal, critical, tail):
         command(function)
 
 
@@ -113,6 +115,40 @@ def counterfactual(
         print(f"\npage: {out / 'report.html'}")
 
 
+def importance(
+    world: World,
+    *,
+    top: Annotated[int, typer.Option(min=0, help="People with the largest exposures.")] = 20,
+    sample: Annotated[int, typer.Option(min=0, help="Others at random.")] = 20,
+    both: Both = [],  # noqa: B006
+    seeds: Seeds = None,
+    seed: First = None,
+    workers: Workers = None,
+    store: StorePlace = STORE,
+    out: Out = None,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Whose absence saves most, and whether cheap network measures foresee it."""
+    from experiments import folder, show
+    from experiments.counterfactual import command, importance_command, setting
+    from experiments.counterfactual.importance import importance
+
+    if out is not None:
+        folder.check(out, replace=overwrite)
+    found = setting(world, overrides=both)
+    chosen = command.seeds_of(found, first=seed, count=seeds)
+    answer = importance(found, top=top, sample=sample, seeds=chosen, store=store, workers=workers)
+    if out is not None:
+        importance_command.save(answer, out, overwrite=overwrite)
+    if as_json:
+        show.print_json(importance_command.as_json(answer))
+        return
+    importance_command.print_result(answer)
+    if out is not None:
+        print(f"\npage: {out / 'report.html'}")
+
+
 def marginal(
     world: World,
     *,
@@ -188,3 +224,34 @@ def critical(
     numbers_command.print_critical(answer)
     if out is not None:
         print(f"\npage: {out / 'report.html'}")
+
+
+def tail(
+    world: World,
+    *,
+    both: Both = [],  # noqa: B006
+    seeds: Seeds = None,
+    seed: First = None,
+    workers: Workers = None,
+    as_json: Json = False,
+) -> None:
+    """How heavy the tail of cascade sizes is: exponent with interval, against a lognormal law.
+
+    Of a run's folder the cascades that are in it; with --seeds or --seed, and of a scenario, those of all seeds.
+    """
+    from experiments import show
+    from experiments.countdown import display
+    from experiments.counterfactual import command, setting, tail_command
+    from experiments.statistics.power_tail import power_tail
+
+    if Path(world).is_dir() and seeds is None and seed is None and not both:
+        sizes = tail_command.sizes_of_run(Path(world))
+    else:
+        found = setting(world, overrides=both)
+        chosen = command.seeds_of(found, first=seed, count=seeds)
+        with display(sys.stderr) as note:
+            sizes = tail_command.sizes_of_seeds(found, seeds=chosen, workers=_processes(workers), note=note)
+    if as_json:
+        show.print_json(tail_command.as_json(sizes, power_tail(sizes)))
+    else:
+        tail_command.print_result(sizes)

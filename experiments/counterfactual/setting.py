@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -22,6 +22,8 @@ class Setting:
     """A resolved scenario, and which seed it was simulated with where it comes from a run."""
 
     name: str
+    file: Path
+    """Where it was read from."""
     text: str
     """TOML with every default written out."""
     systemic: bool
@@ -59,7 +61,7 @@ def setting(where: str | Path, *, overrides: Sequence[str | Override] = ()) -> S
     systemic = library.has_venues(file)
     cls: type[AnyScenario] = SystemScenario if systemic else Scenario
     found, _ = config.load(cls, file, overrides=overrides)
-    return Setting(name=file.stem, text=resolved_toml(found), systemic=systemic)
+    return Setting(name=file.stem, file=file, text=resolved_toml(found), systemic=systemic)
 
 
 def _of_run(path: Path, overrides: Sequence[str | Override]) -> Setting:
@@ -73,7 +75,7 @@ def _of_run(path: Path, overrides: Sequence[str | Override]) -> Setting:
     data = about.get("scenario") if isinstance(about, dict) else None
     if not isinstance(data, dict) or not isinstance(about.get("seed"), int):
         raise InputError(f"{path}: not the folder of a single run; `cascade run` writes one")
-    found = Setting(name=path.name, text=toml_text(data), systemic="venues" in data, seed=about["seed"])
+    found = Setting(name=path.name, file=marker, text=toml_text(data), systemic="venues" in data, seed=about["seed"])
     try:
         scenario = found.changed(overrides)
     except InputError as error:
@@ -84,4 +86,4 @@ def _of_run(path: Path, overrides: Sequence[str | Override]) -> Setting:
             f"{path}: written by another version of this program, whose scenarios were others; simulate it again "
             f"({str(error).splitlines()[0]})"
         ) from None
-    return Setting(name=path.name, text=resolved_toml(scenario), systemic=found.systemic, seed=found.seed)
+    return replace(found, text=resolved_toml(scenario))
