@@ -128,7 +128,8 @@ def spearman(x: Array, y: Array) -> Array:
     ranks = [rankdata(values, axis=1) for values in (x, y)]
     a, b = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
     scale = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
-    return np.divide((a * b).sum(axis=1), scale, out=np.full(len(a), np.nan), where=scale > 0.0)
+    found: Array = np.divide((a * b).sum(axis=1), scale, out=np.full(len(a), np.nan), where=scale > 0.0)
+    return found
 
 
 def importance(

@@ -92,8 +92,8 @@ def test_savings_are_differences_of_whole_runs_and_stored(tmp_path: Path) -> Non
     found = importance(world, top=4, sample=2, seeds=[2], store=store, workers=1)
     assert len(found.people) == 6
     person = max(found.people, key=lambda one: abs(one.saved_usd))
-    runs = [simulate(scenario, seed=2, twin=False) for scenario in (
-        world.single, world.changed([f'without.accounts=["{person.name}"]']))]  # fmt: skip
+    without = setting("flash-crash", overrides=(*SHORT, f'without.accounts=["{person.name}"]')).single
+    runs = [simulate(scenario, seed=2, twin=False) for scenario in (world.single, without)]
     closed = [float(run.kpis["liquidated_notional_usd"] or 0.0) for run in runs]
     assert person.saved_usd == pytest.approx(closed[0] - closed[1] - person.own_usd, abs=1e-3)
     own = runs[0].liquidations
