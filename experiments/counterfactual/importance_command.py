@@ -9,8 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from experiments import folder, show
 from experiments.counterfactual.candidates import MEASURES
 from experiments.counterfactual.importance import FEWEST_PEOPLE, Foresight, Importance, Person
@@ -49,13 +47,14 @@ def lines(found: Importance) -> list[str]:
         names = [f"{one.measure} ({_rho(one.rho)})" for one in rated if one.verdict == verdict]
         said = verdict.replace("foresees", "foresee", 1) if len(names) > 1 else verdict
         words.append(sentence(f"{listed(names)}: {said}"))
-    groups = [[person.saved_usd for person in found.people if person.largest is largest] for largest in (True, False)]
-    if all(groups):
-        middle = [float(np.median(np.abs(group))) for group in groups]
+    noise = found.noise_usd
+    if noise is not None:
+        loud = [abs(one.saved_usd) for one in found.people if one.own_usd > 0.0 or one.measures["causes"] != 0.0]
+        above = sum(usd > noise for usd in loud)
         words.append(
             sentence(
-                f"The median absence of one of the largest changes {money(middle[0])} of others, of one at random "
-                f"{money(middle[1])}"
+                f"Noise: the absence of people who were not liquidated and cost nobody anything changes up to "
+                f"{money(noise)} of others (95% of them); of the {len(loud)} who were or did, {above} change more"
             )
         )
     return words
@@ -119,6 +118,7 @@ def as_json(found: Importance) -> dict[str, Any]:
         "world": found.name,
         "seeds": list(found.seeds),
         "story": lines(found),
+        "noise_usd": found.noise_usd,
         "foresight": [{**asdict(one), "verdict": one.verdict} for one in found.foresight()],
         "people": [asdict(person) for person in found.people],
     }

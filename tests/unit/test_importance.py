@@ -109,6 +109,7 @@ def test_savings_are_differences_of_whole_runs_and_stored(tmp_path: Path) -> Non
     parts = len(list((tmp_path / "store" / "runs").iterdir()))
     assert importance(world, top=4, sample=2, seeds=[2], store=store, workers=1) == found
     assert len(list((tmp_path / "store" / "runs").iterdir())) == parts, "nothing is simulated twice"
+    assert found.noise_usd is None
     assert "too few to rate, 6 people" in " ".join(lines(found))
     save(found, tmp_path / "out", overwrite=False)
     assert json.loads((tmp_path / "out" / "run.json").read_text()) == json.loads(json.dumps(as_json(found)))
