@@ -73,12 +73,13 @@ def per_dollar(extra: Sequence[float], sold: Sequence[float]) -> Interval:
 
 
 def as_ratio(found: Interval) -> Interval:
-    """m -> m / (1 + m), which rises with m above -1; a bound at or below -1 is none."""
+    """m -> m / (1 + m); no m below 0 stands for a ratio, a lower bound there is 0."""
 
     def ratio(value: float | None) -> float | None:
-        return None if value is None or value <= -1.0 else value / (1.0 + value)
+        return None if value is None or value < 0.0 else value / (1.0 + value)
 
-    return replace(found, value=ratio(found.value), low=ratio(found.low), high=ratio(found.high))
+    low = 0.0 if found.low is not None and found.low < 0.0 else ratio(found.low)
+    return replace(found, value=ratio(found.value), low=low, high=ratio(found.high))
 
 
 def marginal(

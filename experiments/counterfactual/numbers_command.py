@@ -18,10 +18,13 @@ from experiments.report.theme import Figure, axis, layout
 from experiments.report.words import count, percent, sentence
 from experiments.statistics.means import TOO_FEW
 
+MOST_NOISE = 2.0
+"""Width of the interval, dollars per dollar, beyond which a marginal figure says little."""
+
 
 def marginal_lines(found: Marginal) -> list[str]:
     """The answer in words."""
-    ratio, dollar = found.ratio, found.per_dollar
+    dollar = found.per_dollar
     calm = f"; in {count(found.calm, 'seed')} nobody fell below maintenance, and there is nothing to add to"
     rest = calm if found.calm else ""
     if not found.pairs or dollar.value is None:
@@ -31,18 +34,22 @@ def marginal_lines(found: Marginal) -> list[str]:
         return [
             sentence(f"{number(dollar.value)} more dollars closed by force per dollar sold: {TOO_FEW}, {pairs}{rest}")
         ]
-    verdict = "the cascade does not feed itself"
-    if ratio.high is None or ratio.high >= 0.5:
-        verdict = "half a dollar or more of others per dollar cannot be ruled out"
-    elif dollar.low <= 0.0 <= (dollar.high or 0.0):
-        verdict = "nothing or little: zero is within the interval"
+    first = sentence(
+        f"One more forced dollar closes {number(dollar.value)} [{number(dollar.low)}, {number(dollar.high)}] dollars of "
+        f"others, over {pairs}{rest}"
+    )
+    if dollar.high is not None and dollar.high - dollar.low > MOST_NOISE:
+        return [
+            first,
+            "That says little: the runs part by more than what the sale can bring about. More seeds, or a larger sale "
+            "(--usd), say more.",
+        ]
+    ratio = found.ratio
+    verdict = "nothing can be told from zero" if dollar.low <= 0.0 else "more than nothing"
     return [
+        first,
         sentence(
-            f"One more forced dollar closes {number(dollar.value)} [{number(dollar.low)}, {number(dollar.high)}] "
-            f"dollars of others, over {pairs}{rest}"
-        ),
-        sentence(
-            f"That is a marginal branching ratio of {number(ratio.value)} [{number(ratio.low)}, {number(ratio.high)}]; "
+            f"That is a marginal branching ratio of {number(ratio.value)} [{number(ratio.low)}, {number(ratio.high)}]: "
             f"{verdict}"
         ),
     ]
