@@ -35,8 +35,8 @@ def marginal_lines(found: Marginal) -> list[str]:
             sentence(f"{number(dollar.value)} more dollars closed by force per dollar sold: {TOO_FEW}, {pairs}{rest}")
         ]
     first = sentence(
-        f"One more forced dollar closes {number(dollar.value)} [{number(dollar.low)}, {number(dollar.high)}] dollars of "
-        f"others, over {pairs}{rest}"
+        f"One more forced dollar closes {number(dollar.value)} [{number(dollar.low)}, {number(dollar.high)}] dollars "
+        f"of others, over {pairs}{rest}"
     )
     if dollar.high is not None and dollar.high - dollar.low > MOST_NOISE:
         return [
