@@ -27,6 +27,7 @@ from agents.kernels.oracle import (
     STALE,
     VENUE_SOURCE,
     WICK,
+    band,
     publish,
 )
 from agents.pool_source import PoolSources
@@ -211,13 +212,14 @@ class OracleCohort:
         reach = 1 + int(self.sources["latency"].max(initial=0))
         starting = self.sources["value"].copy()
         waiting = 1 + int(self.feeds["latency"].max(initial=0))
+        self._votes = np.zeros((2, 3 * int(self.feeds["n_sources"].max(initial=0))))
         self._state = (
             self.feeds,
             self.sources,
             _faults(parameters.faults, self.feeds, world),
             np.repeat(starting[:, None], reach, axis=1),
-            np.zeros((len(self.feeds), waiting)),
-            np.zeros((2, 3 * int(self.feeds["n_sources"].max(initial=0)))),
+            np.zeros((len(self.feeds), waiting, 2)),
+            self._votes,
             world.assets,
             world.instruments,
         )
@@ -228,8 +230,14 @@ class OracleCohort:
         publish(world.tick, self._noise.row(world.tick), *self._state)
         if world.congestion is not None:
             due = self.feeds["due"] > 0
-            world.congestion.post(self.feeds["asset"][due], self.feeds["due"][due])
+            world.congestion.post(self.feeds["asset"][due], self.feeds["due"][due], self.feeds["due_band"][due])
             self.feeds["due"] = 0
+
+    def show_confidence(self, world: World) -> None:
+        """Let the venue see how wide the sources' votes are as they stand, as if a price had just been published."""
+        for feed in self.feeds:
+            price = float(world.assets["price"][feed["asset"]])
+            world.assets["confidence"][feed["asset"]] = band(price, feed, self.sources, self._votes)
 
     def costs(self, world: World) -> dict[str, float]:
         """Time in which prices were withheld because sources were too far apart; empty when none ever would be."""

@@ -229,7 +229,13 @@ ASSET = np.dtype(
         ("initial_category_haircut", i8),
         ("category_liability_weight", i8),  # ppm
         ("initial_category_liability_weight", i8),
-        ("slow_price", i8),  # a slower price beside `price`: balances count at the lower, debts at the higher; 0: none
+        # prices beside `price`: balances count at the lowest, debts at the highest (market/margin/valuation.py)
+        ("slow_price", i8),  # a slower one, under the initial profile; 0: none
+        ("confidence", i8),  # half-width of the interval that the oracle published with the price, ppm of it
+        ("below", i8),  # ppm of the price by which balances count lower, in all profiles
+        ("above", i8),  # and debts higher
+        ("initial_below", i8),  # the same under the initial profile
+        ("initial_above", i8),
     ]
 )
 

@@ -49,7 +49,8 @@ def write_margin_rules(
         record["first_tier"], record["n_tiers"] = len(tiers), len(rows)
         tiers.extend(rows)
         ramped = isinstance(margin.haircuts, RampedHaircuts) and symbol in margin.haircuts.to
-        record["haircut_only"] &= not (rows or ramped or margin.slow_price_seconds > 0.0)
+        apart = margin.prices.kind != "venue" and not record["fixed"]
+        record["haircut_only"] &= not (rows or ramped or apart or margin.slow_price_seconds > 0.0)
     for number, category in enumerate(margin.categories.values(), start=1):
         for record, symbol in zip(asset_records, assets, strict=True):
             if symbol in category.assets:

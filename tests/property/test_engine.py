@@ -56,6 +56,7 @@ from market.margin.ownership import SubAccounts
 from market.margin.portfolio import ScenarioMargin
 from market.margin.requirement import LinearSize, RequirementRule, RootPremium, RootSize
 from market.margin.rules import Margin
+from market.margin.valuation import BidAskPrices, Quote
 from market.simulation import run
 from market.venue import (
     AbsorbPrice,
@@ -169,6 +170,11 @@ MARGINS = [
     ),
     Margin(haircuts=LiquidityHaircuts(sizes_usd=(500.0, 5_000.0), update_seconds=3.0)),
     CORRELATED,
+    changed(
+        CORRELATED,
+        prices=BidAskPrices(profiles="all", quotes={"XYZ": Quote(bid_bps=300.0, ask_bps=500.0)}),
+        slow_price_seconds=5.0,
+    ),
 ]
 PORTFOLIO_MARGIN = Margin(
     mode="portfolio",
