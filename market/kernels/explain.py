@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from market.kernels.categories import favoured
 from market.kernels.jit import kernel
+from market.kernels.limits import begin_auction
 from market.kernels.liquidation import appraise, plan_call
 from market.kernels.margin import (
     equities,
@@ -76,6 +77,7 @@ def first_call(
     """
     claim = claims[0]
     claim.account = account
+    begin_auction(claim, 0, policies[0], instruments, assets, positions, cash)
     claim.partial = NONE
     claim.tab = (1 << 62) - 1
     appraise(claim, instruments, assets, margin, positions, cash, policies[0])

@@ -56,7 +56,6 @@ from market.margin.ownership import SubAccounts
 from market.margin.portfolio import ScenarioMargin
 from market.margin.requirement import LinearSize, RequirementRule, RootPremium, RootSize
 from market.margin.rules import Margin
-from market.margin.valuation import BidAskPrices, Quote
 from market.simulation import run
 from market.venue import (
     AbsorbPrice,
@@ -94,7 +93,7 @@ from market.venue import (
     WindowCap,
 )
 from market.world import Inbox, World
-from tests.engine_worlds import CORRELATED, Engine, changed, engine
+from tests.engine_worlds import CORRELATED, QUOTED, Engine, changed, engine
 from tests.reference.margin import State, assess, assess_portfolio, marginal_requirement
 
 CUSTOMERS = 12
@@ -170,11 +169,7 @@ MARGINS = [
     ),
     Margin(haircuts=LiquidityHaircuts(sizes_usd=(500.0, 5_000.0), update_seconds=3.0)),
     CORRELATED,
-    changed(
-        CORRELATED,
-        prices=BidAskPrices(profiles="all", quotes={"XYZ": Quote(bid_bps=300.0, ask_bps=500.0)}),
-        slow_price_seconds=5.0,
-    ),
+    QUOTED,
 ]
 PORTFOLIO_MARGIN = Margin(
     mode="portfolio",

@@ -237,8 +237,7 @@ def assess_portfolio(state: State, risk: Any, account: int) -> Figures:
             lots = state.positions[account][book]["lots"]
             if instrument["kind"] == 0 and rule["spot_offset"]:
                 owned, base = state.cash[account][instrument["base"]], state.assets[instrument["base"]]
-                worthless = base["haircut"] == 1_000_000 and base["n_tiers"] == 0
-                if owned < 0 or not worthless:
+                if owned < 0 or base["haircut"] < 1_000_000:
                     lots = owned // instrument["lot_quanta"]
             if lots == 0:
                 continue
