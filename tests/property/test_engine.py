@@ -168,8 +168,7 @@ MARGINS = [
         rates=OpenInterestRates(lower_usd=1_000.0, upper_usd=100_000.0, update_seconds=5.0),
     ),
     Margin(haircuts=LiquidityHaircuts(sizes_usd=(500.0, 5_000.0), update_seconds=3.0)),
-    CORRELATED,
-    QUOTED,
+    *(CORRELATED, QUOTED),
 ]
 PORTFOLIO_MARGIN = Margin(
     mode="portfolio",
