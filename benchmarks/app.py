@@ -67,7 +67,7 @@ def open_run(tab: Tab, address: str) -> dict[str, float]:
     """Seconds until the start page can be used, and until the first frame of a run is drawn."""
     began = time.perf_counter()
     tab.page.goto(address)
-    tab.page.wait_for_function("document.querySelectorAll('#start-scenario option').length > 1")
+    tab.wait("document.querySelectorAll('#start-scenario option').length > 1")
     ready = time.perf_counter() - began
     began = time.perf_counter()
     tab.page.locator("#go").click()

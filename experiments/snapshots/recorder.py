@@ -6,7 +6,7 @@ from experiments.run import Session, State
 from experiments.snapshots.feed import Feed
 from market.world import World
 
-CALM, BUSY = 24, 120
+CALM, BUSY = 20, 100
 """Snapshots over a whole run in which nothing is closed, and in which something is all the time."""
 
 

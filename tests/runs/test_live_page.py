@@ -64,7 +64,7 @@ def tab(chrome: Any, address: str) -> Iterator[Tab]:
     opened.page.set_default_timeout(120_000)
     opened.page.goto(address)
     opened.page.locator("#guided").wait_for()
-    opened.page.wait_for_function("document.querySelectorAll('#start-scenario option').length > 1")
+    opened.wait("document.querySelectorAll('#start-scenario option').length > 1")
     yield opened
     assert opened.said == []
     opened.context.close()

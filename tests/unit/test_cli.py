@@ -93,8 +93,8 @@ class Engine:
     calls: list[tuple[Any, dict[str, Any]]] = field(default_factory=list)
     during: Callable[[], None] = lambda: None
 
-    def simulate(self, scenario: Scenario, *, seed: int, twin: bool, progress: Progress) -> Any:
-        self.calls.append((scenario, {"seed": seed, "twin": twin}))
+    def simulate(self, scenario: Scenario, *, seed: int, twin: bool, progress: Progress, snapshots: bool) -> Any:
+        self.calls.append((scenario, {"seed": seed, "twin": twin, "snapshots": snapshots}))
         progress(label="simulating", done=0, total=100, liquidations=0)
         self.during()
         return made_result()
@@ -170,7 +170,7 @@ def test_run_passes_everything_on(engine: Engine) -> None:
     more = ["--set", "haircut=0.3", "--set", "accounts=8", "--seed", "0", "--no-twin", "--out", "there"]
     assert call("run", "flash-crash", *options, *more) == 0
     (scenario, given), *_ = engine.calls
-    assert given == {"seed": 0, "twin": False}
+    assert given == {"seed": 0, "twin": False, "snapshots": True}
     assert scenario == Scenario(
         summary="It falls.",
         accounts=8,
