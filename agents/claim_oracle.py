@@ -21,3 +21,4 @@ class ClaimOracle:
         for claim, other in zip(self._claims, self._underlying, strict=True):
             usd = float(assets["price"][other]) * float(assets["price_tick"][other]) * self._nominal[claim]
             assets["price"][claim] = max(1, int(np.floor(usd / float(assets["price_tick"][claim]) + 0.5)))
+            assets["confidence"][claim] = assets["confidence"][other]

@@ -8,7 +8,7 @@ capital is what it can repay, and the reward is the discount less the expected c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 
 import numpy as np
@@ -208,6 +208,10 @@ class KeeperCohort:
     def expect_sale_cost(self, asset: int, bps: float) -> None:
         """Reckon with such a cost of selling seized collateral of this kind from now on."""
         self._sale[0][asset] = round(bps * 100)
+
+    def retire(self, accounts: Sequence[int]) -> None:
+        """Keep the keepers with these ledger rows offline for good; the others' draws stay what they are."""
+        self._own[1]["attention"][np.isin(self.records["account"], accounts)] = -1.0
 
     def bid(self, world: World, *, clock: int) -> int:
         """Write the keepers' offers of this round into `world.bids`; return how many."""

@@ -27,6 +27,7 @@ from agents.kernels.oracle import (
     STALE,
     VENUE_SOURCE,
     WICK,
+    band,
     publish,
 )
 from agents.pool_source import PoolSources
@@ -209,13 +210,14 @@ class OracleCohort:
         reach = 1 + int(self.sources["latency"].max(initial=0))
         starting = self.sources["value"].copy()
         waiting = 1 + int(self.feeds["latency"].max(initial=0))
+        self._votes = np.zeros((2, 3 * int(self.feeds["n_sources"].max(initial=0))))
         self._state = (
             self.feeds,
             self.sources,
             _faults(parameters.faults, self.feeds, world),
             np.repeat(starting[:, None], reach, axis=1),
-            np.zeros((len(self.feeds), waiting)),
-            np.zeros((2, 3 * int(self.feeds["n_sources"].max(initial=0)))),
+            np.zeros((len(self.feeds), waiting, 2)),
+            self._votes,
             world.assets,
             world.instruments,
         )
@@ -226,7 +228,7 @@ class OracleCohort:
         publish(world.tick, self._noise.row(world.tick), *self._state)
         if world.congestion is not None:
             due = self.feeds["due"] > 0
-            world.congestion.post(self.feeds["asset"][due], self.feeds["due"][due])
+            world.congestion.post(self.feeds["asset"][due], self.feeds["due"][due], self.feeds["due_band"][due])
             self.feeds["due"] = 0
 
     def retune(self, parameters: Oracles, world: World) -> None:
@@ -241,17 +243,23 @@ class OracleCohort:
         if (self.feeds["latency"] == before).all():
             return
         pending = self._state[4]
-        moved = np.zeros((len(self.feeds), 1 + int(self.feeds["latency"].max(initial=0))))
+        moved = np.zeros((len(self.feeds), 1 + int(self.feeds["latency"].max(initial=0)), 2))
         for row, latency in enumerate(self.feeds["latency"].tolist()):
             for due in range(world.tick, world.tick + pending.shape[1] - 1):
-                if (price := pending[row, due % pending.shape[1]]) > 0.0:
-                    moved[row, min(due, world.tick + latency) % moved.shape[1]] = price
+                if pending[row, due % pending.shape[1], 0] > 0.0:
+                    moved[row, min(due, world.tick + latency) % moved.shape[1]] = pending[row, due % pending.shape[1]]
         self._state = (*self._state[:4], moved, *self._state[5:])
 
     def fail(self, faults: tuple[OracleFault, ...], world: World) -> None:
         """Have more faults. Raises InputError for an asset that is valued at a constant, or a source there is none."""
         more = np.concatenate([self._state[2], _faults(faults, self.feeds, world)])
         self._state = (*self._state[:2], more, *self._state[3:])
+
+    def show_confidence(self, world: World) -> None:
+        """Let the venue see how wide the sources' votes are as they stand, as if a price had just been published."""
+        for feed in self.feeds:
+            price = float(world.assets["price"][feed["asset"]])
+            world.assets["confidence"][feed["asset"]] = band(price, feed, self.sources, self._votes)
 
     def costs(self, world: World) -> dict[str, float]:
         """Time in which prices were withheld because sources were too far apart; empty when none ever would be."""

@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.inventory import KeeperInventory
+from agents.oracle import Oracles
 from agents.recorded_accounts import RecordedAccounts
 from agents.strategy import Strategies, Strategy, StrategyCohort
-from experiments import pools
+from experiments import pools, removal
 from experiments.interventions.kinds import told
 from experiments.scenario import AccountsFile, RecordedPrices, Scenario
 from experiments.toml_tree import suggest
+from experiments.without import perfect_oracles
 from market.book import Books
 from market.errors import InputError
 from market.instruments import (
@@ -74,9 +76,12 @@ class Guests:
 
 
 class WholePath:
-    """Prices of all assets of a scenario: those of a reference path, and constants for the rest."""
+    """Prices of all assets of a scenario: those of a reference path, and constants for the rest.
 
-    def __init__(self, path: ReferencePath, assets: Mapping[str, Asset]) -> None:
+    Those of `still` stay what they are at the start.
+    """
+
+    def __init__(self, path: ReferencePath, assets: Mapping[str, Asset], *, still: Sequence[str] = ()) -> None:
         self.path = path
         self._prices = np.ones(len(assets))
         for row, (symbol, asset) in enumerate(assets.items()):
@@ -89,11 +94,18 @@ class WholePath:
         missing = [symbol for symbol in path.symbols if symbol not in assets]
         if missing:
             raise InputError(f"reference: no asset {missing[0]!r} in the scenario; assets are {', '.join(assets)}")
-        self._columns = np.array([list(assets).index(symbol) for symbol in path.symbols])
+        for symbol in still:
+            if symbol not in path.symbols:
+                raise InputError(f"without.assets: no moving asset {symbol!r}{suggest(symbol, path.symbols)}")
+        rows = np.array([list(assets).index(symbol) for symbol in path.symbols], np.int64)
+        self._prices[rows] = path.row(0)
+        moves = np.array([symbol not in still for symbol in path.symbols])
+        self._columns, self._moves = rows[moves], None if moves.all() else moves
 
     def row(self, tick: int) -> NDArray[np.float64]:
         """float64[n_assets], USD; the same array at every call."""
-        self._prices[self._columns] = self.path.row(tick)
+        row = self.path.row(tick)
+        self._prices[self._columns] = row if self._moves is None else row[self._moves]
         return self._prices
 
 
@@ -115,7 +127,7 @@ def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> 
     return build_venue(
         scenario,
         streams=streams,
-        reference=WholePath(path, scenario.assets),
+        reference=WholePath(path, scenario.assets, still=scenario.without.assets),
         highest=highest,
         notes=notes,
         strategies=strategies,
@@ -179,11 +191,13 @@ def build_venue(
         cohorts.append(own)
         notes.extend(extra.notes)
     cohorts += pools.join(scenario, world)
-    oracles = agents.oracles.join(world, assets=assets, instruments=instruments)
+    oracles = _oracles(scenario).join(world, assets=assets, instruments=instruments)
     world.size_inboxes(total_messages(cohorts) + guests.messages)
     if scenario.venue.margin.mode == "portfolio":
         _into_portfolio_mode(world)
     world.link_owners()
+    cast = Cast(oracles=(oracles,), cohorts=tuple(cohorts), keepers=(keepers,))
+    notes += removal.take_out(world, cast, scenario.without.accounts)
     _check_money(world)
     if world.lending is not None:
         world.lending.check()
@@ -192,7 +206,7 @@ def build_venue(
     return Built(
         world=world,
         rules=Rules(venue=scenario.venue),
-        cast=Cast(oracles=(oracles,), cohorts=tuple(cohorts), keepers=(keepers,)),
+        cast=cast,
         strategies=own,
         notes=tuple(notes),
     )
@@ -227,6 +241,10 @@ def _world(
         streams=streams,
         impact_per_quanta=_impact(scenario),
     )
+
+
+def _oracles(scenario: Scenario) -> Oracles:
+    return perfect_oracles(scenario.tick_seconds) if scenario.without.oracle_errors else scenario.agents.oracles
 
 
 def opening_prices(scenario: Scenario, *, seed: int) -> dict[str, float]:

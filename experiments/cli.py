@@ -530,7 +530,7 @@ def backtest(
 
 
 study_commands.register(command)
-command(told_commands.contagion)
+told_commands.register(command)
 search_commands.register(command)
 stress_commands.register(command)
 

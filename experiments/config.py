@@ -432,8 +432,13 @@ def _show(value: Any) -> str:
 
 def resolved_toml(obj: Any) -> str:
     """A parameter object as TOML with every default written out; reading it gives an equal object."""
+    return toml_text(to_dict(obj))
+
+
+def toml_text(data: dict[str, Any]) -> str:
+    """Plain data, as `to_dict` makes them, as TOML."""
     lines: list[str] = []
-    _write_table(to_dict(obj), (), lines)
+    _write_table(data, (), lines)
     return "\n".join(lines).strip() + "\n"
 
 

@@ -27,6 +27,7 @@ from experiments import config, library
 from experiments.config import Layer, Override
 from experiments.interventions.kinds import Intervention
 from experiments.toml_tree import Reset
+from experiments.without import Without
 from market.errors import InputError
 from market.instruments import Asset, Instrument
 from market.parameters import PositiveHours, PositiveSeconds, Share, parameters
@@ -131,7 +132,7 @@ class Scenario:
     )
 
     # A scenario without interventions has the hash, and is stored under the key, that it had before there were any.
-    left_out_when_empty = ("interventions",)
+    left_out_when_empty = ("interventions", "without")
 
     summary: str
     """What happens, in one line."""
@@ -157,6 +158,8 @@ class Scenario:
     """What is kept of a run."""
     interventions: dict[str, Intervention] = field(default_factory=dict)
     """What is done to the running world, and when, by any name."""
+    without: Without = Without()
+    """What is left out: the same world without somebody or something."""
 
     def __post_init__(self) -> None:
         if self.interventions:

@@ -40,6 +40,8 @@ class Congestion:
         self._crowd = 1.0
         self._posted = np.zeros(len(world.assets), np.int64)
         """Prices that wait for a block, in asset ticks; 0: none."""
+        self._bands = np.zeros((2, len(world.assets)), np.int64)
+        """ppm: the confidence of those that wait, and of those that have landed."""
         self._posted_at = np.zeros(len(world.assets), np.int64)
         self._landed = np.zeros(len(world.assets), np.int64)
         self._queue: deque[list[int]] = deque()
@@ -64,15 +66,17 @@ class Congestion:
         landed = self._landed > 0
         if landed.any():
             world.assets["price"][landed] = self._landed[landed]
+            world.assets["confidence"][landed] = self._bands[1, landed]
             self._landed[:] = 0
         reference = world.assets["reference"]
         self._slow += self._weight * (reference - self._slow)
         self._crowd = 1.0 + self.rules.crowding * float(np.abs(reference / self._slow - 1.0).max())
 
-    def post(self, assets: NDArray[np.int32], prices: NDArray[np.int64]) -> None:
-        """Send off updates of these assets' prices; a price that still waits is replaced and keeps its turn."""
+    def post(self, assets: NDArray[np.int32], prices: NDArray[np.int64], bands: NDArray[np.int64]) -> None:
+        """Send off updates of these assets' prices and confidence; one that still waits is replaced, keeps its turn."""
         self._posted_at[assets] = np.where(self._posted[assets] > 0, self._posted_at[assets], self._number)
         self._posted[assets] = prices
+        self._bands[0, assets] = bands
 
     def take_top_ups(self) -> int:
         """How many top-ups the blocks of the last tick have taken; they are carried out now, the oldest first."""
@@ -125,6 +129,7 @@ class Congestion:
         waiting = np.flatnonzero(self._posted > 0)
         taken = waiting[np.argsort(self._posted_at[waiting], kind="stable")][:count]
         self._landed[taken] = self._posted[taken]
+        self._bands[1, taken] = self._bands[0, taken]
         self._posted[taken] = 0
         self.oracle_waits.extend((self._number - self._posted_at[taken]).tolist())
 

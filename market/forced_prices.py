@@ -99,7 +99,10 @@ class DutchPrice:
     """To 0 over `span_seconds`; times `cut` every `span_seconds`; times `cut` every second; or to `cut` over
     `span_seconds` and to 0 over `slow_seconds` more (Derive)."""
     start: Positive = 1.2
-    """Price at the start as a multiple of the oracle's, that of the moment (Maker's is that of the start)."""
+    """Price at the start as a multiple of the oracle's."""
+    follows_oracle: bool = True
+    """Whether it goes on as a multiple of the oracle's price of the moment. Otherwise the price of what an account has
+    most of starts from the oracle's and stands alone until the auction starts over (Maker); all else follows."""
     span_seconds: PositiveSeconds = 90.0
     """Time of the line, of a step, or of the fast part."""
     cut: Share = 0.99
@@ -117,6 +120,7 @@ class DutchPrice:
             "price_rule": records.BY_AUCTION,
             "surplus": records.TO_KEEPER,
             "curve": _CURVES[self.curve],
+            "alone": not self.follows_oracle,
             "top": self.start,
             "span": self.span_seconds,
             "cut": self.cut,

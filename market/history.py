@@ -33,6 +33,10 @@ class MarginFigures:
 
     haircut: Integers
     """int64[n_assets], ppm."""
+    below: Integers
+    """int64[n_assets], ppm: how far below the price balances count."""
+    above: Integers
+    """Likewise debts."""
     stress: Integers
     """int64[n_instruments], ppm."""
     tiers: NDArray[np.void]
@@ -89,7 +93,8 @@ class History:
         """Haircuts, rates or tiers are others from the next look on."""
         self.rules.append(
             MarginFigures(
-                haircut=world.assets["haircut"].copy(), stress=world.instruments["stress"].copy(),
+                haircut=world.assets["haircut"].copy(), below=world.assets["below"].copy(),
+                above=world.assets["above"].copy(), stress=world.instruments["stress"].copy(),
                 tiers=world.tiers.copy(),
             )
         )  # fmt: skip

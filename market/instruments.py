@@ -120,6 +120,8 @@ def asset_records(assets: Mapping[str, Asset], instruments: Mapping[str, Instrum
         record["haircut_only"] = 1
         record["quantum"] = asset.quantum
         record["deposit_scale"] = record["borrow_scale"] = PPM
+        for name in ("discount", "category_discount", "fee", "category_fee", "room", "least"):
+            record[name] = -1
         record["is_settlement"] = asset.settlement
         record["fixed"] = asset.valuation == "one"
         record["spot_book"] = NONE

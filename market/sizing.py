@@ -3,6 +3,7 @@ slice of everything."""
 
 from __future__ import annotations
 
+from dataclasses import field
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -217,6 +218,17 @@ class AuctionFraction:
 
 
 @parameters
+class AssetRoom:
+    """Room for auctions against one collateral."""
+
+    most_usd: PositiveUsd | None = None
+    """Room for all accounts that have most of it; that of the rule alone when left out (Maker's hole)."""
+    least_usd: Usd | None = None
+    """Least part of such an account that may be put up, or left behind, by itself; that of the rule when left out
+    (Maker's dust)."""
+
+
+@parameters
 class AuctionRoom:
     """Put up no more at once, of all accounts together, than there is room for; the others wait (Maker's Hole).
 
@@ -230,11 +242,19 @@ class AuctionRoom:
     """Room for all that is put up."""
     least_usd: Usd = 0.0
     """Least part of an account that may be put up, or left behind, by itself (dust)."""
+    by_asset: dict[str, AssetRoom] = field(default_factory=dict)
+    """Rules of an asset's own, for accounts that own most of it, or whose largest position tracks it."""
 
     def policy(self, *, round_seconds: float) -> Fields:
         """POLICY fields that differ from their defaults."""
         del round_seconds
         return {"sizing": records.ROOM, "most": _usd(self.most_usd), "least": _usd(self.least_usd)}
+
+    def own_rooms(self, symbol: str) -> tuple[int, int]:
+        """(room, least part) that hold for one asset, USD quanta; -1 where the rule's own does."""
+        own = self.by_asset.get(symbol, AssetRoom())
+        most, least = (-1 if usd is None else _usd(usd) for usd in (own.most_usd, own.least_usd))
+        return most, least
 
 
 Sizing = Annotated[

@@ -230,6 +230,8 @@ class Liquidation:
             )
         if isinstance(self.sizing, AuctionFraction) and not isinstance(self.price, DutchPrice):
             raise ValueError('price.kind: sizing "auction_fraction" needs "dutch", the curve of its discount')
+        if isinstance(self.sizing, AuctionFraction) and not getattr(self.price, "follows_oracle", True):
+            raise ValueError('price.follows_oracle: sizing "auction_fraction" needs true; slices are sold at the marks')
 
 
 @parameters

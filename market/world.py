@@ -53,6 +53,7 @@ from market.options import OptionMarket, option_market
 from market.ownership import Ownership
 from market.pools import PoolMarket
 from market.pressure import Pressure
+from market.sizing import AuctionRoom
 from market.streams import Stream, Streams
 from market.venue import Venue
 
@@ -233,6 +234,9 @@ class World:
         if isinstance(venue.liquidation.price, PoolPrice):
             self.pool = self._open_funded("pool", venue.liquidation.price.capital_usd, flags=SYSTEM)
             self.policy["pool"] = self.pool
+        if isinstance(venue.liquidation.sizing, AuctionRoom):
+            for symbol, record in zip(self.asset_symbols, self.assets, strict=True):
+                record["room"], record["least"] = venue.liquidation.sizing.own_rooms(symbol)
         self.reserves = reserves(venue.liquidation.price, self)
         self.mark_state = mark_state(venue.mark, venue.funding.interval_seconds, self)
         self.expiries = expiries(self, venue.settlement_seconds)

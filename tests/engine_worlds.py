@@ -22,6 +22,7 @@ from experiments.validation.laboratory import (
 )
 from market.margin.collateral import CategoryRule, CollateralRule, HaircutTier
 from market.margin.rules import Margin
+from market.margin.valuation import BidAskPrices, Quote
 
 __all__ = [
     "ASSETS",
@@ -30,6 +31,7 @@ __all__ = [
     "INSTRUMENTS",
     "KEEPER_CAPITAL",
     "PERP",
+    "QUOTED",
     "SPOT",
     "SPOT_BOOK",
     "TICK_LOT",
@@ -53,3 +55,10 @@ CORRELATED = Margin(
     },
 )
 """Dollars, bitcoin and a coin with tiers in one category; another category whose only member is another dollar."""
+
+QUOTED = changed(
+    CORRELATED,
+    prices=BidAskPrices(profiles="all", quotes={"XYZ": Quote(bid_bps=300.0, ask_bps=500.0)}),
+    slow_price_seconds=5.0,
+)
+"""The same where balances count at the bid and debts at the ask, or at a slower price that is worse."""

@@ -7,7 +7,7 @@ import numpy as np
 from agents.kernels.aggregation import MEDIAN, aggregate, confidence
 from market.kernels.jit import kernel
 from market.kernels.marks import book_price
-from market.kernels.records import NONE
+from market.kernels.records import NONE, PPM
 from market.kernels.rules.deviation import deviates
 
 REFERENCE_SOURCE, VENUE_SOURCE, POOL_SOURCE = 0, 1, 2
@@ -41,6 +41,7 @@ FEED = np.dtype(
         ("in_blocks", "<i4"),  # 1: a price that is due still needs block space
         ("aggregation", "<i4"),  # MEDIAN ... VOTES (agents/kernels/aggregation.py)
         ("due", "<i8"),  # such a price, USD ticks of the asset; 0: none
+        ("due_band", "<i8"),  # half-width of the interval that goes with it, ppm of the price
         ("deviation", "<f8"),  # relative
         ("sent", "<f8"),  # the price sent off last
         ("outlier", "<f8"),  # OUTLIER_MEAN: relative distance from the median
@@ -133,12 +134,18 @@ def _price(feed, sources, votes):
 
 
 @kernel
+def band(price, feed, sources, votes):
+    """How far the sources' votes are from a price, ppm of it, rounded up."""
+    return int(np.ceil(confidence(price, feed, sources, votes) * PPM - 1e-6))
+
+
+@kernel
 def publish(tick, noise, feeds, sources, faults, history, pending, votes, assets, instruments):
     """Read all sources, send off new prices where a deviation or heartbeat calls for it, publish those that are due.
 
-    `history` float64[n_sources, slots] holds what each source's market said, `pending` float64[n_feeds, slots] the
-    prices on their way by the tick they are due at (0: none); both are rings over ticks. `votes` float64[2, 3 x most
-    sources] is working space.
+    `history` float64[n_sources, slots] holds what each source's market said, `pending` float64[n_feeds, slots, 2] the
+    prices on their way by the tick they are due at (0: none), and how wide the sources' votes are around them; both
+    are rings over ticks. `votes` float64[2, 3 x most sources] is working space.
     """
     _read_sources(tick, noise, sources, faults, history, assets, instruments)
     slots = pending.shape[1]
@@ -148,11 +155,15 @@ def publish(tick, noise, feeds, sources, faults, history, pending, votes, assets
         if price > 0.0 and (tick - feed.sent_tick >= feed.heartbeat or deviates(price, feed.sent, feed.deviation)):
             feed.sent = price
             feed.sent_tick = tick
-            pending[row, (tick + feed.latency) % slots] = price
-        due = pending[row, tick % slots]
+            pending[row, (tick + feed.latency) % slots, 0] = price
+            pending[row, (tick + feed.latency) % slots, 1] = band(price, feed, sources, votes)
+        due = pending[row, tick % slots, 0]
         if due > 0.0:
-            pending[row, tick % slots] = 0.0
+            pending[row, tick % slots, 0] = 0.0
+            wide = int(pending[row, tick % slots, 1])
             if feed.in_blocks:
                 feed.due = max(1, int(np.floor(due + 0.5)))
+                feed.due_band = wide
             else:
                 assets[feed.asset].price = max(1, int(np.floor(due + 0.5)))
+                assets[feed.asset].confidence = wide

@@ -6,12 +6,12 @@ import numpy as np
 
 from agents.kernels.keeper import begin_tick, see
 from market.kernels.arithmetic import multiply_divide, part
-from market.kernels.collateral import largest_collateral, sale_fee
+from market.kernels.collateral import sale_fee
 from market.kernels.jit import kernel
+from market.kernels.limits import LARGEST, fee_on, largest_collateral
 from market.kernels.margin import amount_of, value_of
 from market.kernels.records import INSURANCE_FUND, NONE, PPM
 from market.kernels.seizure import allow, due_for, exchange, taken_at
-from market.kernels.sizing import LARGEST
 
 
 @kernel
@@ -31,20 +31,20 @@ def seizure_profit(claim, keeper, clock, policy, sale_cost, spent, wanted, asset
     """
     account = claim.account
     allow(claim, clock, policy)
-    price = taken_at(claim, clock, policy)
     profit = 0
     for quote in range(assets.shape[0]):
         wanted[quote] = 0
         first = largest_collateral(account, quote, LARGEST, assets, cash)
         if cash[account, quote] >= 0 or first == NONE:
             continue
+        price = taken_at(claim, clock, first, policy, assets)
         _, needed = due_for(claim, quote, first, price, policy, assets, margin, cash)
         funds = cash[keeper.account, quote] - spent[quote] + amount_of(assets[quote], -keeper.cost)
         seized, paid = exchange(first, quote, cash[account, first], needed, funds, price, assets)
         if seized == 0:
             continue
         wanted[quote] = paid
-        share = part(sale_fee(paid, policy), policy.keeper_share)
+        share = part(sale_fee(paid, fee_on(claim, assets[first], policy)), policy.keeper_share)
         floor = amount_of(assets[quote], policy.keeper_floor)
         fund = max(cash[INSURANCE_FUND, quote], 0)
         profit += part(_worth(assets[first], seized), PPM - sale_cost[first]) - _worth(assets[quote], paid)

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from experiments.build import build
 from experiments.scenario import Scenario
 from market.instruments import USD_QUANTA
-from market.kernels.records import LIQUIDATABLE
+from market.kernels.explain import equity_lines
+from market.kernels.records import LIQUIDATABLE, MAINTENANCE
+from market.world import World
 
 Array = NDArray[np.float64]
 
@@ -60,7 +62,7 @@ def account_book(scenario: Scenario, *, seed: int) -> AccountBook:
     assets = world.assets
     unit = assets["price"].astype(float) * assets["multiplier"] / assets["divisor"] / USD_QUANTA
     cash = ledger.cash[rows] * unit
-    haircut = np.where(cash > 0.0, 1.0 - assets["haircut"] * 1e-6, 1.0)
+    weight = _weights(world, rows)
     records = world.instruments
     lot = records["mark"].astype(float) * records["tick_value"] * unit[records["quote"]]
     value = ledger.positions["lots"][rows] * lot
@@ -73,7 +75,7 @@ def account_book(scenario: Scenario, *, seed: int) -> AccountBook:
     total = gross.sum(axis=1)
     rate = np.divide(assessed[:, 2], total, out=np.zeros(len(rows)), where=total > 0.0)
     moving = assets["fixed"] == 0
-    slope = (cash * haircut + held - gross * rate[:, None]) * moving
+    slope = (cash * weight + held - gross * rate[:, None]) * moving
     constant = assessed[:, 0] - assessed[:, 2] - slope.sum(axis=1)
     sound = assessed[:, 0] >= assessed[:, 2]
     usable = sound & (total > 0.0)
@@ -88,3 +90,19 @@ def account_book(scenario: Scenario, *, seed: int) -> AccountBook:
         notional=gross[usable][:, used], exposure=exposure[used],
         notes=(*built.notes, *notes) if left_out else built.notes,
     )  # fmt: skip
+
+
+def _weights(world: World, rows: NDArray[np.int64]) -> Array:
+    """float64[n_accounts, n_assets]: what margin equity counts of a dollar of each balance, as a share.
+
+    That of the account's own balance as it stands: in its category, in its tiers, at the price that counts; a debt's
+    is above 1 where it weighs more.
+    """
+    ledger, n_assets = world.ledger, len(world.assets)
+    found, lines = np.ones((len(rows), n_assets)), np.zeros((n_assets, 8), np.int64)
+    for at, row in enumerate(rows.tolist()):
+        equity_lines(
+            row, MAINTENANCE, world.instruments, world.assets, world.margin, ledger.positions, ledger.cash, lines
+        )
+        found[at] = np.divide(lines[:, 4], lines[:, 3], out=np.ones(n_assets), where=lines[:, 3] != 0)
+    return found

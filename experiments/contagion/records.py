@@ -58,7 +58,8 @@ class Records:
     instruments: NDArray[np.void]
     assets: NDArray[np.void]
     haircuts: Integers
-    """int64[n_versions, n_assets]: of the margin rules; likewise `stresses`, `ladders`."""
+    """int64[n_versions, 3, n_assets]: of the margin rules, and how far below and above the price balances and debts
+    count; likewise `stresses`, `ladders`."""
     stresses: Integers
     ladders: NDArray[np.void]
     index: Integers
@@ -135,7 +136,7 @@ def records(trace: Trace) -> Records:
         mark=_mark(trace),
         instruments=world.instruments.copy(),
         assets=world.assets.copy(),
-        haircuts=np.array([version.haircut for version in rules], np.int64),
+        haircuts=np.array([(version.haircut, version.below, version.above) for version in rules], np.int64),
         stresses=np.array([version.stress for version in rules], np.int64),
         ladders=np.array([version.tiers for version in rules]),
         index=ticks["index"].astype(np.int64),

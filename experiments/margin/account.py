@@ -19,6 +19,9 @@ from market.errors import InputError
 from market.instruments import FEWEST_TICKS, LARGEST_MONEY, quanta
 from market.parameters import Number, Positive, parameters
 
+BESIDE = ("bids", "asks", "confidence")
+"""Tables of what may stand beside an asset's price."""
+
 Problem = tuple[str, str]
 """Where it is written, and what is wrong with it."""
 
@@ -43,6 +46,12 @@ class AccountFile:
     """By instrument."""
     prices: dict[str, Positive] = field(default_factory=dict)
     """USD by asset, or quote units by instrument: its mark. The scenario's where left out."""
+    bids: dict[str, Positive] = field(default_factory=dict)
+    """USD by asset: best bid, where the venue counts balances at it; that of the opening book where left out."""
+    asks: dict[str, Positive] = field(default_factory=dict)
+    """USD by asset: best ask, where the venue counts debts at it; that of the opening book where left out."""
+    confidence: dict[str, Positive] = field(default_factory=dict)
+    """USD by asset: of the oracle's price, where the venue counts it; that of its sources where left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +66,8 @@ class Account:
     """Quote units by instrument; None: at the mark."""
     prices: dict[str, float]
     """As they are written."""
+    beside: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Bids, asks and confidence, as they are written."""
     notes: tuple[str, ...]
 
 
@@ -87,7 +98,8 @@ def _problems(tree: Node, scenario: Scenario) -> Iterator[str]:
     """What is wrong with symbols and sizes; values that are no numbers have been reported."""
     if "extends" in tree.value:
         yield f"{tree.value['extends'].source}: extends: an account stands for itself"
-    for name, check in (("balances", _balance), ("positions", _position), ("prices", _price)):
+    tables = (("balances", _balance), ("positions", _position), ("prices", _price))
+    for name, check in (*tables, *((name, _beside) for name in BESIDE)):
         table = tree.value.get(name)
         if table is None or not isinstance(table.value, dict):
             continue
@@ -153,8 +165,24 @@ def _price(symbol: str, node: Node, scenario: Scenario) -> Iterator[Problem]:
             yield node.source, f": {price:g} is less than {FEWEST_TICKS} ticks of {tick:g}"
 
 
+def _beside(symbol: str, node: Node, scenario: Scenario) -> Iterator[Problem]:
+    asset = scenario.assets.get(symbol)
+    if asset is None:
+        yield node.source, f": unknown asset{suggest(symbol, list(scenario.assets))}"
+    elif asset.valuation == "one":
+        yield node.source, f": the venue values {symbol} at one dollar; nothing stands beside that price"
+
+
+def _unread(given: AccountFile, scenario: Scenario, label: str) -> Iterator[str]:
+    """What is written and the venue does not look at."""
+    read = {"bid_ask": ("bids", "asks"), "confidence": ("confidence",)}.get(scenario.venue.margin.prices.kind, ())
+    for name in BESIDE:
+        if getattr(given, name) and name not in read:
+            yield f"{label}: {name}: not read; venue.margin.prices.kind is {scenario.venue.margin.prices.kind!r}"
+
+
 def _exact(given: AccountFile, scenario: Scenario, label: str) -> Account:
-    notes = []
+    notes = list(_unread(given, scenario, label))
     balances = {}
     for symbol, amount in given.balances.items():
         balances[symbol] = quanta(amount, scenario.assets[symbol])
@@ -174,6 +202,7 @@ def _exact(given: AccountFile, scenario: Scenario, label: str) -> Account:
         lots=lots,
         entries={symbol: held.entry_price for symbol, held in given.positions.items()},
         prices=dict(given.prices),
+        beside={name: dict(getattr(given, name)) for name in BESIDE},
         notes=tuple(notes),
     )
 

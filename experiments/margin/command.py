@@ -166,9 +166,25 @@ def _print_balances(found: Explanation) -> None:
     header = ("asset", "balance", "open profit", "price", "value", "weight", "counts", "initial", "counts")
     _title("Balances and haircuts, cross and portfolio margin, USD")
     show.print_table(rows, header=header, right=range(1, 9))
+    _print_prices_that_count(pot)
     together = [line.asset for line in pot.balances["maintenance"] if line.in_category]
     if together:
         show.print_words(f"all debts are in one category: {', '.join(together)} count at its weights")
+
+
+def _print_prices_that_count(pot: Pot) -> None:
+    """Value, less what the price that counts takes off, less what the weight takes off: what counts."""
+    rows = []
+    for profile, lines in pot.balances.items():
+        for line in lines:
+            if line.worth != line.considered:
+                off = line.considered - line.worth, line.worth - line.counted
+                prices = _price(line.price_usd), _price(line.price_counted_usd)
+                rows.append((profile, line.asset, usd(line.considered), *prices, *map(usd, off), usd(line.counted)))
+    if rows:
+        header = ("profile", "asset", "value", "price", "counts at", "price takes off", "weight takes off", "counts")
+        _title("Balances and debts that count at another price than the venue's, USD")
+        show.print_table(rows, header=header, right=range(2, 8))
 
 
 def _print_isolated(found: Explanation) -> None:
@@ -406,6 +422,8 @@ def _profile_json(pot: Pot, profile: str) -> dict[str, Any]:
                 "open_profit_left_out": line.left_out,
                 "price_usd": line.price_usd,
                 "value_usd": line.value / USD_QUANTA,
+                "price_counted_usd": line.price_counted_usd,
+                "price_takes_off_usd": (line.considered - line.worth) / USD_QUANTA,
                 "weight": line.weight,
                 "counted_usd": line.counted / USD_QUANTA,
                 "in_category": line.in_category,

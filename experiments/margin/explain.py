@@ -66,6 +66,10 @@ class BalanceLine:
     price_usd: float
     value: int
     """Balance and open profit, before any haircut."""
+    considered: int
+    """The same without profit that is left out."""
+    worth: int
+    """The same at the price that counts: a bid, an ask, a price with its confidence, a slower one."""
     counted: int
     """What margin equity counts."""
     in_category: bool
@@ -75,6 +79,11 @@ class BalanceLine:
     def weight(self) -> float | None:
         """Counted over value; above 1 for a debt that weighs more than its value."""
         return self.counted / self.value if self.value else None
+
+    @property
+    def price_counted_usd(self) -> float:
+        """The price that counts."""
+        return self.price_usd * self.worth / self.considered if self.considered else self.price_usd
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +214,9 @@ def explain(account: Account, scenario: Scenario, prices: dict[str, float]) -> t
 def _notes(scenario: Scenario) -> list[str]:
     if world_moves(scenario):
         return [
-            "rules that follow the market (volatility, open interest, deposits) stand where they start in a calm market"
+            "rules that follow the market (volatility, open interest, deposits, a slower price) stand where they start "
+            "in a calm market; bid, ask and confidence as the account's file says, else as books open and as wide as "
+            "the oracle's sources are"
         ]
     return []
 
@@ -217,6 +228,7 @@ def world_moves(scenario: Scenario) -> bool:
         margin.haircuts.kind != "static"
         or margin.rates.kind != "static"
         or margin.slow_price_seconds > 0.0
+        or margin.prices.kind != "venue"
         or any(rule.open_interest_upper_usd for rule in margin.requirement.values())
         or any(rule.deposits_start_usd or rule.borrows_start_usd for rule in margin.collateral.values())
     )
@@ -248,7 +260,7 @@ def take_apart(world: World, name: str, row: int, *, mode: str, fall: float, ris
 
 def _balances(world: World, row: int, profile: int) -> tuple[BalanceLine, ...]:
     ledger = world.ledger
-    out = np.zeros((len(world.assets), 6), np.int64)
+    out = np.zeros((len(world.assets), 8), np.int64)
     equity_lines(row, profile, world.instruments, world.assets, world.margin, ledger.positions, ledger.cash, out)
     return tuple(
         BalanceLine(
@@ -260,6 +272,8 @@ def _balances(world: World, row: int, profile: int) -> tuple[BalanceLine, ...]:
             value=int(line[3]),
             counted=int(line[4]),
             in_category=bool(line[5]),
+            considered=int(line[6]),
+            worth=int(line[7]),
         )
         for symbol, asset, line in zip(world.asset_symbols, world.assets, out, strict=True)
         if line[:5].any()

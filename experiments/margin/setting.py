@@ -5,12 +5,14 @@ The world is that of a scenario with the account as its whole population. No tic
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.oracle import OracleCohort
 from agents.recorded_accounts import RecordedAccounts
 from experiments import build as building
 from experiments.build import Built
@@ -20,7 +22,7 @@ from experiments.run import without_liquidations
 from experiments.scenario import Scenario
 from market.kernels.explain import requirements
 from market.kernels.ledger import transfer
-from market.kernels.records import CROSS, INITIAL, PORTFOLIO
+from market.kernels.records import CROSS, INITIAL, PORTFOLIO, PPM
 from market.reference import AnchoredAsset, AnchoredPath
 from market.world import World
 
@@ -91,6 +93,7 @@ def put(account: Account, scenario: Scenario, prices: dict[str, float]) -> Setti
         if symbol in scenario.instruments:
             record = built.world.instruments[built.world.instrument(symbol)]
             record["mark"] = min(max(round(price / float(record["tick_size"])), 1), int(record["n_levels"]) - 2)
+    _stand_beside(built, account)
     built.world.revalue()
     names = {name: row for row, name in enumerate(built.world.ledger.names)}
     alone = {symbol: names[f"isolated/{symbol}"] for symbol in account.lots}
@@ -103,6 +106,25 @@ def put(account: Account, scenario: Scenario, prices: dict[str, float]) -> Setti
     ledger.accounts["only_instrument"][list(alone.values())] = [built.world.instrument(symbol) for symbol in alone]
     _split(built.world, rows["isolated"], names["cross"])
     return Setting(built=built, rows=rows)
+
+
+def _stand_beside(built: Built, account: Account) -> None:
+    """Bids, asks and confidence as the account's file says; else as the books open and the oracle's sources say."""
+    world = built.world
+    bands = None if world.margin_schedule is None else world.margin_schedule.bands
+    if bands is None:
+        return
+    for oracle in built.cast.oracles:
+        if isinstance(oracle, OracleCohort):
+            oracle.show_confidence(world)
+    for symbol, wide in account.beside.get("confidence", {}).items():
+        asset = world.assets[world.asset(symbol)]
+        asset["confidence"] = math.ceil(wide / float(asset["price"] * asset["price_tick"]) * PPM - 1e-6)
+    bands.update(world)
+    for side, name in enumerate(("bids", "asks")):
+        for symbol, price in account.beside.get(name, {}).items():
+            bands.quoted[side, world.asset(symbol)] = price
+    bands.write(world)
 
 
 def _still(scenario: Scenario, prices: dict[str, float]) -> Scenario:

@@ -13,6 +13,7 @@ from experiments.build import Built, Guests, WholePath, build_venue, check_lengt
 from experiments.scenario import Scenario
 from experiments.systems.interventions import interventions
 from experiments.systems.scenario import SystemScenario
+from experiments.systems.without import reduced, still_assets
 from market.bridges import Bridges
 from market.claims import Claims
 from market.errors import InputError
@@ -36,6 +37,7 @@ class BuiltSystem:
 
 def build_system(scenario: SystemScenario, *, seed: int) -> BuiltSystem:
     """Make the system. Raises InputError when it cannot be built."""
+    scenario = reduced(scenario)
     check_length(scenario)
     notes: list[str] = []
     streams = streams_of(seed)
@@ -43,7 +45,7 @@ def build_system(scenario: SystemScenario, *, seed: int) -> BuiltSystem:
     path, highest = reference_of(_without_claims(scenario), streams, notes)
     claims = Claims(scenario.claims, symbols=symbols)
     outside = Outside(
-        WholePath(path, {**scenario.assets, **_priced(scenario)}),
+        WholePath(path, {**scenario.assets, **_priced(scenario)}, still=still_assets(scenario, path.symbols)),
         symbols=symbols,
         shocks=[shock for shock in scenario.shocks.values() if isinstance(shock, PriceShock)],
         underlying={symbol: claim.underlying for symbol, claim in scenario.claims.items()},

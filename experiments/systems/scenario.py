@@ -16,6 +16,7 @@ from experiments import config, library
 from experiments.config import Override
 from experiments.scenario import Agents, Population, RecordedPrices, Recording, Scenario
 from experiments.toml_tree import suggest
+from experiments.without import SystemWithout, Without
 from market.bridges import Bridge
 from market.claims import Claim
 from market.errors import InputError
@@ -56,6 +57,7 @@ class SystemScenario:
     """Several venues to simulate together."""
 
     resets = Scenario.resets
+    left_out_when_empty = ("without",)
 
     summary: str
     """What happens, in one line."""
@@ -79,11 +81,14 @@ class SystemScenario:
     """Who acts on several venues, by any name."""
     recording: Recording = Recording()
     """What is kept of a run."""
+    without: SystemWithout = SystemWithout()
+    """What is left out: the same system without somebody or something."""
 
     def __post_init__(self) -> None:
         if not self.venues:
             raise ValueError("venues: at least one is needed")
         problems = [*self._claims_that_lead_nowhere(), *self._venues_that_are_not()]
+        problems += self._left_out_that_is_not()
         problems += [
             f"shocks.{name}.asset: no asset {shock.asset!r}{suggest(shock.asset, list(self.assets))}"
             for name, shock in self.shocks.items()
@@ -103,6 +108,27 @@ class SystemScenario:
                 )
             elif order.index(claim.underlying) >= order.index(symbol):
                 found.append(f"assets.{symbol}: stands before {claim.underlying}, which it is a claim on; put it after")
+        return found
+
+    def _left_out_that_is_not(self) -> list[str]:
+        names = list(self.venues)
+        found = [
+            f"without.venues: no venue {name!r}{suggest(name, names)}"
+            for name in self.without.venues
+            if name not in names
+        ]
+        if not set(names) - set(self.without.venues):
+            found.append("without.venues: no venue is left")
+        found += [
+            f"without.assets: no asset {symbol!r}{suggest(symbol, list(self.assets))}"
+            for symbol in self.without.assets
+            if symbol not in self.assets
+        ]
+        for text in self.without.accounts:
+            venue, colon, _ = text.partition(":")
+            if not colon or venue not in names:
+                near = suggest(venue, names) if colon else f"; venues are {', '.join(names)}"
+                found.append(f"without.accounts: expected VENUE:NAME, got {text!r}{near}")
         return found
 
     def _venues_that_are_not(self) -> list[str]:
@@ -140,6 +166,14 @@ class SystemScenario:
             population=own.population,
             agents=own.agents,
             recording=self.recording,
+            without=Without(
+                accounts=tuple(
+                    account
+                    for venue, _, account in (text.partition(":") for text in self.without.accounts)
+                    if venue == name
+                ),
+                oracle_errors=self.without.oracle_errors,
+            ),
         )
 
 

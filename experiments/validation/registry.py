@@ -13,6 +13,7 @@ from experiments.validation import (
     execution,
     leverage,
     liquidation,
+    loops,
     networks,
     queues,
     quoting,
@@ -33,6 +34,7 @@ CASES: tuple[Case, ...] = (
     *calm_market.CASES,
     *cross_section.CASES,
     *networks.CASES,
+    *loops.CASES,
 )
 
 _POLICY = "leverage rules of banks over years, stated as an ordering of policies without numbers"
@@ -41,7 +43,6 @@ _EVENT = "figures of one day on one market: bands for calibration, not a result 
 
 NOT_RUN: dict[str, str] = {
     "CFS-impact": "a property of equilibria of a fire-sale map, which the product does not solve for",
-    "GATTO-gap": "needs the distribution of health factors of one lending book, which was not published",
     "PEREZ-2021": _LENDING,
     "QIN-2021": _LENDING,
     "LEHAR-PARLOUR": _LENDING,

@@ -25,8 +25,9 @@ ROUNDING = 4
 def put(component, look, looks, prices, funding, haircuts, stresses, ladders, instruments, assets, tiers):
     """Set one component to what it was at a look.
 
-    `prices` int64[n_ticks, n_assets], `funding` int64[n_ticks, n_instruments]; `haircuts`, `stresses` int64 and
-    `ladders` TIER by number of the margin rules.
+    `prices` int64[n_ticks, n_assets], `funding` int64[n_ticks, n_instruments]; by number of the margin rules
+    `haircuts` int64[.., 3, n_assets], with how far below and above the price balances and debts count, `stresses`
+    int64 and `ladders` TIER.
     """
     n_books, n_assets = instruments.shape[0], assets.shape[0]
     tick = looks[look, LOOK_TICK]
@@ -40,7 +41,9 @@ def put(component, look, looks, prices, funding, haircuts, stresses, ladders, in
     elif component == n_books + n_assets + 1:
         version = looks[look, LOOK_RULES]
         for asset in range(n_assets):
-            assets[asset].haircut = haircuts[version, asset]
+            assets[asset].haircut = haircuts[version, 0, asset]
+            assets[asset].below = haircuts[version, 1, asset]
+            assets[asset].above = haircuts[version, 2, asset]
         for book in range(n_books):
             instruments[book].stress = stresses[version, book]
         for row in range(tiers.shape[0]):

@@ -8,10 +8,11 @@ from market.kernels.categories import category_of
 from market.kernels.forced import charge_fee, forced_order
 from market.kernels.jit import kernel
 from market.kernels.ledger import transfer
+from market.kernels.limits import LARGEST, fee_on, largest_collateral
 from market.kernels.margin import amount_of, value_of
 from market.kernels.pool_sales import pool_of, sell_into_pool, settled_share
 from market.kernels.records import FORCED_COLLATERAL, MAINTENANCE, NONE, OUTSIDE, PPM, SELL
-from market.kernels.sizing import LARGEST, debt_to_repay
+from market.kernels.sizing import debt_to_repay
 from market.kernels.trading import touch
 
 
@@ -38,54 +39,42 @@ def _amount_to_raise(asset, quote, value, policy, assets):
 
 
 @kernel
-def largest_collateral(account, quote, below, assets, cash):
-    """Asset other than `quote` of which the account owns the most value, but less than `below`; NONE if it has none."""
-    best = NONE
-    best_value = -1
-    for asset in range(assets.shape[0]):
-        if asset != quote and cash[account, asset] > 0:
-            value = value_of(assets[asset], cash[account, asset])
-            if best_value < value < below:
-                best, best_value = asset, value
-    return best
+def sale_fee(value, fee):
+    """Liquidation fee in a sale of collateral for `value`: the debt it repays is value / (1 + fee ppm); the rest is
+    fee."""
+    return value - multiply_divide(value, PPM, PPM + fee)
 
 
 @kernel
-def sale_fee(value, policy):
-    """Liquidation fee in a sale of collateral for `value`: the debt it repays is value / (1 + fee); the rest is fee."""
-    return value - multiply_divide(value, PPM, PPM + policy.fee)
-
-
-@kernel
-def sale_for(owed, taker_fee, policy):
-    """Least value of a sale that repays `owed` after trading fee and liquidation fee, both rounded up."""
+def sale_for(owed, taker_fee, fee):
+    """Least value of a sale that repays `owed` after trading fee and liquidation fee, ppm, both rounded up."""
     rounding = 2 if taker_fee > 0 else 0
-    left = PPM * PPM - max(taker_fee, 0) * (PPM + policy.fee)
-    return -multiply_divide(-(owed + rounding), PPM * (PPM + policy.fee), left)
+    left = PPM * PPM - max(taker_fee, 0) * (PPM + fee)
+    return -multiply_divide(-(owed + rounding), PPM * (PPM + fee), left)
 
 
 @kernel
-def _lots_to_sell(book, owed, most, limits, policy, levels, occupied, instruments):
+def _lots_to_sell(book, owed, most, limits, fee, levels, occupied, instruments):
     """Lots, `most` at most, whose sale repays `owed` quote quanta: at the book's prices, or at the price settled."""
     instrument = instruments[book]
     if limits[book, 1] > 0:
         each = limits[book, 1] * instrument.tick_value
-        return min(most, -(-sale_for(owed, 0, policy) // each))
-    needed = sale_for(owed, instrument.taker_fee, policy)
+        return min(most, -(-sale_for(owed, 0, fee) // each))
+    needed = sale_for(owed, instrument.taker_fee, fee)
     return lots_to_raise(book, needed, most, limits[book, 0], levels, occupied, instruments)
 
 
 @kernel
 def _paid_per_debt(claim, clock, asset, quote, limits, policy, instruments, assets, pools):
     """Value, at the venue's prices, of the collateral that repaying a debt of 1 takes: its fee, and its discount."""
-    paid = 1.0 + policy.fee / PPM
     if asset == NONE:
-        return paid
+        return 1.0 + policy.fee / PPM
+    paid = 1.0 + fee_on(claim, assets[asset], policy) / PPM
     book = assets[asset].spot_book
     if book != NONE and instruments[book].quote == quote and limits[book, 1] > 0:
         return paid * instruments[book].index / limits[book, 1]
     if pools is not None:
-        share = settled_share(claim, clock, policy)
+        share = settled_share(claim, clock, policy, asset, assets)
         if share > 0.0 and pool_of(asset, quote, pools) != NONE:
             return paid / share
     return paid
@@ -120,6 +109,7 @@ def sell_collateral(
             if asset == NONE:
                 break
             held = cash[account, asset]
+            fee = fee_on(claim, assets[asset], policy)
             book = assets[asset].spot_book
             on_book = book != NONE and instruments[book].quote == quote and held >= instruments[book].lot_quanta
             pool = NONE
@@ -127,7 +117,7 @@ def sell_collateral(
                 pool = NONE if on_book else pool_of(asset, quote, pools)
             if on_book:
                 wanted = _lots_to_sell(
-                    book, goal - cash[account, quote], held // instruments[book].lot_quanta, limits, policy, levels,
+                    book, goal - cash[account, quote], held // instruments[book].lot_quanta, limits, fee, levels,
                     occupied, instruments,
                 )  # fmt: skip
                 value = forced_order(
@@ -138,20 +128,20 @@ def sell_collateral(
             elif pool != NONE:
                 value = 0
                 if pools is not None:
-                    needed = sale_for(goal - cash[account, quote], 0, policy)
+                    needed = sale_for(goal - cash[account, quote], 0, fee)
                     value = sell_into_pool(
                         claim, keeper, pool, asset, quote, needed, tick, round_, clock, policy, events, pools, assets,
                         cash, touched, touched_mark, counters,
                     )  # fmt: skip
             else:
-                needed = sale_for(goal - cash[account, quote], 0, policy)
+                needed = sale_for(goal - cash[account, quote], 0, fee)
                 amount = min(held, _amount_to_raise(asset, quote, needed, policy, assets))
                 value = sell_outside(account, asset, quote, amount, policy, assets, cash)
                 touch(account, touched, touched_mark, counters)
             if value > 0:
                 paid_in = quote
                 reward += charge_fee(
-                    account, keeper, quote, sale_fee(value, policy), policy, instruments, assets, positions, cash,
+                    account, keeper, quote, sale_fee(value, fee), policy, instruments, assets, positions, cash,
                     touched, touched_mark, counters,
                 )  # fmt: skip
             if pool != NONE or (on_book and cash[account, asset] >= instruments[book].lot_quanta):

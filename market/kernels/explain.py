@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from market.kernels.categories import favoured
 from market.kernels.jit import kernel
+from market.kernels.limits import begin_auction
 from market.kernels.liquidation import appraise, plan_call
 from market.kernels.margin import (
     equities,
@@ -15,6 +16,7 @@ from market.kernels.margin import (
     uncounted_profit,
     value_of,
     weighted_value,
+    worse_value,
 )
 from market.kernels.records import INITIAL, MAINTENANCE, NONE, TARGET
 
@@ -33,9 +35,10 @@ def account_totals(account, instruments, assets, margin, positions, cash, out):
 
 @kernel
 def equity_lines(account, profile, instruments, assets, margin, positions, cash, out):
-    """Fill `out[n_assets, 6]`: balance, open profit settled in the asset, and what of it does not count under the
+    """Fill `out[n_assets, 8]`: balance, open profit settled in the asset, and what of it does not count under the
     profile, in quanta of the asset; value before haircut and what margin equity counts, in USD quanta; 1 where that is
-    at the weights of the asset's category."""
+    at the weights of the asset's category; value before haircut, without profit that does not count, at the venue's
+    price and at the price that counts."""
     for asset in range(assets.shape[0]):
         profit = left_out = 0
         if assets[asset].is_settlement:
@@ -50,6 +53,9 @@ def equity_lines(account, profile, instruments, assets, margin, positions, cash,
         within = favoured(account, asset, profile, instruments, assets, positions, cash)
         out[asset, 4] = weighted_value(assets[asset], within, profile, held - left_out, margin[1])
         out[asset, 5] = within
+        counted = held - left_out
+        out[asset, 6] = value_of(assets[asset], counted)
+        out[asset, 7] = worse_value(assets[asset], profile, counted, out[asset, 6])
 
 
 @kernel
@@ -71,6 +77,7 @@ def first_call(
     """
     claim = claims[0]
     claim.account = account
+    begin_auction(claim, 0, policies[0], instruments, assets, positions, cash)
     claim.partial = NONE
     claim.tab = (1 << 62) - 1
     appraise(claim, instruments, assets, margin, positions, cash, policies[0])

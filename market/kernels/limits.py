@@ -6,7 +6,7 @@ import numpy as np
 
 from market.kernels.arithmetic import part
 from market.kernels.jit import kernel
-from market.kernels.margin import notional_of, requirement_of
+from market.kernels.margin import notional_of, requirement_of, value_of
 from market.kernels.records import (
     ABSORBED,
     AT_BANKRUPTCY,
@@ -22,6 +22,7 @@ from market.kernels.records import (
     POOLED,
     PORTFOLIO,
     PPM,
+    ROOM,
     SELL,
     SPOT,
     TO_ACCOUNT,
@@ -32,6 +33,8 @@ from market.kernels.rules.discounts import health_discount
 from market.kernels.rules.dutch_auction import auction_price, needs_restart
 from market.kernels.rules.fees import growing_fee, price_with_fee
 from market.kernels.rules.portfolio_auction import two_speed_discount
+
+LARGEST = (1 << 62) - 1
 
 
 @kernel
@@ -58,31 +61,92 @@ def asked_share(elapsed, policy):
 
 
 @kernel
-def start_over(claim, clock, policy):
+def begin_auction(claim, clock, policy, instruments, assets, positions, cash):
+    """Let the price begin to fall, from the venue's price of what the account has most of."""
+    claim.opened = clock
+    claim.main = NONE
+    if policy.price_rule == BY_AUCTION or policy.sizing == ROOM:
+        claim.main = _most_of(claim.account, instruments, assets, positions, cash)
+        claim.struck = float(assets[claim.main].price) if claim.main != NONE else 0.0
+
+
+@kernel
+def _most_of(account, instruments, assets, positions, cash):
+    """Asset of the largest position; without positions, of which the account owns the most; NONE without either."""
+    most, found = 0, NONE
+    for book in range(instruments.shape[0]):
+        lots = positions[account, book].lots
+        if lots != 0:
+            value = notional_of(book, lots, instruments, assets)
+            if value > most:
+                most, found = value, instruments[book].base
+    return found if found != NONE else largest_collateral(account, NONE, LARGEST, assets, cash)
+
+
+@kernel
+def largest_collateral(account, quote, below, assets, cash):
+    """Asset other than `quote` of which the account owns the most value, but less than `below`; NONE if it has none."""
+    best = NONE
+    best_value = -1
+    for asset in range(assets.shape[0]):
+        if asset != quote and cash[account, asset] > 0:
+            value = value_of(assets[asset], cash[account, asset])
+            if best_value < value < below:
+                best, best_value = asset, value
+    return best
+
+
+@kernel
+def fee_on(claim, asset, policy):
+    """ppm of the debt that a sale of an asset, a record, repays: the asset's own fee, or its category's, or the
+    policy's."""
+    if asset.category_fee >= 0 and claim.category != 0 and asset.category == claim.category:
+        return asset.category_fee
+    return asset.fee if asset.fee >= 0 else policy.fee
+
+
+@kernel
+def start_over(claim, clock, policy, instruments, assets, positions, cash):
     """Begin an auction again that took too long or fell too low, or whose account has come to be worth less than was
     paid in; note when an account has come to be worth less than nothing."""
     if policy.price_rule == BY_AUCTION:
         elapsed = (clock - claim.opened) * policy.round_seconds
         if needs_restart(asked_share(elapsed, policy), policy.top, elapsed, policy.longest, policy.lowest):
-            claim.opened = clock
+            begin_auction(claim, clock, policy, instruments, assets, positions, cash)
     if claim.net_equity >= 0:
         claim.insolvent = NONE
     elif claim.insolvent == NONE:
         claim.insolvent = clock
     if claim.reserved > 0 and claim.net_equity <= claim.reserved:
         claim.reserved = 0
-        claim.opened = clock
+        begin_auction(claim, clock, policy, instruments, assets, positions, cash)
 
 
 @kernel
-def discount_of(claim, clock, policy):
-    """Share of the oracle price that whoever takes over gets; negative while an auction asks for more than it."""
+def _least_discount(claim, asset, policy):
+    """AT_ORACLE: discount on collateral, a record, before it grows: its own, or its category's, or the policy's."""
+    if asset.category_discount >= 0.0 and claim.category != 0 and asset.category == claim.category:
+        return asset.category_discount
+    return asset.discount if asset.discount >= 0.0 else policy.discount
+
+
+@kernel
+def discount_of(claim, clock, policy, at, owned, assets):
+    """Share of the oracle price that whoever takes over gets; negative while an auction asks for more than it.
+
+    `at` is the asset that is taken over or, where it is not `owned`, that a position tracks.
+    """
     elapsed = (clock - claim.opened) * policy.round_seconds
     if policy.price_rule in (AT_ORACLE, ABSORBED):
-        return growing_fee(policy.discount, policy.most_discount, elapsed, policy.grace, policy.growth)
+        own = owned and policy.price_rule == AT_ORACLE
+        least = _least_discount(claim, assets[at], policy) if own else policy.discount
+        return growing_fee(least, policy.most_discount, elapsed, policy.grace, policy.growth)
     if policy.price_rule == BY_HEALTH:
         return health_discount(float(claim.excess + claim.owed), float(claim.owed), policy.most_discount)
-    return 1.0 - asked_share(elapsed, policy)
+    asked = asked_share(elapsed, policy)
+    if policy.alone and at == claim.main:
+        asked *= claim.struck / assets[at].price
+    return 1.0 - asked
 
 
 @kernel
@@ -137,9 +201,6 @@ def write_limits(claim, clock, policy, instruments, assets, margin, positions, l
     """
     rule = AT_MARK if policy.sizing == AUCTION_FRACTION else policy.price_rule
     own = rule in (FILLABLE, AT_BANKRUPTCY, POOLED)
-    discount = 0.0
-    if rule != AT_MARK and not own:
-        discount = discount_of(claim, clock, policy)
     for book in range(instruments.shape[0]):
         instrument = instruments[book]
         lots = positions[claim.account, book].lots
@@ -154,6 +215,8 @@ def write_limits(claim, clock, policy, instruments, assets, margin, positions, l
         if own:
             price = _own_price(claim, book, lots, policy, instruments, assets, margin)
         else:
+            owned = instrument.kind == SPOT
+            discount = discount_of(claim, clock, policy, instrument.base, owned, assets)
             price = price_with_fee(float(instrument.index), discount, 1.0 if side == BUY else -1.0)
         ticks = _whole_ticks(price, side, instrument)
         if policy.surplus != TO_ACCOUNT:

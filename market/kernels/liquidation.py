@@ -14,7 +14,7 @@ from market.kernels.forced import charge_fee, forced_order, slippage_of
 from market.kernels.history import note_breach
 from market.kernels.jit import kernel
 from market.kernels.ledger import transfer
-from market.kernels.limits import start_over, write_limits
+from market.kernels.limits import begin_auction, start_over, write_limits
 from market.kernels.margin import (
     amount_of,
     equities,
@@ -137,7 +137,7 @@ def find_claims(
     for at in range(counters[CLAIM_COUNT] if round_ == 0 else 0):
         claim = claims[at]
         if appraise(claim, instruments, assets, margin, positions, cash, policy) > 0:
-            start_over(claim, clock, policy)
+            start_over(claim, clock, policy, instruments, assets, positions, cash)
             if kept != at:
                 claims[kept] = claims[at]
             kept += 1
@@ -161,13 +161,13 @@ def find_claims(
         claim.tick = tick
         claim.round = round_
         claim.next_try = clock
-        claim.opened = clock
+        begin_auction(claim, clock, policy, instruments, assets, positions, cash)
         claim.partial = NONE
         claim.reserved = claim.freed = claim.tab = 0
         appraise(claim, instruments, assets, margin, positions, cash, policy)
         claim.insolvent = clock if claim.net_equity < 0 else NONE
         kept += 1
-    put_up(claims, kept, clock, policy)
+    put_up(claims, kept, clock, policy, instruments, assets, positions, cash)
     for at in range(first_new, kept):
         _note_breach(claims[at], breaches, counters)
         note_breach(claims[at].account, breach_held, breach_look, held, changes, counters, positions, cash)

@@ -63,6 +63,18 @@ def _slow_value(asset, amount):
 
 
 @kernel
+def worse_value(asset, profile, amount, value):
+    """USD quanta of `amount`, worth `value` at the venue's price, at the worst price that counts under a profile."""
+    if profile == INITIAL:
+        worst = _slow_value(asset, amount) if asset.slow_price > 0 else value
+        away = -asset.initial_below if amount > 0 else asset.initial_above
+    else:
+        worst = value
+        away = -asset.below if amount > 0 else asset.above
+    return min(worst, part(value, PPM + away)) if away != 0 else worst
+
+
+@kernel
 def tier_at(first, count, size, tiers):
     """Row of the tier, of `count` rows from `first`, that holds at `size`."""
     row = first
@@ -75,20 +87,20 @@ def tier_at(first, count, size, tiers):
 @kernel
 def _tiered_haircut(asset, profile, amount, value, tiers):
     """USD quanta of a positive balance left after haircuts that rise with its size, each on the part in its tier."""
+    # `value` is that of the whole at the price that counts; by amount, what is left is priced after the haircut.
     size = amount if asset.tiers_by_amount else value
     tier = tiers[tier_at(asset.first_tier, asset.n_tiers, size, tiers)]
     if profile == MAINTENANCE:
         left = size - (part_up(size, tier.maintenance) - tier.maintenance_deduction)
     else:
         left = size - (part_up(size, tier.initial) - tier.initial_deduction)
-    return value_of(asset, left) if asset.tiers_by_amount else left
+    return worse_value(asset, profile, left, value_of(asset, left)) if asset.tiers_by_amount else left
 
 
 @kernel
 def _balance_value(asset, within, profile, amount, value, tiers):
     """USD quanta that a positive balance worth `value` counts for, `within` its category or not."""
-    if profile == INITIAL and asset.slow_price > 0:
-        value = _slow_value(asset, amount)
+    value = worse_value(asset, profile, amount, value)
     if within:
         haircut = asset.category_haircut if profile == MAINTENANCE else asset.initial_category_haircut
         counted = part(value, PPM - haircut)
@@ -112,8 +124,7 @@ def _debt_value(asset, within, profile, amount, value):
         weight = asset.category_liability_weight
         if profile != MAINTENANCE:
             weight = asset.initial_category_liability_weight
-    if profile == INITIAL and asset.slow_price > 0:
-        value = _slow_value(asset, amount)
+    value = worse_value(asset, profile, amount, value)
     if asset.size_factor > 0.0:
         weight = ceil_ppm(size_premium(weight / PPM, -amount * asset.quantum, asset.size_factor, WEIGHT_STEP))
     if profile == INITIAL:
@@ -423,6 +434,12 @@ def _value_exposure(asset, within, balance, weighted, tiers):
 
 
 @kernel
+def heaviest(asset):
+    """Most that one more dollar of a settlement balance, counted at the venue's price, can weigh, ppm."""
+    return part_up(max(PPM, asset.liability_weight), PPM + asset.above)
+
+
+@kernel
 def weight_spread(asset, tiers):
     """How far from one the weight of one more dollar of a settlement balance can be, as a share."""
     least = PPM - asset.haircut
@@ -430,7 +447,7 @@ def weight_spread(asset, tiers):
         least = min(least, PPM - tiers[row].maintenance)
     if asset.size_factor > 0.0:
         least = 0
-    return max(PPM - least, asset.liability_weight - PPM, 0) / PPM
+    return max(PPM - part(least, PPM - asset.below), heaviest(asset) - PPM) / PPM
 
 
 @kernel
@@ -463,7 +480,7 @@ def _position_exposure(book, lots, reach, instruments, assets, tiers):
     rate = tiers[tier_of(instrument, int(highest) + 1, tiers)].maintenance
     steepest = _rate(instrument, rate, instrument.maintenance_size_factor, abs(lots)) * (instrument.stress / PPM)
     # A debt created by the loss itself may weigh more than one for one.
-    weight = max(PPM, quote.liability_weight) * (1.0 + quote_reach)
+    weight = heaviest(quote) * (1.0 + quote_reach)
     if not quote.fixed:
         steepest *= 2.0 + quote_reach
     return notional * ((weight + steepest) / PPM)
@@ -481,8 +498,9 @@ def _mark_rounding(instrument, lots, assets):
 def safe_distance(account, instruments, assets, margin, positions, cash, reach):
     """Relative move that no price may make before the account's margin excess can turn negative.
 
-    If every mark and collateral price stays within this fraction of its value now, excess stays >= 0. Holds for
-    moves up to `reach` (the tier rates used are those at a notional `reach` higher). Negative: below maintenance now.
+    If every mark and collateral price, and what balances and debts count at beside it, stays within this fraction of
+    its value now, excess stays >= 0. Holds for moves up to `reach` (the tier rates used are those at a notional
+    `reach` higher). Negative: below maintenance now.
     """
     tiers = margin[1]
     margin_equity = slack = 0

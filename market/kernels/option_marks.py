@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from market.kernels.jit import kernel
+from market.kernels.margin import heaviest
 from market.kernels.records import OPTION, PPM
 from market.kernels.rules.option_margin import short_option
 from market.kernels.rules.options import SECONDS_PER_YEAR, black_price
@@ -58,7 +59,7 @@ def _ask_margin(instrument, base, quote, value, per_unit, rule):
     instrument.short_maintenance = int(np.ceil(max(maintenance, 0.0) * per_unit))
     forward = instrument.forward_price * instrument.tick_size
     rates = rule.call_rate * spot if is_call else rule.put_rate * spot + rule.put_mark_rate * forward
-    weight = max(1.0, quote.liability_weight / PPM)
+    weight = heaviest(quote) / PPM
     # Where the quote asset moves as well, value is the product of both.
     instrument.exposure = (weight * forward + rates) * per_unit * (1.0 if quote.fixed else 2.2)
 

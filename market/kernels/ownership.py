@@ -50,8 +50,11 @@ def _cure(
                 haircut = min(haircut, assets[quote].category_haircut)
             if free <= 0 or haircut >= PPM:
                 continue
-            # What is free, or needed, is after haircut; what is moved is before it.
-            value = multiply_divide(free, PPM, PPM - haircut)
+            # What is free, or needed, is after haircut, at the price that counts; what is moved is before it.
+            counted = part(PPM - haircut, PPM - assets[quote].below)
+            if counted <= 0:
+                continue
+            value = multiply_divide(free, PPM, counted)
             amount = min(amount_of(assets[quote], value) + (1 if free == needed else 0), cash[other, quote])
             if amount > 0:
                 _move(other, account, quote, amount, cash, touched, touched_mark, counters)

@@ -36,17 +36,17 @@ def pool_of(asset, quote, pools):
 
 
 @kernel
-def _rule_share(claim, clock, policy):
+def _rule_share(claim, clock, policy, asset, assets):
     """Share of the venue's price that a price rule asks for collateral; 0 when it leaves that to the slippage limit."""
     if policy.price_rule in (AT_MARK, FILLABLE, AT_BANKRUPTCY):
         return 0.0
-    return max(price_with_fee(1.0, discount_of(claim, clock, policy), -1.0), 0.0)
+    return max(price_with_fee(1.0, discount_of(claim, clock, policy, asset, True, assets), -1.0), 0.0)
 
 
 @kernel
-def settled_share(claim, clock, policy):
+def settled_share(claim, clock, policy, asset, assets):
     """Share of the venue's price at which the account is settled whatever the pool gives; 0 when it gets all of it."""
-    return _rule_share(claim, clock, policy) if policy.surplus != TO_ACCOUNT else 0.0
+    return _rule_share(claim, clock, policy, asset, assets) if policy.surplus != TO_ACCOUNT else 0.0
 
 
 @kernel
@@ -71,7 +71,7 @@ def _most(claim, clock, pool, side, asset, quote, policy, pools, assets):
     Under a price rule what the last quantum brings after the pool's fee is still worth the rule's price; without one
     the marginal price is no further from the venue's than the slippage limit.
     """
-    share = _rule_share(claim, clock, policy)
+    share = _rule_share(claim, clock, policy, asset, assets)
     if share > 0.0:
         share /= 1.0 - pools[0][pool].fee / PPM
     else:
@@ -83,7 +83,7 @@ def _most(claim, clock, pool, side, asset, quote, policy, pools, assets):
 @kernel
 def _amount(claim, clock, pool, side, asset, quote, needed, policy, pools, assets, cash):
     """Quanta to sell: what raises `needed` quote quanta, within what is owned and what the limit allows."""
-    share = settled_share(claim, clock, policy)
+    share = settled_share(claim, clock, policy, asset, assets)
     if share > 0.0:
         wanted = int(needed / (_venue_price(asset, quote, assets) * share)) + 1
     else:
@@ -112,7 +112,7 @@ def sell_into_pool(
     note_exchange(
         account, keeper, asset, quote, paid, received, FORCED_SWAP, tick, round_, claim.tick, events, assets, counters,
     )  # fmt: skip
-    share = settled_share(claim, clock, policy)
+    share = settled_share(claim, clock, policy, asset, assets)
     if share == 0.0:
         return received
     own = _settled(asset, quote, paid, share, assets)
@@ -131,9 +131,9 @@ def gain_from_pools(claim, clock, left, policy, pools, instruments, assets, cash
 
     `left` is what one call may close, USD quanta.
     """
-    share = settled_share(claim, clock, policy)
     gained = 0
     for asset in range(assets.shape[0]):
+        share = settled_share(claim, clock, policy, asset, assets)
         held = cash[claim.account, asset]
         book = assets[asset].spot_book
         if held <= 0 or share == 0.0 or left <= 0:

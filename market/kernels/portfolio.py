@@ -136,8 +136,7 @@ def load_risk_books(books, rule, short_rate, instruments, assets):
         book = books[row]
         if instrument.kind == SPOT and rule.spot_offset != 0.0:
             base = assets[instrument.base]
-            worthless = base.n_tiers == 0 and base.haircut >= PPM
-            book.offset = DEBTS_OFFSET if worthless else ALL_OFFSETS
+            book.offset = DEBTS_OFFSET if base.haircut >= PPM else ALL_OFFSETS
         if book.kind == LINEAR:
             book.forward = instrument.mark
             book.per_lot = instrument.tick_value * (quote.price * quote.multiplier / quote.divisor)

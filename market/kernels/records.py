@@ -229,7 +229,20 @@ ASSET = np.dtype(
         ("initial_category_haircut", i8),
         ("category_liability_weight", i8),  # ppm
         ("initial_category_liability_weight", i8),
-        ("slow_price", i8),  # a slower price beside `price`: balances count at the lower, debts at the higher; 0: none
+        # prices beside `price`: balances count at the lowest, debts at the highest (market/margin/valuation.py)
+        ("slow_price", i8),  # a slower one, under the initial profile; 0: none
+        ("confidence", i8),  # half-width of the interval that the oracle published with the price, ppm of it
+        ("below", i8),  # ppm of the price by which balances count lower, in all profiles
+        ("above", i8),  # and debts higher
+        ("initial_below", i8),  # the same under the initial profile
+        ("initial_above", i8),
+        # in liquidation, where it has terms of its own; below 0: those of the policy
+        ("discount", f8),  # AT_ORACLE: what whoever takes it over gets, share of the price
+        ("category_discount", f8),  # the same where all debts of the account are in its category
+        ("fee", i8),  # ppm of the debt that a sale of it repays
+        ("category_fee", i8),
+        ("room", i8),  # ROOM: USD quanta that accounts with most of it may have put up at once
+        ("least", i8),  # ROOM: of such an account, what may stand alone, USD quanta
     ]
 )
 
@@ -283,6 +296,8 @@ CLAIM = np.dtype(
         ("reserved", i8),  # what bidders paid for slices of the account, USD quanta
         ("insolvent", i8),  # AUCTION_FRACTION: round in which it was found worth less than nothing; NONE
         ("category", i8),  # number of the category of correlated assets in which all its debts are; 0: none
+        ("main", i8),  # asset it has most of when its auction begins: owned, or tracked by its largest position; NONE
+        ("struck", f8),  # BY_AUCTION: the venue's price of that asset then, ticks
     ]
 )
 
@@ -338,6 +353,7 @@ POLICY = np.dtype(
         ("price_rule", i4),  # AT_MARK, AT_ORACLE ...
         ("surplus", i4),  # TO_ACCOUNT, TO_KEEPER, TO_FUND
         ("curve", i4),  # LINEAR, STAIR_STEP ...
+        ("alone", i4),  # BY_AUCTION: 1 when a price that falls starts from the oracle's and does not follow it
         ("pool", i4),  # POOLED: ledger row of the pool
         ("route", i4),  # BY_BOOK, BY_SEIZURE
         ("close_factor", i8),  # ppm of total notional, or of a debt without positions; of a position

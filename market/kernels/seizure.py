@@ -5,11 +5,11 @@ from __future__ import annotations
 from market.kernels.arithmetic import multiply_divide, part
 from market.kernels.blocks import call_fits, take_call
 from market.kernels.book import cancel_account
-from market.kernels.collateral import largest_collateral, sale_fee, sale_for
+from market.kernels.collateral import sale_fee, sale_for
 from market.kernels.forced import charge_fee, note_exchange
 from market.kernels.jit import kernel
 from market.kernels.ledger import transfer
-from market.kernels.limits import discount_of
+from market.kernels.limits import LARGEST, discount_of, fee_on, largest_collateral
 from market.kernels.liquidation import appraise, best_bid
 from market.kernels.margin import amount_of, ceil_ppm, value_of
 from market.kernels.marks import remark
@@ -23,14 +23,14 @@ from market.kernels.records import (
     REMARKED,
     REST_OF_MARKET,
 )
-from market.kernels.sizing import LARGEST, debt_to_repay, next_try, ramped_share
+from market.kernels.sizing import debt_to_repay, next_try, ramped_share
 from market.kernels.trading import touch
 
 
 @kernel
-def taken_at(claim, clock, policy):
-    """ppm of the venue's price at which a keeper takes collateral over now, rounded up, for the account."""
-    return max(ceil_ppm(1.0 - discount_of(claim, clock, policy)), 1)
+def taken_at(claim, clock, asset, policy, assets):
+    """ppm of the venue's price at which a keeper takes an asset over now, rounded up, for the account."""
+    return max(ceil_ppm(1.0 - discount_of(claim, clock, policy, asset, True, assets)), 1)
 
 
 @kernel
@@ -42,9 +42,10 @@ def allow(claim, clock, policy):
 @kernel
 def due_for(claim, quote, first, price, policy, assets, margin, cash):
     """(quanta of a debt that one call repays, what a keeper pays for that with the fee on it), `first` seized first."""
-    paid = (1.0 + policy.fee / PPM) * PPM / price
+    fee = fee_on(claim, assets[first], policy)
+    paid = (1.0 + fee / PPM) * PPM / price
     owed = debt_to_repay(claim, quote, first, paid, policy, assets, margin, cash)
-    return owed, sale_for(owed, 0, policy)
+    return owed, sale_for(owed, 0, fee)
 
 
 @kernel
@@ -76,13 +77,13 @@ def seize(
     """
     account = claim.account
     allow(claim, clock, policy)
-    price = taken_at(claim, clock, policy)
     paid_in = NONE
     reward = 0
     for quote in range(assets.shape[0]):
         first = largest_collateral(account, quote, LARGEST, assets, cash)
         if cash[account, quote] >= 0 or first == NONE:
             continue
+        price = taken_at(claim, clock, first, policy, assets)
         owed, _ = due_for(claim, quote, first, price, policy, assets, margin, cash)
         goal = cash[account, quote] + owed
         funds = cash[keeper, quote] + amount_of(assets[quote], -kept_back)
@@ -90,7 +91,9 @@ def seize(
             asset = largest_collateral(account, quote, LARGEST, assets, cash)
             if asset == NONE:
                 break
-            wanted = sale_for(goal - cash[account, quote], 0, policy)
+            price = taken_at(claim, clock, asset, policy, assets)
+            fee = fee_on(claim, assets[asset], policy)
+            wanted = sale_for(goal - cash[account, quote], 0, fee)
             seized, paid = exchange(asset, quote, cash[account, asset], wanted, funds, price, assets)
             if seized == 0:
                 break
@@ -105,7 +108,7 @@ def seize(
             funds -= paid
             paid_in = quote
             reward += charge_fee(
-                account, keeper, quote, sale_fee(paid, policy), policy, instruments, assets, positions, cash, touched,
+                account, keeper, quote, sale_fee(paid, fee), policy, instruments, assets, positions, cash, touched,
                 touched_mark, counters,
             )  # fmt: skip
             if cash[account, asset] > 0:

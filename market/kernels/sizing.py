@@ -6,6 +6,7 @@ import numpy as np
 
 from market.kernels.arithmetic import part_up
 from market.kernels.jit import kernel
+from market.kernels.limits import LARGEST, begin_auction
 from market.kernels.margin import notional_of, value_of, weighted_value
 from market.kernels.records import (
     AUCTION_FRACTION,
@@ -26,8 +27,6 @@ from market.kernels.rules.portion import portion_to_close
 from market.kernels.rules.sizing import allowed_share, exchange_gain
 from market.kernels.rules.solve import amount_to_target
 from market.kernels.slices import largest_share
-
-LARGEST = (1 << 62) - 1
 
 
 @kernel
@@ -72,29 +71,42 @@ def ramped_share(claim, missing, clock, policy):
 
 
 @kernel
-def put_up(claims, count, clock, policy):
+def put_up(claims, count, clock, policy, instruments, assets, positions, cash):
     """ROOM: put claims up, the older first, as long as there is room; those without wait, and their price with them.
 
-    What is put up of an account is a part of its notional, `claim.tab`; with the penalty it uses room up.
+    There is room for all together and, where an asset says so, for those accounts that have most of it. What is put up
+    of an account is a part of its notional, `claim.tab`; with the penalty it uses room up.
     """
     if policy.sizing != ROOM:
         return
     penalty = 1.0 + policy.fee / PPM
     room = float(policy.most)
+    rooms = np.full(assets.shape[0], np.inf)
+    for at in range(assets.shape[0]):
+        if assets[at].room >= 0:
+            rooms[at] = float(assets[at].room)
     for at in range(count):
         claims[at].tab = min(claims[at].tab, claims[at].notional)
         room -= claims[at].tab * penalty
+        if claims[at].tab > 0 and claims[at].main != NONE:
+            rooms[claims[at].main] -= claims[at].tab * penalty
     for at in range(count):
         claim = claims[at]
         if claim.tab > 0:
             continue
-        part = auctioned_debt(float(claim.notional), 1.0, penalty, room, float(policy.least))
-        claim.opened = clock
+        begin_auction(claim, clock, policy, instruments, assets, positions, cash)
+        free, least = room, policy.least
+        if claim.main != NONE:
+            free = min(room, rooms[claim.main])
+            least = assets[claim.main].least if assets[claim.main].least >= 0 else least
+        part = auctioned_debt(float(claim.notional), 1.0, penalty, free, float(least))
         if part <= 0.0:
             claim.next_try = max(claim.next_try, clock + 1)
             continue
         claim.tab = int(part)
         room -= claim.tab * penalty
+        if claim.main != NONE:
+            rooms[claim.main] -= claim.tab * penalty
 
 
 @kernel

@@ -7,9 +7,10 @@ The innermost ring is assessed at every look. So a calm tick costs the handful o
 population, and the answer is the same as that of a full assessment, which a test holds.
 
 A ring keeps copies of all instruments and assets as its base. Moves of marks and of cumulative funding count, of the
-venue's asset prices, and of what portfolio margin reads (market/kernels/displacement.py). For options by themselves:
-an option's value moves by no more than its forward does, plus the forward times the density's peak times the move of
-its deviation (market/kernels/rules/scenario_bounds.py), so both count as one move.
+venue's asset prices, of what balances and debts count at beside them, and of what portfolio margin reads
+(market/kernels/displacement.py). For options by themselves: an option's value moves by no more than its forward does,
+plus the forward times the density's peak times the move of its deviation (market/kernels/rules/scenario_bounds.py), so
+both count as one move.
 """
 
 from __future__ import annotations
@@ -20,12 +21,20 @@ from market.kernels.displacement import keep_tables, portfolio_displacement, ren
 from market.kernels.history import AT_ROUND, AT_TRADING, note_look
 from market.kernels.jit import kernel
 from market.kernels.margin import safe_distance
-from market.kernels.records import LIQUIDATABLE, OPTION, SPOT, TOUCHED_COUNT
+from market.kernels.records import LIQUIDATABLE, OPTION, PPM, SPOT, TOUCHED_COUNT
 from market.kernels.rules.options import NORMAL_PEAK
 
 RINGS = 4
 REACH = np.array([0.06, 0.015, 0.004, 0.001])
 """Outer to inner: a ring is measured afresh when a price has moved this fraction from its base."""
+
+
+@kernel
+def _relative(now, before):
+    """Relative move of a price that may have been nothing."""
+    if before > 0.0:
+        return abs(now - before) / before
+    return 1e9 if now > 0.0 else 0.0
 
 
 @kernel
@@ -43,8 +52,13 @@ def _displacement(ring, base, kept, instruments, assets, margin):
             largest = max(largest, abs(instrument.mark - then.mark) / float(then.mark) + funding)
     for k in range(assets.shape[0]):
         if not assets[k].fixed:
-            price = float(before_assets[ring, k].price)
-            largest = max(largest, abs(assets[k].price - price) / price)
+            now, was = assets[k], before_assets[ring, k]
+            price = float(was.price)
+            largest = max(largest, abs(now.price - price) / price)
+            if now.below | now.above | was.below | was.above:
+                low, was_low = now.price * float(PPM - now.below), was.price * float(PPM - was.below)
+                high, was_high = now.price * float(PPM + now.above), was.price * float(PPM + was.above)
+                largest = max(largest, _relative(low, was_low), _relative(high, was_high))
     return largest
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from market.parameters import PositiveUsd, Ratio, Share, parameters
+from market.parameters import Bps, PositiveUsd, Ratio, Share, parameters
 
 LiabilityWeight = Annotated[float, Field(ge=1.0, le=10.0, json_schema_extra={"unit": "x"})]
 
@@ -45,6 +45,11 @@ class CategoryRule:
     """Factor on debts in them under the maintenance profile; that of the asset when left out."""
     initial_liability_weight: LiabilityWeight | None = None
     """Factor under the initial and target profiles; `liability_weight`, else that of the asset, when left out."""
+    discount_bps: Bps | None = None
+    """What whoever liquidates such an account gets off the price of members, under `venue.liquidation.price.kind =
+    "oracle"`; that of the asset when left out."""
+    liquidation_fee_bps: Bps | None = None
+    """Fee on the debt that a sale of members repays; that of the asset when left out."""
 
 
 @parameters
@@ -69,6 +74,11 @@ class CollateralRule:
     """What the venue holds of it beyond which weights fall in proportion, under initial margin; none when left out."""
     borrows_start_usd: PositiveUsd | None = None
     """What the venue has lent of it beyond which debts weigh more in proportion, under initial margin."""
+    discount_bps: Bps | None = None
+    """What whoever liquidates gets off its price under `venue.liquidation.price.kind = "oracle"`, in the place of that
+    rule's discount."""
+    liquidation_fee_bps: Bps | None = None
+    """Fee on the debt that a sale of it repays, in the place of `venue.liquidation.fee_bps`."""
 
     def __post_init__(self) -> None:
         floors = [tier.floor for tier in self.tiers]

@@ -12,6 +12,7 @@ from market.margin.options import OptionRequirement
 from market.margin.ownership import SubAccounts
 from market.margin.portfolio import ScenarioMargin
 from market.margin.requirement import RequirementRule
+from market.margin.valuation import PriceRule, VenuePrices
 from market.parameters import PositiveSeconds, Seconds, parameters
 
 Rule = TypeVar("Rule")
@@ -45,6 +46,8 @@ class Margin:
     """Whether haircuts follow the market."""
     rates: RateDynamics = StaticRates()
     """Whether margin requirements follow the market."""
+    prices: PriceRule = VenuePrices()
+    """What balances and debts count at beside the venue's price: bid and ask, or the confidence of the oracle."""
     slow_price_seconds: Seconds = 0.0
     """Averaging time of a slower price: under initial margin balances count at the lower of the two, debts at the
     higher (Drift v2, Mango v4); 0: none."""

@@ -14,6 +14,7 @@ from market.kernels.book import sweep
 from market.kernels.records import LIQUIDATABLE, NONE, PPM, SELL, SPOT
 from market.kernels.rules.rates import open_interest_rate
 from market.kernels.rules.weights import borrow_scaled, deposit_scaled
+from market.margin.bands import Bands
 from market.margin.dynamics import (
     YEAR_SECONDS,
     LiquidityHaircuts,
@@ -26,6 +27,7 @@ from market.margin.dynamics import (
     limited,
 )
 from market.margin.rules import Margin
+from market.margin.valuation import VenuePrices
 
 if TYPE_CHECKING:
     from market.world import World
@@ -58,12 +60,16 @@ class MarginSchedule:
         self._slow = np.zeros(len(world.assets))
         self._seen = np.zeros(len(world.assets))
         self._variance = np.zeros((2, len(world.assets)))
+        self.bands = None if isinstance(margin.prices, VenuePrices) else Bands(margin.prices, world)
+        """How far from the venue's prices balances and debts count; None where they count at these."""
 
     def update(self, world: World) -> None:
         """Take in the prices of this tick, and move what it is time to move."""
         self._observe(world)
         if self.margin.slow_price_seconds > 0.0:
             self._follow(world)
+        if self.bands is not None:
+            self.bands.update(world)
         due = [rule for rule in self._rules if world.tick > 0 and _every(world, rule.update_seconds)]
         if due:
             before = self._excess(world)
@@ -254,7 +260,8 @@ def margin_schedule(margin: Margin, world: World) -> MarginSchedule | None:
     moving = not isinstance(margin.haircuts, StaticHaircuts) or not isinstance(margin.rates, StaticRates)
     scaled = any(rule.deposits_start_usd or rule.borrows_start_usd for rule in margin.collateral.values())
     crowded = any(rule.open_interest_upper_usd for rule in margin.requirement.values())
-    if not (moving or scaled or crowded or margin.slow_price_seconds > 0.0):
+    apart = margin.slow_price_seconds > 0.0 or not isinstance(margin.prices, VenuePrices)
+    if not (moving or scaled or crowded or apart):
         return None
     bases: dict[int, float] = {}
     if isinstance(margin.haircuts, LiquidityHaircuts):

@@ -49,7 +49,8 @@ def write_margin_rules(
         record["first_tier"], record["n_tiers"] = len(tiers), len(rows)
         tiers.extend(rows)
         ramped = isinstance(margin.haircuts, RampedHaircuts) and symbol in margin.haircuts.to
-        record["haircut_only"] &= not (rows or ramped or margin.slow_price_seconds > 0.0)
+        apart = margin.prices.kind != "venue" and not record["fixed"]
+        record["haircut_only"] &= not (rows or ramped or apart or margin.slow_price_seconds > 0.0)
     for number, category in enumerate(margin.categories.values(), start=1):
         for record, symbol in zip(asset_records, assets, strict=True):
             if symbol in category.assets:
@@ -71,6 +72,9 @@ def _write_category(record: np.void, rule: CategoryRule, number: int) -> None:
     record["category"], record["haircut_only"] = number, 0
     record["category_haircut"] = round(rule.haircut * PPM)
     record["initial_category_haircut"] = round(_either(rule.initial_haircut, rule.haircut) * PPM)
+    for name, bps in (("discount", rule.discount_bps), ("fee", rule.liquidation_fee_bps)):
+        if bps is not None:
+            record[f"category_{name}"] = bps / 10_000 if name == "discount" else round(bps * 100)
     chosen = (rule.liability_weight, rule.initial_liability_weight or rule.liability_weight)
     for profile, weight in zip(("", "initial_"), chosen, strict=True):
         own = int(record[f"{profile}liability_weight"])
@@ -82,8 +86,13 @@ def _either(initial: float | None, maintenance: float) -> float:
 
 
 def _write_collateral(record: np.void, rule: CollateralRule) -> None:
-    record["haircut"] = round(rule.haircut * PPM)
-    record["initial_haircut"] = round(_either(rule.initial_haircut, rule.haircut) * PPM)
+    # By size: the least of them; a coin counts for nothing where that is 1.
+    record["haircut"] = round(min([tier.haircut for tier in rule.tiers], default=rule.haircut) * PPM)
+    initial = [_either(tier.initial_haircut, tier.haircut) for tier in rule.tiers]
+    record["initial_haircut"] = round(min(initial, default=_either(rule.initial_haircut, rule.haircut)) * PPM)
+    for name, bps in (("discount", rule.discount_bps), ("fee", rule.liquidation_fee_bps)):
+        if bps is not None:
+            record[name] = bps / 10_000 if name == "discount" else round(bps * 100)
     record["liability_weight"] = round(rule.liability_weight * PPM)
     record["initial_liability_weight"] = round(_either(rule.initial_liability_weight, rule.liability_weight) * PPM)
     record["size_factor"] = rule.size_factor

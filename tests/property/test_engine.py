@@ -93,7 +93,7 @@ from market.venue import (
     WindowCap,
 )
 from market.world import Inbox, World
-from tests.engine_worlds import CORRELATED, Engine, changed, engine
+from tests.engine_worlds import CORRELATED, QUOTED, Engine, changed, engine
 from tests.reference.margin import State, assess, assess_portfolio, marginal_requirement
 
 CUSTOMERS = 12
@@ -168,7 +168,7 @@ MARGINS = [
         rates=OpenInterestRates(lower_usd=1_000.0, upper_usd=100_000.0, update_seconds=5.0),
     ),
     Margin(haircuts=LiquidityHaircuts(sizes_usd=(500.0, 5_000.0), update_seconds=3.0)),
-    CORRELATED,
+    *(CORRELATED, QUOTED),
 ]
 PORTFOLIO_MARGIN = Margin(
     mode="portfolio",

@@ -95,11 +95,16 @@ def _weighted(state: State, account: int, asset: int, amount: int, profile: str)
     if profile == INITIAL and record["slow_price"]:
         price = min(price, record["slow_price"]) if amount > 0 else max(price, record["slow_price"])
 
-    def worth(quanta: int, at: int = price) -> int:
-        return floor(Fraction(quanta * at * record["multiplier"], record["divisor"]))
+    prefix = "" if profile == MAINTENANCE else "initial_"
+    away = -record[f"{prefix}below"] if amount > 0 else record[f"{prefix}above"]
+
+    def worth(quanta: int) -> int:
+        plain, slow = (
+            floor(Fraction(quanta * at * record["multiplier"], record["divisor"])) for at in (record["price"], price)
+        )
+        return min(slow, floor(Fraction(plain * (PPM + away), PPM)))
 
     value = worth(amount)
-    prefix = "" if profile == MAINTENANCE else "initial_"
     within = _in_category(state, account, asset, profile)
     if within:
         prefix += "category_"
@@ -117,7 +122,7 @@ def _weighted(state: State, account: int, asset: int, amount: int, profile: str)
         tier = _tier(_rows(state, record), measure)
         counted = measure - (ceil(Fraction(measure * tier[profile], PPM)) - int(tier[f"{profile}_deduction"]))
         if record["tiers_by_amount"]:
-            counted = worth(counted, record["price"])
+            counted = worth(counted)
     else:
         counted = floor(Fraction(value * (PPM - record[f"{prefix}haircut"]), PPM))
     if record["size_factor"]:
@@ -232,8 +237,7 @@ def assess_portfolio(state: State, risk: Any, account: int) -> Figures:
             lots = state.positions[account][book]["lots"]
             if instrument["kind"] == 0 and rule["spot_offset"]:
                 owned, base = state.cash[account][instrument["base"]], state.assets[instrument["base"]]
-                worthless = base["haircut"] == 1_000_000 and base["n_tiers"] == 0
-                if owned < 0 or not worthless:
+                if owned < 0 or base["haircut"] < 1_000_000:
                     lots = owned // instrument["lot_quanta"]
             if lots == 0:
                 continue

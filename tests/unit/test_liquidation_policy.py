@@ -12,7 +12,6 @@ import pytest
 
 from market.kernels.records import INSURANCE_FUND
 from market.venue import (
-    AuctionRoom,
     BankruptcyPrice,
     CloseFactor,
     DutchPrice,
@@ -383,59 +382,6 @@ def test_debts_too_are_repaid_as_far_as_is_allowed() -> None:
     world.bids((10_000, 5_000), book=SPOT_BOOK)
     world.run(1)
     assert [lots for _, lots in closed(world)] == [4]
-
-
-def roomy(most: float, *, least: float = 0.0, price: Any = None) -> Engine:
-    """Two customers long 300 and 200 lots, 2,700 and 1,800 USD at 9,000, each with a dollar left."""
-    rules: dict[str, Any] = {} if price is None else {"price": price}
-    sizing = AuctionRoom(most_usd=most, least_usd=least)
-    world = engine(deposits=(301.0, 201.0), prices=falls_to(9_000.0), venue=plain_venue(sizing=sizing, **rules))
-    for account, lots in zip(world.rows, (300, 200), strict=True):
-        world.open(account, lots, 10_000)
-    return world
-
-
-@pytest.mark.parametrize(
-    ("most", "least", "first"),
-    [
-        (4_500.0, 0.0, [300, 200]),
-        (2_700.0, 0.0, [300]),
-        (3_600.0, 0.0, [300, 100]),
-        (3_600.0, 901.0, [300, 200]),  # a rest of 900 may not be left behind
-        (1_800.0, 0.0, [200]),  # 200 of 300
-        (500.0, 501.0, []),  # too little to stand alone
-    ],
-)
-def test_no_more_is_put_up_than_there_is_room(most: float, least: float, first: list[int]) -> None:
-    world = roomy(most, least=least)
-    world.bids((9_000, 5_000))
-    world.run(2)
-    assert [lots for _, lots in closed(world)] == first
-    world.run(3)
-    assert sum(lots for _, lots in closed(world)) == (500 if first else 0)
-    world.check_books()
-
-
-def test_the_price_of_what_waits_does_not_fall() -> None:
-    """11,700, 10,530, 9,360, 8,190 ... for the first; the second is put up when the first is gone, and starts then."""
-    world = roomy(2_700.0, price=DutchPrice(curve="linear", start=1.3, span_seconds=10.0))
-    world.bids((9_360, 300))
-    world.run(4)
-    assert closed(world) == [(3, 300)]
-    world.bids((9_360, 500))
-    world.run(2)
-    assert closed(world) == [(3, 300)]
-    world.run(1)
-    assert closed(world) == [(3, 300), (6, 200)]
-    world.check_books()
-
-
-def test_debts_are_put_up_as_far_as_there_is_room() -> None:
-    world = borrower(500.0, 0.06, 10_000.0, sizing=AuctionRoom(most_usd=200.0))
-    world.bids((10_000, 5_000), book=SPOT_BOOK)
-    world.run(1)
-    assert closed(world) == [(0, 20)]
-    world.check_books()
 
 
 def test_debts_repaid_to_the_target() -> None:

@@ -241,9 +241,16 @@ def test_tail_measures_of_simulated_moves() -> None:
 
 def test_a_coin_that_counts_for_nothing_offsets_nothing() -> None:
     """1 BTC owned against 1 short at 10,000, +-15 %: a hedge at a haircut of 0.999, at 1 as if it were not there."""
-    for haircut, needed in ((0.999, 0.0), (1.0, 1_500.0)):
+    one, two = HaircutTier(haircut=1.0), HaircutTier(floor=100.0, haircut=1.0)
+    cases = [
+        (CollateralRule(haircut=0.999), 0.0),
+        (CollateralRule(haircut=1.0), 1_500.0),
+        (CollateralRule(tiers=(one, two)), 1_500.0),
+        (CollateralRule(haircut=1.0, tiers=(HaircutTier(haircut=0.5), two)), 0.0),
+    ]
+    for collateral, needed in cases:
         rule = ScenarioMargin(price_range=0.15, maintenance_factor=1.0, linear_charge=0.0, linear_charge_initial=0.0)
-        margin = Margin(mode="portfolio", portfolio=rule, collateral={"BTC": CollateralRule(haircut=haircut)})
+        margin = Margin(mode="portfolio", portfolio=rule, collateral={"BTC": collateral})
         world = with_margin(margin, deposits=(50_000.0, 50_000.0))
         own_bitcoin(world, 1.0)
         world.open(world.rows[0], -1_000, 10_000)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from market.forced_prices import DutchPrice
 from market.kernels.records import DEFICIT, FORCED_SEIZURE, INSURANCE_FUND, NONE, OUTSIDE
+from market.margin.collateral import CategoryRule, CollateralRule
 from market.sizing import CloseAll
 from market.venue import Waterfall
 from tests.engine_worlds import Engine
@@ -70,6 +72,29 @@ def test_the_fee_is_on_top_and_the_fund_keeps_its_part() -> None:
     assert made.cash(made.keeper) == (1_000_000 - 7_575 + 15) * USDC_QUANTA
     # 7,575 / (0.95 x 1,800)
     assert made.cash(made.keeper, IN_ETH) == 442_982_457
+
+
+@pytest.mark.parametrize(("inside", "discount", "fee"), [(False, 0.1, 0.02), (True, 0.01, 0.001)])
+def test_discount_and_fee_are_those_of_the_collateral_or_of_the_category_of_all_debts(
+    inside: bool, discount: float, fee: float
+) -> None:
+    """7,500 are repaid at 1,800 less the discount, the fee on top; the rule says 5 % and 0."""
+    rules = lending_venue(fee_cap="none")
+    collateral = CollateralRule(haircut=0.2, initial_haircut=0.25, discount_bps=1_000.0, liquidation_fee_bps=200.0)
+    together = CategoryRule(assets=("USDC", "ETH"), haircut=0.2, discount_bps=100.0, liquidation_fee_bps=10.0)
+    margin = replace(
+        rules.margin, collateral={**rules.margin.collateral, "ETH": collateral},
+        categories={"pair": together} if inside else {},
+    )  # fmt: skip
+    made = lending_engine(deposits=(0.0,), venue=replace(rules, margin=margin), prices=eth_at(1_800.0))
+    made.world.ledger.deposit(made.rows[0], IN_ETH, 10 * ETH_QUANTA)
+    made.world.ledger.deposit(made.rows[0], IN_USDC, -15_000 * USDC_QUANTA)
+    made.run(1)
+    assert made.cash(made.rows[0]) == -7_500 * USDC_QUANTA
+    assert made.cash(INSURANCE_FUND) == round(7_500 * fee * USDC_QUANTA)
+    seized = 7_500 * (1.0 + fee) / ((1.0 - discount) * 1_800)
+    assert made.cash(made.keeper, IN_ETH) == pytest.approx(seized * ETH_QUANTA, abs=2)
+    made.check_books()
 
 
 def test_a_keeper_pays_no_more_than_it_has() -> None:

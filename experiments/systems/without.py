@@ -1,0 +1,68 @@
+"""The system that is left when venues, shocks and errors of oracles are taken out of a scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from agents.collateral_sales import CollateralSales
+from experiments.systems.scenario import CrossAgent, SystemScenario
+from market.claims import Claim, StakedToken
+from market.errors import InputError
+from market.shocks import Freeze, Shock
+
+
+def reduced(scenario: SystemScenario) -> SystemScenario:
+    """The scenario that is simulated: without the venues, shocks and adapters that `scenario.without` takes out.
+
+    Shocks to an asset that is left out are put off until after the end, so that they keep their accounts. Claims on a
+    venue that is left out become claims on the underlying itself. Raises InputError where what is left is no system.
+    """
+    left_out = scenario.without
+    shocks = {name: _put_off(shock, scenario.hours) if shock.asset in left_out.assets else shock
+              for name, shock in scenario.shocks.items()}  # fmt: skip
+    venues = {
+        name: replace(own, adapters={}) if left_out.oracle_errors else own
+        for name, own in scenario.venues.items()
+        if name not in left_out.venues
+    }
+    agents = {name: _left(agent, left_out.venues) for name, agent in scenario.agents.items()}
+    return replace(
+        scenario,
+        venues=venues,
+        claims={symbol: _honoured(claim, left_out.venues) for symbol, claim in scenario.claims.items()},
+        shocks={name: shock for name, shock in shocks.items() if getattr(shock, "venue", "") not in left_out.venues},
+        agents={name: agent for name, agent in agents.items() if agent is not None},
+        without=replace(left_out, venues=(), accounts=_elsewhere(left_out.accounts, left_out.venues)),
+    )
+
+
+def still_assets(scenario: SystemScenario, moving: Sequence[str]) -> list[str]:
+    """Those of the assets left out that have a path of their own. Raises InputError for one that nothing moves."""
+    shocked = {shock.asset for shock in scenario.shocks.values()}
+    for symbol in scenario.without.assets:
+        if symbol not in moving and symbol not in shocked:
+            raise InputError(f"without.assets: {symbol} neither moves by itself nor by a shock")
+    return [symbol for symbol in scenario.without.assets if symbol in moving]
+
+
+def _put_off(shock: Shock, hours: float) -> Shock:
+    after = 2.0 * 3600.0 * hours
+    if isinstance(shock, Freeze):
+        return replace(shock, start_seconds=after, end_seconds=2.0 * after)
+    return replace(shock, at_seconds=after)
+
+
+def _honoured(claim: Claim, gone: Sequence[str]) -> Claim:
+    return StakedToken(underlying=claim.underlying) if claim.venue in gone else claim
+
+
+def _left(agent: CrossAgent, gone: Sequence[str]) -> CrossAgent | None:
+    """The agent without the routes that lead to venues that are gone; None where it cannot act without them."""
+    if isinstance(agent, CollateralSales) and agent.venue not in gone:
+        return replace(agent, routes=tuple(route for route in agent.routes if route.venue not in gone))
+    return None if any(venue in gone for _, venue in agent.places()) else agent
+
+
+def _elsewhere(accounts: tuple[str, ...], gone: Sequence[str]) -> tuple[str, ...]:
+    return tuple(text for text in accounts if text.partition(":")[0] not in gone)
