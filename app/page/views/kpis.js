@@ -34,7 +34,7 @@ export class KpiStrip {
       const [first, second] = figures;
       say(tile.label, first.label);
       if (designs.length > 1) {
-        this.value(tile, difference(first, second), "");
+        this.value(tile, difference(first, second), `B − A${first.unit && first.unit !== "×" ? `, ${first.unit}` : ""}`);
         say(tile.note, designs.map(([name], at) => `${NAMES[name]} ${withUnit(figures[at]?.value, "")}`).join("   "));
       } else {
         this.value(tile, withUnit(first.value, first.unit === "×" || first.unit === "%" ? first.unit : ""), first.unit === "×" || first.unit === "%" ? "" : first.unit);
@@ -76,7 +76,7 @@ export class KpiStrip {
 function difference(one, other) {
   if (one?.value === null || other?.value === null || !one || !other) return MISSING;
   const change = other.value - one.value;
-  return change === 0 ? `B − A: no difference` : `B − A: ${change > 0 ? "+" : ""}${withUnit(change, one.unit)}`;
+  return change === 0 ? "same" : `${change > 0 ? "+" : ""}${withUnit(change, one.unit === "×" ? "×" : "")}`;
 }
 
 function course(side, key, tick) {

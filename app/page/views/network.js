@@ -113,7 +113,7 @@ export class NetworkView {
       const known = this.known.get(node.account);
       node.forced = known ? known.others > known.outside : false;
       node.y = top + (known?.place ?? (node.account * GOLDEN) % 1) * (bottom - top);
-      node.radius = 1.8 + 8 * Math.sqrt(node.usd / largest);
+      node.radius = (1.8 + 8 * Math.sqrt(node.usd / largest)) * (surface.width < 400 ? 0.6 : 1);
     }
     const at = new Map(shown.map((node) => [node.account, node]));
     this.lines(side, tick, at, chosen);
@@ -133,9 +133,9 @@ export class NetworkView {
       surface.text(clock(time), x(time / seconds), surface.height - 9, { align: "center" });
     }
     const more = total > shown.length && surface.width > 560 ? `, ${shown.length} largest shown` : "";
-    surface.text(`${total} accounts${more}`, surface.width - 8, 10, { align: "right" });
+    if (surface.width > 400) surface.text(`${total} accounts${more}`, surface.width - 8, 10, { align: "right" });
     legend(surface, [
-      { name: "by prices outside", colour: paint.orange, shape: "dot" }, { name: "mostly by others' forced sales", colour: paint.vermillion, shape: "dot" },
+      { name: "by prices outside", colour: paint.orange, shape: "dot" }, { name: surface.width > 400 ? "mostly by others' forced sales" : "by others' sales", colour: paint.vermillion, shape: "dot" },
     ], 6, 10);
     this.nodes = shown;
     this.tip(seconds);
