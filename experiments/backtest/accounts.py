@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from experiments.build import build
 from experiments.scenario import Scenario
 from market.instruments import USD_QUANTA
-from market.kernels.explain import equity_lines
+from market.kernels.explain import EQUITY_COLUMNS, equity_lines
 from market.kernels.records import LIQUIDATABLE, MAINTENANCE
 from market.world import World
 
@@ -99,7 +99,7 @@ def _weights(world: World, rows: NDArray[np.int64]) -> Array:
     is above 1 where it weighs more.
     """
     ledger, n_assets = world.ledger, len(world.assets)
-    found, lines = np.ones((len(rows), n_assets)), np.zeros((n_assets, 8), np.int64)
+    found, lines = np.ones((len(rows), n_assets)), np.zeros((n_assets, EQUITY_COLUMNS), np.int64)
     for at, row in enumerate(rows.tolist()):
         equity_lines(
             row, MAINTENANCE, world.instruments, world.assets, world.margin, ledger.positions, ledger.cash, lines

@@ -13,7 +13,7 @@ from experiments.margin.account import Account, opening_prices
 from experiments.margin.setting import MODES, Setting, position_rows, put
 from experiments.scenario import Scenario
 from market.greeks import account_greeks
-from market.kernels.explain import account_totals, equity_lines, requirements
+from market.kernels.explain import EQUITY_COLUMNS, account_totals, equity_lines, requirements
 from market.kernels.margin import notional_of, tier_of
 from market.kernels.portfolio import concentration_charge, load_lots, scenario_loss
 from market.kernels.records import INITIAL, MAINTENANCE, OPTION, PPM, TARGET
@@ -260,7 +260,7 @@ def take_apart(world: World, name: str, row: int, *, mode: str, fall: float, ris
 
 def _balances(world: World, row: int, profile: int) -> tuple[BalanceLine, ...]:
     ledger = world.ledger
-    out = np.zeros((len(world.assets), 8), np.int64)
+    out = np.zeros((len(world.assets), EQUITY_COLUMNS), np.int64)
     equity_lines(row, profile, world.instruments, world.assets, world.margin, ledger.positions, ledger.cash, out)
     return tuple(
         BalanceLine(

@@ -14,7 +14,7 @@ from experiments.frames import KINDS, fill_usd, lot_size, quote_usd
 from experiments.run import Session
 from experiments.snapshots.numbers import rounded
 from market.instruments import USD_QUANTA
-from market.kernels.explain import equity_lines
+from market.kernels.explain import EQUITY_COLUMNS, equity_lines
 from market.kernels.records import MAINTENANCE, NONE, SELL
 from market.margin.prices import bankruptcy_price, liquidation_price
 from market.world import World
@@ -125,7 +125,7 @@ def _positions(world: World, row: int) -> list[dict[str, Any]]:
 def _collateral(world: World, row: int) -> list[dict[str, Any]]:
     """Lines of what it owns and owes, and what of it counts."""
     ledger = world.ledger
-    lines = np.zeros((len(world.assets), 6), np.int64)
+    lines = np.zeros((len(world.assets), EQUITY_COLUMNS), np.int64)
     equity_lines(
         row, MAINTENANCE, world.instruments, world.assets, world.margin, ledger.positions, ledger.cash, lines
     )  # fmt: skip

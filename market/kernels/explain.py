@@ -33,10 +33,14 @@ def account_totals(account, instruments, assets, margin, positions, cash, out):
     out[INITIAL, 1] = initial_excess(account, instruments, assets, margin, positions, cash)
 
 
+EQUITY_COLUMNS = 8
+"""Figures of `equity_lines`; kernels do not look whether what they write into is wide enough."""
+
+
 @kernel
 def equity_lines(account, profile, instruments, assets, margin, positions, cash, out):
-    """Fill `out[n_assets, 8]`: balance, open profit settled in the asset, and what of it does not count under the
-    profile, in quanta of the asset; value before haircut and what margin equity counts, in USD quanta; 1 where that is
+    """Fill `out[n_assets, EQUITY_COLUMNS]`: balance, open profit settled in the asset, and what of it does not count
+    under the profile, in quanta of the asset; value before haircut and what margin equity counts, in USD quanta; 1 where that is
     at the weights of the asset's category; value before haircut, without profit that does not count, at the venue's
     price and at the price that counts."""
     for asset in range(assets.shape[0]):

@@ -14,7 +14,7 @@ from experiments.margin.account import Account
 from experiments.margin.command import Answer, print_answer
 from experiments.margin.explain import explain
 from experiments.scenario import Scenario
-from market.kernels.explain import account_totals, equity_lines
+from market.kernels.explain import EQUITY_COLUMNS, account_totals, equity_lines
 from market.kernels.margin import safe_distance
 from market.kernels.records import BUY, INITIAL, LIMIT, MAINTENANCE, TARGET
 from market.margin.collateral import CategoryRule, CollateralRule
@@ -185,7 +185,7 @@ def test_figures_are_those_of_the_slow_twin_and_nobody_breaks_within_the_safe_di
         found = assess(state, account)
         assert figures[account].tolist() == [found.margin_equity, found.net_equity, found.maintenance, found.initial]
         for profile in (MAINTENANCE, TARGET, INITIAL):
-            lines = np.zeros((3, 8), np.int64)
+            lines = np.zeros((3, EQUITY_COLUMNS), np.int64)
             equity_lines(account, profile, world.instruments, world.assets, *records, lines)
             assert lines[:, 4].sum() == totals(made, account)[profile, 0]
         distance = min(0.06, safe_distance(account, world.instruments, world.assets, *records, 0.06))
