@@ -40,9 +40,9 @@ EQUITY_COLUMNS = 8
 @kernel
 def equity_lines(account, profile, instruments, assets, margin, positions, cash, out):
     """Fill `out[n_assets, EQUITY_COLUMNS]`: balance, open profit settled in the asset, and what of it does not count
-    under the profile, in quanta of the asset; value before haircut and what margin equity counts, in USD quanta; 1 where that is
-    at the weights of the asset's category; value before haircut, without profit that does not count, at the venue's
-    price and at the price that counts."""
+    under the profile, in quanta of the asset; value before haircut and what margin equity counts, in USD quanta; 1
+    where that is at the weights of the asset's category; value before haircut, without profit that does not count, at
+    the venue's price and at the price that counts."""
     for asset in range(assets.shape[0]):
         profit = left_out = 0
         if assets[asset].is_settlement:
