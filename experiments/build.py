@@ -43,7 +43,7 @@ from market.ledger import Ledger
 from market.margin.tables import write_margin_rules
 from market.reference import ReferencePath, ReplayPrices
 from market.simulation import Cast, Rules
-from market.streams import Streams
+from market.streams import Splices, Streams
 from market.venue import policy_record
 from market.world import ReferencePath as VenuePrices
 from market.world import World, total_messages
@@ -109,18 +109,20 @@ class WholePath:
         return self._prices
 
 
-def build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy] = ()) -> Built:
-    """Make the world of a scenario. Raises InputError when the scenario or a strategy cannot be built."""
+def build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy] = (), splices: Splices = ()) -> Built:
+    """Make the world of a scenario; `splices` give draws of later ticks other seeds (`market.streams`).
+
+    Raises InputError when the scenario or a strategy cannot be built.
+    """
     try:
-        return _build(scenario, seed=seed, strategies=strategies)
+        return _build(scenario, streams=streams_of(seed, splices), strategies=strategies)
     except OverflowError as error:
         raise InputError(f"scenario: a value is too large for the engine's integers ({error})") from None
 
 
-def _build(scenario: Scenario, *, seed: int, strategies: Sequence[Strategy]) -> Built:
+def _build(scenario: Scenario, *, streams: Streams, strategies: Sequence[Strategy]) -> Built:
     check_length(scenario)
     notes: list[str] = []
-    streams = streams_of(seed)
     path, highest = reference_of(scenario, streams, notes)
     timed = sorted(scenario.interventions.values(), key=lambda what: what.at_seconds)
     notes += [f"at {what.at_seconds:g} s: {told(what)}" for what in timed]
@@ -280,10 +282,10 @@ def _below_maintenance(world: World) -> list[str]:
     return [f"{below:,} of {int(traders.sum()):,} accounts below maintenance margin at the start, as the file has them"]
 
 
-def streams_of(seed: int) -> Streams:
+def streams_of(seed: int, splices: Splices = ()) -> Streams:
     """The streams of a seed. Raises InputError for what is no seed."""
     try:
-        return Streams(seed)
+        return Streams(seed, splices=splices)
     except ValueError as error:
         raise InputError(f"--seed: {error}") from None
 

@@ -19,6 +19,7 @@ from experiments.interventions.running import Done, Interventions
 from experiments.recorder import Recorder
 from experiments.scenario import Scenario
 from market.simulation import Observer, run
+from market.streams import Splices
 from market.world import World
 
 if TYPE_CHECKING:
@@ -122,12 +123,14 @@ class Session:
     However the run is cut into calls of `advance`, it is the same run.
     """
 
-    def __init__(self, scenario: Scenario, *, seed: int, strategies: Sequence[Strategy] = ()) -> None:
+    def __init__(
+        self, scenario: Scenario, *, seed: int, strategies: Sequence[Strategy] = (), splices: Splices = ()
+    ) -> None:
         """Build the world. Raises InputError for what cannot be simulated."""
         kernel_cache.tidy()
         self._began = time.perf_counter()
         self.scenario, self.seed = scenario, seed
-        self.built = build(scenario, seed=seed, strategies=strategies)
+        self.built = build(scenario, seed=seed, strategies=strategies, splices=splices)
         world = self.built.world
         self.recorder = Recorder(
             world,

@@ -19,6 +19,7 @@ from agents.execution import LargeOrder
 from agents.keeper import Keepers
 from agents.liquidity_provider import LiquidityProviders
 from agents.market_maker import MarketMakers
+from agents.one_account import OneAccount
 from agents.oracle import Oracles
 from agents.pool_arbitrageur import PoolArbitrageurs
 from agents.pool_flow import PoolFlow
@@ -105,7 +106,7 @@ class Recording:
     """Leave out the ladders, margin ratios and accounts at risk that `cascade replay` shows."""
 
 
-Population = Annotated[Traders | Borrowers | AccountsFile, Field(discriminator="kind")]
+Population = Annotated[Traders | OneAccount | Borrowers | AccountsFile, Field(discriminator="kind")]
 
 VENUE_TABLES = (("venue",), ("agents", "oracles"))
 """What the file of a venue may hold: its rules, and where its prices come from."""

@@ -6,21 +6,19 @@ same in all three worlds. Under cross and portfolio margin everything a person o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from agents.holdings import Holdings, draw_holdings
+from agents.one_account import OneAccount
 from agents.trader import Traders
 from experiments.build import build
 from experiments.config import Override
 from experiments.scenario import Scenario, load
 from market.errors import InputError
-from market.instruments import Instrument
 from market.kernels.records import LIQUIDATABLE
 from market.margin.portfolio import ScenarioMargin
-from market.parameters import parameters
 from market.world import World
 
 MODES = ("isolated", "cross", "portfolio")
@@ -30,16 +28,6 @@ DEFAULTS: dict[str, float] = {"population.hedged_share": 0.5, "population.outsid
 PORTFOLIO = "venue.margin.portfolio"
 OFFSET = 0.5
 """Offset between underlyings where no portfolio rule is stated."""
-
-
-@parameters
-class OneAccount(Traders):
-    """The people of a population with isolated margin, with all that they own in one account."""
-
-    def holdings(self, world: World, instruments: Mapping[str, Instrument]) -> Holdings:
-        """Drawn as with isolated margin, and put together."""
-        drawn = draw_holdings(replace(self, isolated_share=1.0), world, instruments)
-        return replace(drawn, isolated=np.zeros_like(drawn.isolated))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +50,9 @@ def worlds(name: str, *, venue: str | None, overrides: Sequence[str | Override])
     base, provenance = load(name, venue=venue, overrides=[*added, *overrides])
     assert isinstance(base.population, Traders)
     people = base.population
-    own = {field.name: getattr(people, field.name) for field in fields(people)}
+    own = {field.name: getattr(people, field.name) for field in fields(people) if field.name != "kind"}
     together = OneAccount(**{**own, "isolated_share": 0.0})
-    isolated = _with(base, replace(people, isolated_share=1.0), "cross")
+    isolated = _with(base, Traders(**{**own, "isolated_share": 1.0}), "cross")
     cross = _with(base, together, "cross")
     stated = any(key.startswith(PORTFOLIO) and source != "default" for key, source in provenance.items())
     if not stated:

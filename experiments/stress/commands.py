@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from experiments.sweep.commands import STORE, Json, StorePlace, StudyFile, Workers
 from experiments.tune.commands import kept
+
+Split = Annotated[
+    bool, typer.Option("--split", help="For experts: split runs that got far instead, as [splitting] says.")
+]
 
 
 def register(command: Callable[[Any], Any]) -> None:
@@ -54,13 +58,17 @@ def rare(
     *,
     workers: Workers = None,
     store: StorePlace = STORE,
+    split: Split = False,
     as_json: Json = False,
 ) -> None:
     """Estimate a rare loss by importance sampling: falls drawn more often than they come, and weighted."""
     from experiments.sweep.command import Call
 
     with kept():
-        from experiments.stress.rare import perform
+        if split:
+            from experiments.stress.splitting import perform
+        else:
+            from experiments.stress.rare import perform
 
         perform(Call(study=study, store=store, workers=workers), as_json=as_json)
 

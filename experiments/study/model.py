@@ -440,6 +440,29 @@ class Rare:
 
 
 @parameters
+class Splitting:
+    """What `cascade rare --split` estimates: runs that got far are done again with other draws from there on."""
+
+    measure: Annotated[Mean | Probability, Field(discriminator="kind")]
+    """A mean, or a probability."""
+    score: Literal["fall", "liquidated_notional_usd"] = "fall"
+    """How far a run has got: the largest log fall of any mark since its highest, or what was liquidated so far."""
+    levels: tuple[Positive, ...]
+    """Scores at which runs are done again, rising; any give a true estimate, good ones a narrow interval."""
+    runs: PositiveCount = 64
+    """Runs from every level, and from the start."""
+    repetitions: PositiveCount = 12
+    """Independent repetitions of the whole; the interval is taken over them."""
+
+    def __post_init__(self) -> None:
+        """Refuse levels that do not rise."""
+        if not self.levels:
+            raise ValueError("levels: empty; expected one score or more")
+        if list(self.levels) != sorted(set(self.levels)):
+            raise ValueError(f"levels: expected rising scores, got {', '.join(f'{level:g}' for level in self.levels)}")
+
+
+@parameters
 class Stop:
     """When `cascade until` has enough seeds."""
 
@@ -503,6 +526,8 @@ class Study:
     """What `cascade attack` looks for."""
     rare: Rare | None = None
     """What `cascade rare` estimates."""
+    splitting: Splitting | None = None
+    """What `cascade rare --split` estimates."""
     stop: Stop | None = None
     """When `cascade until` has enough."""
 

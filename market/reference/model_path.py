@@ -91,8 +91,8 @@ class ModelPath:
         self._macro = streams.stream("reference/macro", width=3, kind="normal")
         self._regime = streams.stream("reference/regime", width=1, kind="uniform")
         self._own = [streams.stream(f"reference/own/{s}", width=1, kind="normal") for s in self.symbols]
-        self._common_jumps = streams.draws("reference/jumps")
-        self._own_jumps = [streams.draws(f"reference/jumps/{s}") for s in self.symbols]
+        self._common_jumps = streams.draws_of_blocks("reference/jumps")
+        self._own_jumps = [streams.draws_of_blocks(f"reference/jumps/{s}") for s in self.symbols]
         if state is None:
             state = self._start(streams)
         if len(state.displacement) != len(self.symbols):
@@ -191,7 +191,7 @@ class ModelPath:
         model, law = self.model, self._law
         tilted, weighed, rate_tilt = model.jump_law().tilted(), self._proposal.jump_law(), self._proposal.jump_rate_tilt
         rate = model.common_jumps_per_year * law.years
-        for tick, side, magnitude in jumps_of_block(self._common_jumps.at(index), rate=rate * model.jump_rate_tilt):
+        for tick, side, magnitude in jumps_of_block(self._common_jumps(index), rate=rate * model.jump_rate_tilt):
             if tick >= skip:
                 size = tilted.size(side=side, magnitude=magnitude)
                 moves[tick - skip] += law.beta * size
@@ -200,6 +200,6 @@ class ModelPath:
         rate = model.own_jumps_per_year * law.years
         untilted = model.own_jump_law()
         for asset, draws in enumerate(self._own_jumps):
-            for tick, side, magnitude in jumps_of_block(draws.at(index), rate=rate):
+            for tick, side, magnitude in jumps_of_block(draws(index), rate=rate):
                 if tick >= skip:
                     moves[tick - skip, asset] += law.beta[asset] * untilted.size(side=side, magnitude=magnitude)

@@ -15,15 +15,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from agents.one_account import OneAccount
 from experiments.build import build
 from experiments.margin_modes.command import as_csv, as_json, print_result, save
 from experiments.margin_modes.compare import Comparison, compare
 from experiments.margin_modes.measures import MEASURES, capital_to_sit_through
-from experiments.margin_modes.worlds import MODES, OneAccount, Worlds, requirements, worlds
+from experiments.margin_modes.worlds import MODES, Worlds, requirements, worlds
 from experiments.recorder import Recorder
 from experiments.report.modes_page import headline, page_of, picture
 from experiments.show import WIDTH
 from experiments.statistics.means import estimate, half_width, paired
+from experiments.study.load import load_study
+from experiments.study.resolve import Change
 from market.errors import InputError
 from market.world import World
 
@@ -57,6 +60,22 @@ def test_everybody_has_the_same_positions_and_equity_in_all_modes(small: Worlds,
     hedged = (found[0][0].max(axis=1) > 0) & (found[0][0].min(axis=1) < 0)
     assert len(held) == 150
     assert 0.3 < hedged[held > 1].mean() < 0.7
+
+
+def test_the_shipped_study_has_the_same_people_in_all_its_designs() -> None:
+    loaded = load_study("margin-modes")
+    small = [Change("population.count", 150), Change("hours", 0.02)]
+    found = [build(loaded.resolver.resolve([*design, *small]).scenario, seed=3).world for design in loaded.designs]
+    people = [by_person(world) for world in found]
+    for lots, cash in people[1:]:
+        assert np.array_equal(lots, people[0][0])
+        assert np.array_equal(cash, people[0][1])
+    accounts = [sum(role in ("trader", "wallet") for role in world.ledger.roles) for world in found]
+    assert accounts[0] > 300
+    assert accounts[1:] == [150, 150]
+    assert [world.risk is not None for world in found] == [False, False, True]
+    with pytest.raises(InputError, match="isolated_share"):
+        loaded.resolver.resolve([*loaded.designs[1], Change("population.isolated_share", 0.5)])
 
 
 def test_a_portfolio_rule_is_made_up_only_where_none_is_stated(small: Worlds) -> None:
