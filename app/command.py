@@ -18,6 +18,8 @@ from experiments import InputError
 NEARBY = 20
 """Ports that are tried after the usual one when that is taken and none was asked for."""
 USUAL_PORT = 8765
+PONG_SECONDS = 300.0
+"""A view that answers no ping for so long is gone."""
 
 
 def run(scenario: str | None, *, port: int | None, host: str, study: Path | None, browser: bool) -> None:
@@ -42,9 +44,10 @@ def run(scenario: str | None, *, port: int | None, host: str, study: Path | None
     print(f"laboratory: {address}    (Ctrl-C ends it)", flush=True)
     if browser:
         threading.Timer(0.5, webbrowser.open, [address]).start()
+    # The server reads nothing from a view whose first message waits for kernels, pongs neither.
     settings = uvicorn.Config(
         app, log_level="warning", access_log=False, ws_max_size=config.limits.frame_bytes, lifespan="on",
-        timeout_graceful_shutdown=2, server_header=False,
+        timeout_graceful_shutdown=2, server_header=False, ws_ping_timeout=PONG_SECONDS,
     )  # fmt: skip
     with suppress(KeyboardInterrupt):
         uvicorn.Server(settings).run([listening])
