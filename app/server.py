@@ -18,7 +18,7 @@ from starlette.websockets import WebSocketDisconnect
 from app import protocol, worker
 from app.access import COOKIE, Access
 from app.catalogue import Catalogue, check_upload
-from app.views import TooMany, Views, serve
+from app.views import TooMany, Views, in_background, serve
 from experiments import InputError, library
 
 PAGE = Path(__file__).resolve().parent / "page"
@@ -88,9 +88,9 @@ def make(first: str | None, *, config: worker.Config, token: str | None = None) 
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        warming = asyncio.create_task(asyncio.to_thread(views.warm))
+        warming = asyncio.create_task(in_background(views.warm))
         yield
-        await warming
+        warming.cancel()
         await asyncio.to_thread(views.close)
 
     app = FastAPI(

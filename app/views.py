@@ -7,14 +7,17 @@ import json
 import multiprocessing
 import threading
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from app import protocol, worker
 from app.catalogue import Catalogue
 from experiments import InputError
+
+T = TypeVar("T")
 
 END_SECONDS = 3.0
 """A worker that has not ended by itself so long after its pipe was closed is killed."""
@@ -97,10 +100,32 @@ class Views:
         return json.dumps(made).encode()
 
 
+async def in_background(work: Callable[[], T]) -> T:
+    """The result of work in a thread that nobody waits for when the server ends: kernels may take a minute."""
+    loop = asyncio.get_running_loop()
+    result: asyncio.Future[T] = loop.create_future()
+
+    def settle(value: T | None, error: BaseException | None) -> None:
+        if not result.done():
+            result.set_exception(error) if error is not None else result.set_result(cast("T", value))
+
+    def run() -> None:
+        value, error = None, None
+        try:
+            value = work()
+        except BaseException as caught:
+            error = caught
+        with suppress(RuntimeError):  # the server has ended meanwhile
+            loop.call_soon_threadsafe(settle, value, error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await result
+
+
 async def serve(socket: Any, views: Views, limits: Any) -> None:
     """Carry messages between a WebSocket that was accepted and a worker of its own until either ends."""
     loop = asyncio.get_running_loop()
-    starting = asyncio.create_task(asyncio.to_thread(views.start))
+    starting = asyncio.create_task(in_background(views.start))
     if not (await asyncio.wait([starting], timeout=PATIENCE_SECONDS))[0]:
         text = "starting; the first time kernels are compiled, which takes up to a minute"
         await socket.send_json({"is": "progress", "message": text})
