@@ -49,10 +49,16 @@ def contagion(
     as_json: Annotated[bool, typer.Option("--json", help="Print only JSON.")] = False,
 ) -> None:
     """Tell who brought down whom in a run: causes of every liquidation, to the unit."""
+    from experiments import folder
     from experiments.contagion.command import contagion as of_run
     from experiments.systems.contagion import contagion as of_system
     from experiments.systems.contagion import is_system
+    from market.errors import InputError
 
+    if sum(choice is not None for choice in (event, account, asset)) > 1:
+        raise InputError("--event, --account, --asset: one at a time")
+    if out is not None:
+        folder.check(out, replace=overwrite)
     tell = of_system if is_system(run) else of_run
     tell(run, event=event, account=account, asset=asset, out=out, overwrite=overwrite, as_json=as_json)
 

@@ -20,6 +20,7 @@ from market.errors import InputError
 from market.instruments import USD_QUANTA
 from market.kernels import pools as kernels
 from market.kernels.ledger import transfer
+from market.kernels.pool_sales import pool_of
 from market.kernels.pools import (
     CONCENTRATED,
     CONSTANT_PRODUCT,
@@ -299,8 +300,7 @@ class PoolMarket:
         for number in range(self._events_seen, world.n_events):
             event = world.events[number]
             if event["kind"] == FORCED_SWAP:
-                pair = {int(event["seized"]), int(event["repaid"])}
-                pool = next(at for at, row in enumerate(self.pools) if {int(row["base"]), int(row["quote"])} == pair)
+                pool = int(pool_of(int(event["seized"]), int(event["repaid"]), self.arrays))
                 sold = event["seized"] == self.pools["base"][pool]
                 self._note(world, pool, -int(event["lots"]) if sold else int(event["value"]), world.pressure, number)
 

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments import folder, show
+from experiments import show
 from experiments.contagion import store, story
 from experiments.contagion.export import export, summary_rows
 from experiments.report.words import Clock
-from market.errors import InputError
 
 
 def contagion(
@@ -25,10 +24,6 @@ def contagion(
     as_json: bool,
 ) -> None:
     """Tell the story of a run's folder, or of one account, forced sale or asset in it. Raises InputError."""
-    if sum(choice is not None for choice in (event, account, asset)) > 1:
-        raise InputError("--event, --account, --asset: one at a time")
-    if out is not None:
-        folder.check(out, replace=overwrite)
     saved = store.load(run)
     clock = Clock.of(saved.start)
     rows = np.arange(len(saved.liquidations))

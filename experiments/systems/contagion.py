@@ -68,7 +68,12 @@ def contagion(
     if event is not None:
         places = listed([str(run / name) for name in found.venues])
         raise InputError(f"--event {event}: events are numbered venue by venue; give the folder of one: {places}")
-    lines = _of_account(found, account) if account is not None else _of_asset(found, asset) if asset else _whole(found)
+    if account is not None:
+        lines = _of_account(found, account)
+    elif asset is not None:
+        lines = _of_asset(found, asset)
+    else:
+        lines = _whole(found)
     if out is not None:
         _export(found, out, overwrite=overwrite)
     if as_json:

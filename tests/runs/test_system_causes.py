@@ -127,6 +127,7 @@ def test_the_graph_of_a_system_has_edges_between_venues(run_dir: Path, tmp_path:
 
 
 def test_what_cannot_be_told_of_a_system(run_dir: Path) -> None:
+    assert "one at a time" in said(run_dir, "--account", "nobody", "--asset", "USDC", code=2)
     assert "give the folder of one" in said(run_dir, "--event", 3, code=2)
     assert "was liquidated on no venue" in said(run_dir, "--account", "nobody", code=2)
     assert "not in this run" in said(run_dir, "--asset", "XYZ", code=2)
