@@ -242,13 +242,13 @@ def plain(value: Any) -> Any:
 def to_dict(obj: Any) -> dict[str, Any]:
     """A parameter object as plain data, defaults included: equal objects give equal data (1 and 1.0 alike).
 
-    Fields that its class names in `left_out_when_empty` are left out when they are.
+    Fields that its class names in `left_out_at_default` are left out when they have their default.
     """
     result = {}
-    optional: tuple[str, ...] = getattr(type(obj), "left_out_when_empty", ())
+    optional: tuple[str, ...] = getattr(type(obj), "left_out_at_default", ())
     for name, spec in specs(type(obj)).items():
         value = getattr(obj, name)
-        if name in optional and not value:
+        if name in optional and value == spec.default:
             continue
         result[name] = plain(spec.parse(value) if spec.shape == LEAF else value)
     return result

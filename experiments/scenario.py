@@ -96,7 +96,7 @@ class Recording:
     """What is kept of a run; recording changes no result."""
 
     # As for interventions: nobody's hash changes.
-    left_out_when_empty = ("no_snapshots",)
+    left_out_at_default = ("no_snapshots",)
 
     sample_seconds: PositiveSeconds = 10.0
     """Interval between samples of book depth, open interest and the fund."""
@@ -133,7 +133,7 @@ class Scenario:
     )
 
     # A scenario without interventions has the hash, and is stored under the key, that it had before there were any.
-    left_out_when_empty = ("interventions", "without")
+    left_out_at_default = ("interventions", "without")
 
     summary: str
     """What happens, in one line."""

@@ -32,10 +32,6 @@ class Without:
     """Whether oracles are perfect instead: they read the outside price without delay, noise or fault and publish it in
     every tick."""
 
-    def __bool__(self) -> bool:
-        """Whether anything is left out."""
-        return self != type(self)()
-
 
 @parameters
 class SystemWithout:
@@ -51,10 +47,6 @@ class SystemWithout:
     """Venues that are not there, nor agents that need them; claims on them are honoured in full."""
     oracle_errors: bool = False
     """As in `Without`, on all venues; claims are then priced by the market."""
-
-    def __bool__(self) -> bool:
-        """Whether anything is left out."""
-        return self != type(self)()
 
 
 def perfect_oracles(tick_seconds: float) -> Oracles:

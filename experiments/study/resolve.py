@@ -156,7 +156,7 @@ def _replaced(found: Resolved, change: Change) -> Resolved:
 def _put(obj: Any, data: Mapping[str, Any], steps: Steps, value: Any) -> tuple[Any, dict[str, Any]]:
     name, rest = steps[0], steps[1:]
     spec = specs(type(obj))[name]
-    if name in getattr(type(obj), "left_out_when_empty", ()):
+    if name in getattr(type(obj), "left_out_at_default", ()):
         raise _NotPlain
     if spec.shape == LEAF:
         if rest:

@@ -57,7 +57,7 @@ class SystemScenario:
     """Several venues to simulate together."""
 
     resets = Scenario.resets
-    left_out_when_empty = ("without",)
+    left_out_at_default = ("without",)
 
     summary: str
     """What happens, in one line."""
