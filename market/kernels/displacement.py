@@ -28,11 +28,11 @@ from typing import Any
 from numba.extending import overload
 
 from market.kernels.jit import kernel
-from market.kernels.margin import weight_spread
 from market.kernels.portfolio import PLAIN_TABLES
 from market.kernels.records import SPOT
 from market.kernels.rules.risk_records import LINEAR
 from market.kernels.rules.scenario_bounds import PRICE, VOL, change_bounds
+from market.kernels.safe_distance import weight_spread
 
 YARDSTICK_REACH = 0.06
 """Moves of price and volatility over which the yardstick is taken: as far as the outermost ring lasts."""

@@ -14,7 +14,7 @@ import numpy as np
 from market.kernels.arithmetic import multiply_divide, part, part_up
 from market.kernels.categories import favoured
 from market.kernels.jit import inline, kernel
-from market.kernels.portfolio import portfolio_exposure, portfolio_needed
+from market.kernels.portfolio import portfolio_needed
 from market.kernels.records import (
     INITIAL,
     LINEAR_IN_SIZE,
@@ -138,11 +138,11 @@ def weighted_value(asset, within, profile, amount, tiers):
 
     `within`: at the weights of the asset's category (`favoured`).
     """
-    return _counted(asset, within, profile, amount, value_of(asset, amount), tiers)
+    return counted_value(asset, within, profile, amount, value_of(asset, amount), tiers)
 
 
 @inline
-def _counted(asset, within, profile, amount, value, tiers):
+def counted_value(asset, within, profile, amount, value, tiers):
     """What margin equity counts of `amount` quanta worth `value` before any haircut."""
     if asset.haircut_only:
         return part(value, PPM - asset.haircut if amount >= 0 else asset.liability_weight)
@@ -165,7 +165,7 @@ def tier_of(instrument, notional, tiers):
 
 
 @kernel
-def _rate(instrument, rate, factor, lots):
+def size_rate(instrument, rate, factor, lots):
     """ppm of notional for a position of `lots` >= 0 whose tier says `rate`; `factor` is that of the law of size."""
     size = lots * instrument.lot_size
     sized = rate / PPM
@@ -193,10 +193,10 @@ def _beyond_tiers(instrument, tier, notional, lots, profile):
         return _option_needed(instrument, notional, lots, profile)
     lots = abs(lots)
     if profile == MAINTENANCE:
-        rate = _rate(instrument, tier.maintenance, instrument.maintenance_size_factor, lots)
+        rate = size_rate(instrument, tier.maintenance, instrument.maintenance_size_factor, lots)
         needed = part_up(notional, rate) - tier.maintenance_deduction
     else:
-        rate = _rate(instrument, tier.initial, instrument.size_factor, lots)
+        rate = size_rate(instrument, tier.initial, instrument.size_factor, lots)
         needed = part_up(notional, rate) - tier.initial_deduction
     if profile == INITIAL and instrument.crowding > 0:
         needed = max(needed, part_up(notional, instrument.crowding))
@@ -208,8 +208,12 @@ def _beyond_tiers(instrument, tier, notional, lots, profile):
 @inline
 def requirement_of(book, lots, profile, instruments, assets, tiers):
     """USD quanta of margin that `lots` of one instrument need under a profile, taken by themselves."""
-    instrument = instruments[book]
-    notional = notional_of(book, lots, instruments, assets)
+    return required(instruments[book], notional_of(book, lots, instruments, assets), lots, profile, tiers)
+
+
+@inline
+def required(instrument, notional, lots, profile, tiers):
+    """The same for a notional that is known."""
     tier = tiers[tier_of(instrument, notional, tiers)]
     if not instrument.tiers_only:
         return _beyond_tiers(instrument, tier, notional, lots, profile)
@@ -275,7 +279,7 @@ def equities(account, profile, instruments, assets, margin, positions, cash):
         if counted != balance:
             value = value_of(assets[asset], counted)
         within = favoured(account, asset, profile, instruments, assets, positions, cash)
-        margin_equity += _counted(assets[asset], within, profile, counted, value, tiers)
+        margin_equity += counted_value(assets[asset], within, profile, counted, value, tiers)
     return margin_equity, net_equity
 
 
@@ -420,117 +424,6 @@ def lost_with_category(account, instruments, assets, margin, positions, cash):
             lost += weighted_value(assets[asset], True, INITIAL, balance, margin[1])
             lost -= weighted_value(assets[asset], False, INITIAL, balance, margin[1])
     return lost
-
-
-@kernel
-def _value_exposure(asset, within, balance, weighted, tiers):
-    """Bound on |change of weighted value| per unit of relative price move, USD quanta."""
-    if balance < 0 or asset.n_tiers == 0 or within:
-        return float(abs(weighted))
-    least = PPM
-    for row in range(asset.first_tier, asset.first_tier + asset.n_tiers):
-        least = min(least, tiers[row].maintenance)
-    return float(abs(value_of(asset, balance))) * (PPM - least) / PPM
-
-
-@kernel
-def heaviest(asset):
-    """Most that one more dollar of a settlement balance, counted at the venue's price, can weigh, ppm."""
-    return part_up(max(PPM, asset.liability_weight), PPM + asset.above)
-
-
-@kernel
-def weight_spread(asset, tiers):
-    """How far from one the weight of one more dollar of a settlement balance can be, as a share."""
-    least = PPM - asset.haircut
-    for row in range(asset.first_tier, asset.first_tier + asset.n_tiers):
-        least = min(least, PPM - tiers[row].maintenance)
-    if asset.size_factor > 0.0:
-        least = 0
-    return max(PPM - part(least, PPM - asset.below), heaviest(asset) - PPM) / PPM
-
-
-@kernel
-def _option_exposure(book, lots, reach, instruments, assets, tiers):
-    """The same of an option by itself."""
-    instrument = instruments[book]
-    quote = assets[instrument.quote]
-    exposure = abs(lots) * instrument.exposure * (1.0 + reach)
-    if lots < 0:
-        return exposure
-    # Its value is equity at the settlement asset's weight, and what of it does not count is taken off in full.
-    exposure *= instrument.long_weight / PPM + weight_spread(quote, tiers)
-    if not quote.fixed:
-        taken_off = notional_of(book, lots, instruments, assets) * ((PPM - instrument.long_weight) / PPM)
-        exposure += taken_off * (1.0 + reach)
-    return exposure
-
-
-@kernel
-def _position_exposure(book, lots, reach, instruments, assets, tiers):
-    """Bound on |change of equity - requirement| of one position per unit of relative price move, USD quanta."""
-    instrument = instruments[book]
-    quote = assets[instrument.quote]
-    if instrument.kind == OPTION:
-        return _option_exposure(book, lots, reach, instruments, assets, tiers)
-    notional = notional_of(book, lots, instruments, assets)
-    # Where the quote asset's own price moves too, notional moves by the product of both.
-    quote_reach = 0.0 if quote.fixed else reach
-    highest = notional * (1.0 + reach) * (1.0 + quote_reach)
-    rate = tiers[tier_of(instrument, int(highest) + 1, tiers)].maintenance
-    steepest = _rate(instrument, rate, instrument.maintenance_size_factor, abs(lots)) * (instrument.stress / PPM)
-    # A debt created by the loss itself may weigh more than one for one.
-    weight = heaviest(quote) * (1.0 + quote_reach)
-    if not quote.fixed:
-        steepest *= 2.0 + quote_reach
-    return notional * ((weight + steepest) / PPM)
-
-
-@kernel
-def _mark_rounding(instrument, lots, assets):
-    """USD quanta by which an option's mark, which is rounded to ticks, can step at the least move of its forward."""
-    if instrument.kind != OPTION:
-        return 0
-    return 2 * value_of(assets[instrument.quote], abs(lots) * instrument.tick_value)
-
-
-@kernel
-def safe_distance(account, instruments, assets, margin, positions, cash, reach):
-    """Relative move that no price may make before the account's margin excess can turn negative.
-
-    If every mark and collateral price, and what balances and debts count at beside it, stays within this fraction of
-    its value now, excess stays >= 0. Holds for moves up to `reach` (the tier rates used are those at a notional
-    `reach` higher). Negative: below maintenance now.
-    """
-    tiers = margin[1]
-    margin_equity = slack = 0
-    exposure = 0.0
-    for asset in range(assets.shape[0]):
-        balance = cash[account, asset]
-        if assets[asset].is_settlement:
-            balance += settlement_profit(account, asset, instruments, positions)
-        if balance != 0:
-            within = favoured(account, asset, MAINTENANCE, instruments, assets, positions, cash)
-            weighted = weighted_value(assets[asset], within, MAINTENANCE, balance, tiers)
-            margin_equity += weighted
-            if not assets[asset].fixed:
-                exposure += _value_exposure(assets[asset], within, balance, weighted, tiers)
-    in_portfolio = margin[0][account] == PORTFOLIO
-    for book in range(instruments.shape[0]):
-        lots = positions[account, book].lots
-        if lots != 0 and not in_portfolio:
-            margin_equity -= requirement_of(book, lots, MAINTENANCE, instruments, assets, tiers)
-            exposure += _position_exposure(book, lots, reach, instruments, assets, tiers)
-            slack += _mark_rounding(instruments[book], lots, assets)
-    if in_portfolio:
-        margin_equity -= portfolio_needed(account, MAINTENANCE, 0, 0, instruments, margin, positions, cash)
-        exposure += portfolio_exposure(account, instruments, margin, positions, cash)
-    if margin_equity < 0:
-        return -1.0
-    if exposure == 0.0:
-        return 1e9
-    # A few quanta of rounding in every term, and the last bits of the float division.
-    return max(0.0, (margin_equity - 64 - slack) / exposure - 1e-9)
 
 
 @kernel

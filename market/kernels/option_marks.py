@@ -7,12 +7,12 @@ import math
 import numpy as np
 
 from market.kernels.jit import kernel
-from market.kernels.margin import heaviest
 from market.kernels.records import OPTION, PPM
 from market.kernels.rules.option_margin import short_option
 from market.kernels.rules.options import SECONDS_PER_YEAR, black_price
 from market.kernels.rules.risk_records import CALL
 from market.kernels.rules.surface import move_surface, surface_vol
+from market.kernels.safe_distance import heaviest
 
 
 @kernel

@@ -20,9 +20,9 @@ import numpy as np
 from market.kernels.displacement import keep_tables, portfolio_displacement, renew_exposures
 from market.kernels.history import AT_ROUND, AT_TRADING, note_look
 from market.kernels.jit import kernel
-from market.kernels.margin import safe_distance
 from market.kernels.records import LIQUIDATABLE, OPTION, PPM, SPOT, TOUCHED_COUNT
 from market.kernels.rules.options import NORMAL_PEAK
+from market.kernels.safe_distance import safe_distance
 
 RINGS = 4
 REACH = np.array([0.06, 0.015, 0.004, 0.001])

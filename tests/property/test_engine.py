@@ -28,7 +28,6 @@ from market.breakers import (
     RejectBand,
 )
 from market.instruments import Asset, Instrument, Tier
-from market.kernels.margin import safe_distance
 from market.kernels.records import (
     ADL_ELIGIBLE,
     BUY,
@@ -44,6 +43,7 @@ from market.kernels.records import (
     REST_OF_MARKET,
     SELL,
 )
+from market.kernels.safe_distance import safe_distance
 from market.margin.collateral import CollateralRule, HaircutTier
 from market.margin.dynamics import (
     LiquidityHaircuts,

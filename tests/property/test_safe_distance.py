@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from market.instruments import Asset, Instrument
 from market.kernels.displacement import largest_displacement
-from market.kernels.margin import safe_distance
 from market.kernels.records import CHOSEN_CROSS, OPTION, SPOT
+from market.kernels.safe_distance import safe_distance
 from market.kernels.trading import touch
 from market.kernels.watch import REACH, RINGS
 from market.liquidation import open_claims

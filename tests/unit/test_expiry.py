@@ -15,10 +15,10 @@ from experiments.build import build
 from experiments.scenario import Scenario
 from market.errors import InputError
 from market.instruments import Instrument, instrument_records
-from market.kernels.margin import safe_distance
 from market.kernels.option_marks import averaging_seconds
 from market.kernels.records import BUY, CLOSED, LIMIT, OPTION, SELL
 from market.kernels.rules.options import SECONDS_PER_YEAR, black_price
+from market.kernels.safe_distance import safe_distance
 from market.margin.options import OptionRequirement
 from market.margin.rules import Margin
 from market.surface import ImpliedSurface

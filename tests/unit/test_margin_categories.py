@@ -15,8 +15,8 @@ from experiments.margin.command import Answer, print_answer
 from experiments.margin.explain import explain
 from experiments.scenario import Scenario
 from market.kernels.explain import EQUITY_COLUMNS, account_totals, equity_lines
-from market.kernels.margin import safe_distance
 from market.kernels.records import BUY, INITIAL, LIMIT, MAINTENANCE, TARGET
+from market.kernels.safe_distance import safe_distance
 from market.margin.collateral import CategoryRule, CollateralRule
 from market.margin.rules import Margin
 from market.sizing import ToTarget

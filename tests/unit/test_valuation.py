@@ -18,8 +18,8 @@ from experiments.margin.explain import explain
 from experiments.scenario import Scenario
 from experiments.venues.presets import VenueFile
 from market.errors import InputError
-from market.kernels.margin import safe_distance
 from market.kernels.records import OPTION, PPM, SPOT
+from market.kernels.safe_distance import safe_distance
 from market.margin.collateral import CollateralRule, HaircutTier
 from market.margin.rules import Margin
 from market.margin.valuation import BidAskPrices, ConfidencePrices, Quote
