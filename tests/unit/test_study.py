@@ -164,7 +164,9 @@ def test_every_mistake_is_told_at_once_with_its_place(write: Write) -> None:
     [
         ('scenario = "flash-crahs"', r":1: scenario: no scenario 'flash-crahs'; did you mean 'flash-crash'"),
         ('scenario = "calm"\nvenue = "hyperliqid"', r":2: venue: no venue 'hyperliqid'; did you mean 'hyperliquid"),
-        ('scenario = "cross-venue-hedge"', r":1: scenario: 'cross-venue-hedge' has several venues"),
+        ('scenario = "cross-venue-hedge"\nvenue = "hyperliquid"', r":2: venue: no venue 'hyperliquid' over .* its own"),
+        ('scenario = "cross-venue-hedge"\nkeep = ["accounts"]', r":2: keep: needs a scenario of one venue"),
+        ('scenario = "calm"\nkeep = ["margin"]', r"keep: the table margin needs twin = true"),
         ("", r":1: scenario: missing: expected text"),
         ('scenario = "calm"\nlimits.runs = 5', r":1: 10 runs; at most 5 \(limits.runs\)"),
         ('scenario = "calm"\nstrategies = ["x.py:A"]', r":2: strategies: .*x.py: no such file"),
