@@ -25,7 +25,19 @@ from market.instruments import USD_QUANTA, Asset, Instrument, asset_records, ins
 from market.kernels.marks import set_references
 from market.kernels.records import BUY, SELL
 from market.ledger import Ledger
-from market.parameters import parameters
+from market.parameters import (
+    AnnualVolatility,
+    PerSecond,
+    Positive,
+    PositiveAmount,
+    PositiveBps,
+    PositiveCount,
+    PositiveSeconds,
+    PositiveUsd,
+    Ratio,
+    Share,
+    parameters,
+)
 from market.reference.model import ModelAsset, ModelPrices
 from market.simulation import Cast, Rules, run
 from market.streams import Streams
@@ -55,14 +67,21 @@ SPACE = (
 class BookGiven:
     """What the data say about a book without any simulation."""
 
-    price: float
-    tick_size: float
-    lot_size: float
-    volatility: float
-    market_rate: float
-    market_size_usd: float
-    market_size_sigma: float
-    seconds: int
+    price: PositiveUsd
+    """At the start."""
+    tick_size: Positive
+    """Price step, USD."""
+    lot_size: PositiveAmount
+    """Size step."""
+    volatility: AnnualVolatility
+    """Of the reference."""
+    market_rate: PerSecond
+    """Market orders."""
+    market_size_usd: PositiveUsd
+    """Their mean."""
+    market_size_sigma: Ratio
+    """Standard deviation of the logarithm of their sizes."""
+    seconds: PositiveCount
     """Length of a run after its start-up: as long as the data, since moments of short series depend on their length."""
 
 
@@ -70,25 +89,25 @@ class BookGiven:
 class BookValues:
     """What is fitted of a book."""
 
-    depth_usd: float
+    depth_usd: PositiveUsd
     """Resting depth of the crowd on a side, at all distances together."""
-    median_distance_bps: float
+    median_distance_bps: PositiveBps
     """Median distance of its orders from the touch."""
-    distance_tail: float
+    distance_tail: Positive
     """Exponent of the distances."""
-    resting_orders: float
+    resting_orders: Positive
     """Orders of the crowd on both sides."""
-    half_life_seconds: float
+    half_life_seconds: PositiveSeconds
     """Of a resting order."""
-    stale_half_life_seconds: float
+    stale_half_life_seconds: PositiveSeconds
     """Of one that the price has left behind."""
-    maker_usd: float
+    maker_usd: PositiveUsd
     """Ladders of the makers on a side, all together."""
-    maker_spacing_bps: float
+    maker_spacing_bps: PositiveBps
     """Between the steps of a ladder."""
-    reference_weight: float
+    reference_weight: Share
     """How far makers look at the reference rather than at the book."""
-    risk_aversion: float
+    risk_aversion: Ratio
     """Of the makers."""
 
 

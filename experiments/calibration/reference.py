@@ -19,7 +19,7 @@ from experiments.calibration.price_data import MeasuredPrices
 from experiments.calibration.price_moments import return_moments
 from experiments.calibration.problem import Problem
 from experiments.calibration.space import Parameter, values_at
-from market.parameters import parameters
+from market.parameters import PerYear, PositiveCount, PositiveSeconds, Ratio, Share, parameters
 from market.reference.model import ModelAsset, ModelPrices
 from market.streams import Streams
 
@@ -96,13 +96,13 @@ def simulate_returns(
 class PricesGiven:
     """What the data say without simulation."""
 
-    bars: int
+    bars: PositiveCount
     """Returns of each asset."""
-    bar_seconds: float
+    bar_seconds: PositiveSeconds
     """Length of a bar."""
-    assets: int
+    assets: PositiveCount
     """How many."""
-    loading: float
+    loading: Share
     """Of every asset on the macro factor."""
 
 
@@ -110,17 +110,17 @@ class PricesGiven:
 class PriceShape:
     """What is fitted of prices."""
 
-    fast_spread: float
+    fast_spread: Ratio
     """Of the fast factor of volatility."""
-    fast_half_life_seconds: float
+    fast_half_life_seconds: PositiveSeconds
     """Of the fast factor."""
-    slow_spread: float
+    slow_spread: Ratio
     """Of the slow factor."""
-    slow_half_life_seconds: float
+    slow_half_life_seconds: PositiveSeconds
     """Of the slow factor."""
-    jumps_per_year: float
+    jumps_per_year: PerYear
     """Common and own ones."""
-    jump_share: float
+    jump_share: Share
     """Of the variance that comes in jumps."""
 
 

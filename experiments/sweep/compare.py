@@ -33,6 +33,7 @@ MAIN = (
     "socialised_loss_usd",
     "keeper_profit_usd",
     "capital_efficiency_ratio",
+    "capital_relevered_ratio",
     "amplification",
 )
 """The figures that are compared unless all are asked for."""
