@@ -17,6 +17,7 @@ import typer
 from experiments import interrupts, told_commands
 from experiments.stress import commands as stress_commands
 from experiments.sweep import commands as study_commands
+from experiments.sweep.commands import STORE, Json, StorePlace, Workers
 from experiments.tune import commands as search_commands
 from market.errors import InputError
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 DEFAULT_SCENARIO = "flash-crash"
 RUNS = Path("results/runs")
-CALIBRATION = Path("results/calibration")
 
 app = typer.Typer(
     name="cascade",
@@ -47,7 +47,6 @@ Sets = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Cha
 Accounts = Annotated[
     Path | None, typer.Option(metavar="FILE", help="A real book of accounts (CSV or Parquet) instead of a made one.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print only JSON.")]
 
 
 def command(function: C) -> C:
@@ -369,33 +368,28 @@ def compare_margin(
     seeds: Annotated[int, typer.Option(min=1, help="Seeds 1 to so many, the same under every mode.")] = 10,
     venue: Venue = None,
     sets: Sets = [],  # noqa: B006
-    workers: Annotated[int, typer.Option(min=1, help="Processes that simulate.")] = 1,
+    workers: Workers = None,
+    store: StorePlace = STORE,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write page, picture and figures here.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier comparison in --out.")] = False,
     as_json: Json = False,
 ) -> None:
     """Compare isolated, cross and portfolio margin: the same people and shocks, paired seed by seed."""
     from experiments import folder, show
-    from experiments.countdown import display
     from experiments.margin_modes import command
     from experiments.margin_modes.compare import compare
     from experiments.margin_modes.worlds import worlds
+    from experiments.sweep.command import Call
 
     if out is not None:
         folder.check(out, replace=overwrite)
     found = worlds(scenario, venue=venue, overrides=sets)
     _say_shadowed(found.provenance)
     title = found.scenarios["cross"].summary
-    with display(sys.stderr) as note, _located(found.provenance):
-        result = compare(found, title=title, seeds=range(1, seeds + 1), workers=workers, note=note)
-    if out is not None:
-        command.save(result, out, overwrite=overwrite)
-    if as_json:
-        show.print_json(command.as_json(result))
-        return
-    command.print_result(result)
-    if out is not None:
-        print(f"\nreport: {out / 'report.html'}")
+    call = Call(study=scenario, store=store, workers=workers)
+    with study_commands.kept(), _located(found.provenance):
+        result = compare(found, title=title, seeds=range(1, seeds + 1), call=call)
+    show.answer(result, command, as_json=as_json, out=out, overwrite=overwrite, kind="report")
 
 
 @command
@@ -470,8 +464,8 @@ def calibrate(
     runs: Annotated[int, typer.Option(min=60, help="Simulations the regression learns from.")] = 400,
     trials: Annotated[int, typer.Option(min=0, help="Points the search tries; 0: the regression alone.")] = 120,
     seed: Annotated[int, typer.Option(min=0, help="With it the result is the same, whatever --workers.")] = 1,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that simulate.")] = 1,
-    store: Annotated[Path, typer.Option(metavar="DIR", help="Finished runs: a later call resumes.")] = CALIBRATION,
+    workers: Workers = None,
+    store: StorePlace = STORE,
 ) -> None:
     """Fit book, reference prices and population to data; write a scenario that says where each number is from."""
     if not any((depth, prices, accounts)):
@@ -491,8 +485,8 @@ def calibrate(
 
     output.check_target(out)
     data = Data(depth=depth, trades=trades, prices=prices, accounts=accounts, market=market, asset=asset)
-    effort = Effort(runs=runs, trials=trials, seed=seed, workers=workers, folder=store)
-    with display(sys.stderr) as note:
+    effort = Effort(runs=runs, trials=trials, seed=seed, workers=workers, store=store)
+    with study_commands.kept(), display(sys.stderr) as note:
         text = calibrate(data, effort, note=note)
     folder.write_file(out, text)
     print(f"\nscenario: {out}    (cascade run {out})")

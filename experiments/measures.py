@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from agents.attacker import ROLE as ATTACKER
 from agents.oracle import OracleCohort
+from experiments.capital import capital_kpis
 from experiments.contagion import Contagion
 from experiments.contagion.numbers import FEWEST_PARENTS
 from experiments.frames import asset_usd, by_book, fill_usd, quote_usd
@@ -29,7 +30,6 @@ from market.kernels.records import (
     NONE,
     ON_BOOK,
     OPTION,
-    SYSTEM,
     SYSTEM_ACCOUNTS,
     TWO_ASSETS,
 )
@@ -102,7 +102,7 @@ def kpis(trace: Trace, twin: Trace | None, found: Contagion) -> Kpis:
         made.update(_liquidity(trace))
     else:
         made["time_under_water_account_seconds"] = _under_water(trace)
-    made.update(_capital(trace))
+    made.update(capital_kpis(trace))
     if world.pools is not None:
         made.update(pool_kpis(trace))
     if world.breakers is not None:
@@ -321,20 +321,3 @@ def _under_water(trace: Trace) -> float:
     """Account seconds spent with an open claim."""
     recorder = trace.recorder
     return float(recorder.open_claims[: recorder.n].sum() * trace.built.world.tick_seconds)
-
-
-def _capital(trace: Trace) -> Kpis:
-    """Capital efficiency with positions as they are: notional of customers over their net equity at the start,
-    and the notional their margin equity would support at initial margin."""
-    world = trace.built.world
-    customers = trace.built.world.ledger.accounts["flags"] & SYSTEM == 0
-    before = trace.opening.assessment[customers]
-    initial, equity, net = before[:, 3].sum(), before[:, 0].sum(), before[:, 1].sum()
-    lots = np.where(world.instruments["kind"] == OPTION, 0, trace.opening.lots[customers])
-    notional = float((np.abs(lots).sum(axis=0) * trace.opening.marks * world.instruments["tick_value"]).sum())
-    made: Kpis = {"capital_efficiency_ratio": None, "capital_used_ratio": None}
-    if initial > 0 and net > 0 and notional > 0.0:
-        rate = initial / notional
-        made["capital_efficiency_ratio"] = float(equity / rate / net)
-        made["capital_used_ratio"] = float(notional / net)
-    return made

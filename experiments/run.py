@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from agents.strategy import Strategy
 from experiments import kernel_cache
 from experiments.build import Built, build
+from experiments.capital import held_notional, relevered_notional
 from experiments.interventions.kinds import Intervention
 from experiments.interventions.running import Done, Interventions
 from experiments.recorder import Recorder
 from experiments.scenario import Scenario
+from market.instruments import USD_QUANTA
 from market.simulation import Observer, run
 from market.streams import Splices
 from market.world import World
@@ -41,15 +43,21 @@ class Opening:
     lots: NDArray[np.int64]
     marks: NDArray[np.int64]
     """int64[n_instruments], ticks."""
+    held_usd: float
+    """Notional of customers (`experiments.capital`)."""
+    relevered_usd: float | None = None
+    """The same if they re-levered; None where that was not asked for."""
 
 
-def opening_of(world: World) -> Opening:
-    """The ledger of a world that has not taken a step."""
+def opening_of(world: World, *, utilisation: float | None = None) -> Opening:
+    """The ledger of a world that has not taken a step; what it would hold at that utilisation, where one is given."""
     return Opening(
         assessment=world.ledger.assess(world.instruments, world.assets, world.margin),
         cash=world.ledger.cash.copy(),
         lots=world.ledger.positions["lots"].copy(),
         marks=world.instruments["mark"].astype(np.int64),
+        held_usd=held_notional(world) / USD_QUANTA,
+        relevered_usd=None if utilisation is None else relevered_notional(world, utilisation=utilisation) / USD_QUANTA,
     )
 
 
@@ -138,7 +146,7 @@ class Session:
             sample_ticks=max(1, world.ticks(scenario.recording.sample_seconds)),
             margin_ticks=max(1, world.ticks(scenario.recording.margin_seconds)),
         )
-        self._opening = opening_of(world)
+        self._opening = opening_of(world, utilisation=scenario.recording.utilisation)
         self.interventions = Interventions(scenario, self.built)
 
     @property

@@ -96,7 +96,7 @@ class Recording:
     """What is kept of a run; recording changes no result."""
 
     # As for interventions: nobody's hash changes.
-    left_out_at_default = ("no_snapshots",)
+    left_out_at_default = ("no_snapshots", "utilisation")
 
     sample_seconds: PositiveSeconds = 10.0
     """Interval between samples of book depth, open interest and the fund."""
@@ -104,6 +104,8 @@ class Recording:
     """Interval between samples of the margin-ratio distribution."""
     no_snapshots: bool = False
     """Leave out the ladders, margin ratios and accounts at risk that `cascade replay` shows."""
+    utilisation: Share = 0.5
+    """Share of what initial margin allows that customers use in the figure capital_relevered_ratio."""
 
 
 Population = Annotated[Traders | OneAccount | Borrowers | AccountsFile, Field(discriminator="kind")]

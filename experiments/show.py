@@ -9,6 +9,7 @@ import sys
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 from experiments.fields import Leaf, plain
@@ -27,6 +28,30 @@ def _finite(value: Any) -> Any:
     if hasattr(value, "item"):  # a numpy number
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def answer(
+    found: Any,
+    command: Any,
+    *,
+    as_json: bool,
+    out: Path | None = None,
+    overwrite: bool = False,
+    kind: str = "page",
+) -> None:
+    """Write an answer where it is wanted, and print it, or only its JSON.
+
+    `command` is a module with the functions as_json(found), print_result(found) and, for `out`, save(found, out,
+    overwrite=...), which writes a report.html; `kind` is what that is called.
+    """
+    if out is not None:
+        command.save(found, out, overwrite=overwrite)
+    if as_json:
+        print_json(command.as_json(found))
+        return
+    command.print_result(found)
+    if out is not None:
+        print(f"\n{kind}: {out / 'report.html'}")
 
 
 WIDTH = 100

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from experiments.sweep.commands import STORE, StorePlace
+from experiments.sweep.commands import STORE, Json, StorePlace, Workers
 
 World = Annotated[
     str, typer.Argument(metavar="SCENARIO|RUN_DIR", help="An embedded scenario, a TOML file, or a run's folder.")
@@ -22,10 +22,8 @@ Seeds = Annotated[
     int | None, typer.Option(min=1, help="How many, the same in every world [default: 10; of a run, its own alone].")
 ]
 First = Annotated[int | None, typer.Option("--seed", min=0, help="The first seed [default: 1; of a run, its own].")]
-Workers = Annotated[int | None, typer.Option(min=1, help="Processes that simulate [default: one a core].")]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Write page and figures here.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is in --out.")]
-Json = Annotated[bool, typer.Option("--json", help="Print only JSON.")]
 
 
 def register(command: Callable[[Any], Any]) -> None:
@@ -46,7 +44,7 @@ def contagion(
     asset: Annotated[str | None, typer.Option(metavar="SYM", help="One asset.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write figures and graph files.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is in --out.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print only JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Tell who brought down whom in a run: causes of every liquidation, to the unit."""
     from experiments import folder
@@ -111,14 +109,7 @@ def counterfactual(
     chosen = command.seeds_of(found, first=seed, count=seeds)
     with display(sys.stderr) as note:
         compared = counterfactual(found, alternatives, seeds=chosen, workers=_processes(workers), note=note)
-    if out is not None:
-        command.save(compared, out, overwrite=overwrite)
-    if as_json:
-        show.print_json(command.as_json(compared))
-        return
-    command.print_result(compared)
-    if out is not None:
-        print(f"\npage: {out / 'report.html'}")
+    show.answer(compared, command, as_json=as_json, out=out, overwrite=overwrite)
 
 
 def importance(
@@ -145,14 +136,7 @@ def importance(
     found = setting(world, overrides=both)
     chosen = command.seeds_of(found, first=seed, count=seeds)
     answer = importance(found, top=top, sample=sample, seeds=chosen, store=store, workers=workers)
-    if out is not None:
-        importance_command.save(answer, out, overwrite=overwrite)
-    if as_json:
-        show.print_json(importance_command.as_json(answer))
-        return
-    importance_command.print_result(answer)
-    if out is not None:
-        print(f"\npage: {out / 'report.html'}")
+    show.answer(answer, importance_command, as_json=as_json, out=out, overwrite=overwrite)
 
 
 def marginal(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from agents.arbitrageur import Arbitrageurs
 from agents.background import BackgroundFlow, BookFlow
 from agents.market_maker import MarketMaker, MarketMakers
+from experiments.calibration import book_moments as book_moments_module
 from experiments.calibration.book_moments import DISTANCES_BPS, BookSeries, book_moments
 from experiments.calibration.space import Parameter
 from market.book import Books
@@ -23,6 +25,19 @@ from market.instruments import USD_QUANTA, Asset, Instrument, asset_records, ins
 from market.kernels.marks import set_references
 from market.kernels.records import BUY, SELL
 from market.ledger import Ledger
+from market.parameters import (
+    AnnualVolatility,
+    PerSecond,
+    Positive,
+    PositiveAmount,
+    PositiveBps,
+    PositiveCount,
+    PositiveSeconds,
+    PositiveUsd,
+    Ratio,
+    Share,
+    parameters,
+)
 from market.reference.model import ModelAsset, ModelPrices
 from market.simulation import Cast, Rules, run
 from market.streams import Streams
@@ -35,32 +50,85 @@ LADDER = 0.1
 """What each maker quotes on a side, as a share of its equity."""
 
 SPACE = (
-    Parameter(name="depth_usd", low=5e6, high=1e9),  # crowd's resting depth per side, all distances together
+    Parameter(name="depth_usd", low=5e6, high=1e9),
     Parameter(name="median_distance_bps", low=8.0, high=200.0),
     Parameter(name="distance_tail", low=0.8, high=3.0),
-    Parameter(name="resting_orders", low=300.0, high=6_000.0),  # both sides
+    Parameter(name="resting_orders", low=300.0, high=6_000.0),
     Parameter(name="half_life_seconds", low=3.0, high=200.0),
     Parameter(name="stale_half_life_seconds", low=0.05, high=3.0),
-    Parameter(name="maker_usd", low=1e4, high=5e6),  # makers' ladders on a side, all together
+    Parameter(name="maker_usd", low=1e4, high=5e6),
     Parameter(name="maker_spacing_bps", low=0.02, high=2.0),
     Parameter(name="reference_weight", low=0.3, high=0.99, log=False),
     Parameter(name="risk_aversion", low=1e-4, high=0.03),
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@parameters
 class BookGiven:
     """What the data say about a book without any simulation."""
 
-    price: float
-    tick_size: float
-    lot_size: float
-    volatility: float
-    market_rate: float
-    market_size_usd: float
-    market_size_sigma: float
-    seconds: int
+    price: PositiveUsd
+    """At the start."""
+    tick_size: Positive
+    """Price step, USD."""
+    lot_size: PositiveAmount
+    """Size step."""
+    volatility: AnnualVolatility
+    """Of the reference."""
+    market_rate: PerSecond
+    """Market orders."""
+    market_size_usd: PositiveUsd
+    """Their mean."""
+    market_size_sigma: Ratio
+    """Standard deviation of the logarithm of their sizes."""
+    seconds: PositiveCount
     """Length of a run after its start-up: as long as the data, since moments of short series depend on their length."""
+
+
+@parameters
+class BookValues:
+    """What is fitted of a book."""
+
+    depth_usd: PositiveUsd
+    """Resting depth of the crowd on a side, at all distances together."""
+    median_distance_bps: PositiveBps
+    """Median distance of its orders from the touch."""
+    distance_tail: Positive
+    """Exponent of the distances."""
+    resting_orders: Positive
+    """Orders of the crowd on both sides."""
+    half_life_seconds: PositiveSeconds
+    """Of a resting order."""
+    stale_half_life_seconds: PositiveSeconds
+    """Of one that the price has left behind."""
+    maker_usd: PositiveUsd
+    """Ladders of the makers on a side, all together."""
+    maker_spacing_bps: PositiveBps
+    """Between the steps of a ladder."""
+    reference_weight: Share
+    """How far makers look at the reference rather than at the book."""
+    risk_aversion: Ratio
+    """Of the makers."""
+
+
+@parameters
+class BookRun:
+    """A short run of one book, as a model that runs are stored of."""
+
+    model: Literal["book"] = "book"
+    """Tells the models apart."""
+    given: BookGiven
+    """What the data say about it."""
+    values: BookValues
+    """What is fitted."""
+
+    def figures(self, seed: int) -> dict[str, float]:
+        """Moments of the book."""
+        return simulate_book(self.given, asdict(self.values), seed)
+
+
+MEASURED_BY = (book_moments_module,)
+"""Modules that a run's moments depend on beside this one and the engine."""
 
 
 class _TrueOracle:

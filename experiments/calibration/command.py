@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from experiments.calibration import output, report
 from experiments.calibration.book_data import MarketOrders, MeasuredBook, read_book, read_market_orders
-from experiments.calibration.book_model import SPACE, BookGiven, simulate_book
+from experiments.calibration.book_model import SPACE, BookGiven, BookRun, BookValues
 from experiments.calibration.fit import Effort, Fit, fit
 from experiments.calibration.output import Entry
 from experiments.calibration.population import fit_population, measure_accounts
 from experiments.calibration.price_data import MeasuredPrices, measure_prices
 from experiments.calibration.problem import Problem
 from experiments.calibration.reference import problem as price_problem
+from experiments.calibration.space import values_at
 from experiments.countdown import Note
 from experiments.scenario import Scenario
 from market.errors import InputError
@@ -103,9 +106,8 @@ def given_of(book: MeasuredBook, orders: MarketOrders, *, lot_size: float) -> Bo
 
 def book_problem(book: MeasuredBook, given: BookGiven) -> Problem:
     """A measured book as a problem for `fit`."""
-    return Problem(
-        name="book", space=SPACE, data=book.moments, simulate=partial(simulate_book, given), identity=repr(given)
-    )
+    middle = BookValues(**values_at(SPACE, np.full(len(SPACE), 0.5)))
+    return Problem(name="book", space=SPACE, data=book.moments, model=BookRun(given=given, values=middle))
 
 
 def _prices(prices: MeasuredPrices, effort: Effort, scenario: Scenario, *, note: Note) -> list[Entry]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +30,9 @@ class Effort:
     runs: int = 400
     trials: int = 120
     seed: int = 1
-    workers: int = 1
-    folder: Path = Path("results/calibration")
+    workers: int | None = 1
+    """Processes that simulate; None: one a core."""
+    store: str = "results/store"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class Fit:
 
 def fit(problem: Problem, effort: Effort, *, note: Note, announce: Callable[[Identifiability, Estimate], None]) -> Fit:
     """Fit; `announce` is told what the data can tell as soon as that is known, before the search."""
-    with Store(problem, folder=effort.folder, workers=effort.workers) as store:
+    with Store(problem, place=effort.store, workers=effort.workers) as store:
         return _fit(problem, store, effort, note=note, announce=announce)
 
 

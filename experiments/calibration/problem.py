@@ -1,14 +1,12 @@
-"""What `fit.py` fits: data moments, a parameter space, and a simulation that turns parameters into moments."""
+"""What `fit.py` fits: data moments, a parameter space, and a model that turns parameters into moments."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from experiments.calibration.moments import Moment
 from experiments.calibration.space import Parameter
-
-Simulation = Callable[[Mapping[str, float], int], dict[str, float]]
+from experiments.kinds import Model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +16,5 @@ class Problem:
     name: str
     space: tuple[Parameter, ...]
     data: tuple[Moment, ...]
-    simulate: Simulation
-    """Moments of a short run with these parameters and this seed; can be sent to another process."""
-    identity: str
-    """Everything else the simulation depends on, as text: runs are stored under it."""
+    model: Model
+    """What is simulated (`experiments.kinds`): all it depends on, and its table `values`, which has the parameters."""

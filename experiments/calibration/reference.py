@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import asdict, dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.calibration import price_moments
 from experiments.calibration.price_data import MeasuredPrices
 from experiments.calibration.price_moments import return_moments
 from experiments.calibration.problem import Problem
-from experiments.calibration.space import Parameter
+from experiments.calibration.space import Parameter, values_at
+from market.parameters import PerYear, PositiveCount, PositiveSeconds, Ratio, Share, parameters
 from market.reference.model import ModelAsset, ModelPrices
 from market.streams import Streams
 
@@ -90,15 +92,66 @@ def simulate_returns(
     return return_moments(np.diff(logs, axis=0), bar_seconds=bar_seconds)
 
 
+@parameters
+class PricesGiven:
+    """What the data say without simulation."""
+
+    bars: PositiveCount
+    """Returns of each asset."""
+    bar_seconds: PositiveSeconds
+    """Length of a bar."""
+    assets: PositiveCount
+    """How many."""
+    loading: Share
+    """Of every asset on the macro factor."""
+
+
+@parameters
+class PriceShape:
+    """What is fitted of prices."""
+
+    fast_spread: Ratio
+    """Of the fast factor of volatility."""
+    fast_half_life_seconds: PositiveSeconds
+    """Of the fast factor."""
+    slow_spread: Ratio
+    """Of the slow factor."""
+    slow_half_life_seconds: PositiveSeconds
+    """Of the slow factor."""
+    jumps_per_year: PerYear
+    """Common and own ones."""
+    jump_share: Share
+    """Of the variance that comes in jumps."""
+
+
+@parameters
+class PriceRun:
+    """A path of reference prices, as a model that runs are stored of."""
+
+    model: Literal["prices"] = "prices"
+    """Tells the models apart."""
+    given: PricesGiven
+    """What the data say."""
+    values: PriceShape
+    """What is fitted."""
+
+    def figures(self, seed: int) -> dict[str, float]:
+        """Moments of the returns."""
+        own = self.given
+        return simulate_returns(own.bars, own.bar_seconds, own.assets, own.loading, asdict(self.values), seed)
+
+
+MEASURED_BY = (price_moments,)
+"""Modules that a run's moments depend on beside this one and the engine."""
+
+
 def problem(prices: MeasuredPrices) -> Problem:
     """The shape of returns as a problem for `fit`."""
     bars, assets = prices.calm.shape
     loading = math.sqrt(max(_mean_correlation(prices.calm), 0.0)) if assets > 1 else 0.0
-    given = (bars, prices.bar_seconds, assets, round(loading, 3))
-    return Problem(
-        name="prices", space=SPACE, data=prices.moments, simulate=partial(simulate_returns, *given),
-        identity=repr(given),
-    )  # fmt: skip
+    given = PricesGiven(bars=bars, bar_seconds=prices.bar_seconds, assets=assets, loading=round(loading, 3))
+    middle = PriceShape(**values_at(SPACE, np.full(len(SPACE), 0.5)))
+    return Problem(name="prices", space=SPACE, data=prices.moments, model=PriceRun(given=given, values=middle))
 
 
 def second_moments(prices: MeasuredPrices, *, jump_share: float) -> SecondMoments:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from experiments.build import build
 from experiments.margin_modes.worlds import requirements
 from experiments.recorder import Recorder
 from experiments.result import Result
-from experiments.run import simulate
-from experiments.scenario import Scenario
+from market.errors import InputError
 from market.instruments import USD_QUANTA
 from market.kernels.records import PERPETUAL, SYSTEM_ACCOUNTS
 from market.world import World
@@ -64,14 +64,23 @@ MEASURES = {
 }  # fmt: skip
 
 
-def measure(scenario: Scenario, seed: int) -> Figures:
-    """Run a scenario and its twin, and measure."""
-    opening = build(scenario, seed=seed).world
+OPTIONAL = "margin_called_by_rules_usd"
+"""A figure of worlds whose rules move."""
+
+
+def margin_frame(result: Result) -> pd.DataFrame:
+    """The table `margin` that is kept of a run: one row, a column for each figure, nan where undefined."""
+    return pd.DataFrame([measure(result)]).astype(np.float64)
+
+
+def measure(result: Result) -> Figures:
+    """Measure a run and its twin. Raises InputError for a run without one, or in which nobody has a position."""
+    opening = build(result.scenario, seed=result.seed).world
     initial, _, notional = requirements(opening)
-    result = simulate(scenario, seed=seed)
     kpis = {key: value for key, value in result.kpis.items() if isinstance(value, int | float)}
     twin = result.twin
-    assert twin is not None
+    if twin is None or initial == 0.0:
+        raise InputError("the table margin needs twin = true, and traders with positions at the start")
     found: Figures = {
         "equity_usd": _equity(opening),
         "notional_usd": notional / USD_QUANTA,
@@ -84,8 +93,8 @@ def measure(scenario: Scenario, seed: int) -> Figures:
         "bad_debt_usd": float(kpis["bad_debt_usd"]),
         "amplification_ratio": _amplification(result),
     }
-    if "margin_called_by_rules_usd" in kpis:
-        found["margin_called_by_rules_usd"] = float(kpis["margin_called_by_rules_usd"])
+    if OPTIONAL in kpis:
+        found[OPTIONAL] = float(kpis[OPTIONAL])
     return found
 
 

@@ -34,6 +34,8 @@ OFFSET = 0.5
 class Worlds:
     """The three scenarios, by mode, and what is assumed in them."""
 
+    name: str
+    """The scenario that they are made of."""
     scenarios: dict[str, Scenario]
     provenance: dict[str, str]
     assumptions: tuple[str, ...]
@@ -59,6 +61,7 @@ def worlds(name: str, *, venue: str | None, overrides: Sequence[str | Override])
         margin = replace(base.venue.margin, portfolio=_like(cross))
         base = replace(base, venue=replace(base.venue, margin=margin))
     return Worlds(
+        name=name,
         scenarios={"isolated": isolated, "cross": cross, "portfolio": _with(base, together, "portfolio")},
         provenance=provenance,
         assumptions=tuple(_assumptions(base, people, stated=stated)),

@@ -110,6 +110,9 @@ GROUPS: dict[str, dict[str, Entry]] = {
         ),
         "open_interest_after_usd": Entry("open interest, end", ""),
         "capital_used_ratio": Entry("leverage in use", "notional of customers per dollar of their net equity, start"),
+        "capital_relevered_ratio": Entry(
+            "capital efficiency, re-levered", "the same if every customer used recording.utilisation of initial margin"
+        ),
         "capital_efficiency_ratio": Entry(
             "capital efficiency", "notional that margin equity supports at initial margin, per dollar of net equity"
         ),

@@ -7,8 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from experiments.sweep.commands import STORE, Json, StorePlace, StudyFile, Workers
-from experiments.tune.commands import kept
+from experiments.sweep.commands import STORE, Json, StorePlace, StudyFile, Workers, of_study, perform_with
 
 Split = Annotated[
     bool, typer.Option("--split", help="For experts: split runs that got far instead, as [splitting] says.")
@@ -21,36 +20,21 @@ def register(command: Callable[[Any], Any]) -> None:
         command(function)
 
 
-def reverse_stress(
-    study: StudyFile,
-    *,
-    workers: Workers = None,
-    store: StorePlace = STORE,
-    as_json: Json = False,
-) -> None:
-    """Find the most likely joint shock (prices, depth, oracle ...) at which a loss is reached."""
-    from experiments.sweep.command import Call
-
-    with kept():
-        from experiments.stress.reverse_command import perform
-
-        perform(Call(study=study, store=store, workers=workers), as_json=as_json)
-
-
-def attack(
-    study: StudyFile,
-    *,
-    workers: Workers = None,
-    store: StorePlace = STORE,
-    as_json: Json = False,
-) -> None:
-    """Find the greatest profit of an attacker with so much capital against a design, in several markets."""
-    from experiments.sweep.command import Call
-
-    with kept():
-        from experiments.stress.attack_command import perform
-
-        perform(Call(study=study, store=store, workers=workers), as_json=as_json)
+reverse_stress = of_study(
+    "reverse_stress",
+    "experiments.stress.reverse_command",
+    "Find the most likely joint shock (prices, depth, oracle ...) at which a loss is reached.",
+)
+attack = of_study(
+    "attack",
+    "experiments.stress.attack_command",
+    "Find the greatest profit of an attacker with so much capital against a design, in several markets.",
+)
+until = of_study(
+    "until",
+    "experiments.stress.until",
+    "Take more and more seeds until an interval is as narrow as the study asks; exit code 1 when seeds run out.",
+)
 
 
 def rare(
@@ -62,29 +46,5 @@ def rare(
     as_json: Json = False,
 ) -> None:
     """Estimate a rare loss by importance sampling: falls drawn more often than they come, and weighted."""
-    from experiments.sweep.command import Call
-
-    with kept():
-        if split:
-            from experiments.stress.splitting import perform
-        else:
-            from experiments.stress.rare import perform
-
-        perform(Call(study=study, store=store, workers=workers), as_json=as_json)
-
-
-def until(
-    study: StudyFile,
-    *,
-    workers: Workers = None,
-    store: StorePlace = STORE,
-    as_json: Json = False,
-) -> None:
-    """Take more and more seeds until an interval is as narrow as the study asks; exit code 1 when seeds run out."""
-    from experiments.sweep.command import Call
-
-    with kept():
-        from experiments.stress.until import perform
-
-        if not perform(Call(study=study, store=store, workers=workers), as_json=as_json):
-            raise typer.Exit(1)
+    module = "experiments.stress.splitting" if split else "experiments.stress.rare"
+    perform_with(module, study=study, store=store, workers=workers, as_json=as_json)

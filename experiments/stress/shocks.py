@@ -82,8 +82,8 @@ class ShockSpace:
 def shock_space(loaded: Loaded, stress: Stress) -> ShockSpace:
     """The shocks of a study. Raises InputError for values that cannot be moved, and for impossible correlations."""
     names = tuple(stress.shocks)
-    scenario = loaded.resolver.base().scenario
-    known = {leaf.path: leaf.value for leaf in leaves(scenario)}
+    world = loaded.resolver.base().world
+    known = {leaf.path: leaf.value for leaf in leaves(world)}
     wrong: list[str] = []
     moved = tuple(_moved(name, shock, known, wrong) for name, shock in stress.shocks.items())
     paths = [item.path for items in moved for item in items]

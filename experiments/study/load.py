@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments import config, library
+from experiments.scenario import Scenario
 from experiments.study.designs import Block, Designs, block_of
 from experiments.study.model import Study
 from experiments.study.resolve import Change, Resolver, find_base
@@ -63,6 +64,7 @@ def load_study(name: str | Path) -> Loaded:
     if resolver is not None:
         _check_designs(Designs(blocks), resolver, errors)
         _check_searches(tree, study, resolver, errors)
+        _check_kind(tree, resolver, errors)
     if study is not None:
         for at, text in enumerate(study.strategies):
             _attempt(errors, partial(strategy_class, text, beside=file), source=_source(tree, "strategies", at))
@@ -170,6 +172,20 @@ def _check_searches(tree: Node, study: Study | None, resolver: Resolver, errors:
         for end in bounds[:2]:
             value = int(end) if bounds[2:] == ("whole",) else end
             _attempt(errors, partial(resolver.resolve, [Change(path, value, source)]))
+
+
+OF_ONE_VENUE = ("keep", "strategies", "attack", "rare", "splitting")
+
+
+def _check_kind(tree: Node, resolver: Resolver, errors: Errors) -> None:
+    """Tell what a study over several venues cannot have."""
+    if isinstance(resolver.base().world, Scenario):
+        return
+    for key in OF_ONE_VENUE:
+        if (node := tree.value.get(key)) is not None and node.value:
+            errors.append(
+                (node.source, f"{key}: needs a scenario of one venue, and {tree.value['scenario'].value} has several")
+            )
 
 
 MOST_ERRORS = 200

@@ -510,8 +510,8 @@ class Study:
     """The seeds of every design."""
     measures: tuple[Measure, ...] = ()
     """What is shown of each design; when left out: liquidations and bad debt."""
-    keep: tuple[Literal["prices", "depth", "liquidations", "losses", "accounts"], ...] = ()
-    """Tables that are stored of every run beside its figures; they are large."""
+    keep: tuple[Literal["prices", "depth", "liquidations", "losses", "accounts", "margin"], ...] = ()
+    """Tables that are stored of every run beside its figures; they are large, but for margin: what margin asks for."""
     strategies: tuple[str, ...] = ()
     """Traders in plain Python that take part, as FILE.py:CLASS; their source counts as part of the study."""
     limits: Limits = Limits()
@@ -532,7 +532,9 @@ class Study:
     """When `cascade until` has enough."""
 
     def __post_init__(self) -> None:
-        """Refuse to confirm on seeds that the search has seen."""
+        """Refuse to confirm on seeds that the search has seen, and a table of what twins show without twins."""
+        if "margin" in self.keep and not self.twin:
+            raise ValueError("keep: the table margin needs twin = true")
         for name, table in (("tune", self.tune), ("stress", self.stress), ("attack", self.attack)):
             if table is None:
                 continue

@@ -10,16 +10,18 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
 from experiments import config, library
 from experiments.config import Layer, Override
 from experiments.fields import LEAF, LIST, MAP, OBJECT, FieldSpec, entry_steps, plain, specs, to_dict
+from experiments.kinds import class_of
 from experiments.scenario import GIVE_WAY, VENUE_TABLES, Scenario
-from experiments.store.keys import FILES
-from experiments.toml_tree import Steps, split
+from experiments.store.keys import FILES, places
+from experiments.toml_tree import Steps, join, split
 from market.errors import InputError
 
 
@@ -34,20 +36,34 @@ class Change:
 
 @dataclass(frozen=True)
 class Resolved:
-    """The scenario of a design, as an object and as plain data with every default in it."""
+    """What a design is of, as an object and as plain data with every default in it."""
 
-    scenario: Scenario
+    world: Any
+    """A `Scenario`, a `SystemScenario` or a model (`experiments.kinds`)."""
     data: dict[str, Any]
 
-
-PATHS_OF_FILES = frozenset(".".join(steps) for steps in FILES)
+    @property
+    def scenario(self) -> Scenario:
+        """The scenario of one venue that it is. Raises InputError where it is none."""
+        if not isinstance(self.world, Scenario):
+            raise InputError("the scenario has several venues; this needs one of a single venue")
+        return self.world
 
 
 def absolute(change: Change) -> Change:
     """The same; the name of a price or account file is made one that holds wherever the run takes place."""
-    if change.path in PATHS_OF_FILES and isinstance(change.value, str):
+    if isinstance(change.value, str) and _names_a_file(change.path):
         return replace(change, value=str(Path(change.value).absolute()))
     return change
+
+
+@lru_cache(4096)
+def _names_a_file(path: str) -> bool:
+    steps = _steps(path)
+    return any(
+        len(steps) == len(pattern) and all(wanted in ("*", step) for wanted, step in zip(pattern, steps, strict=True))
+        for pattern in FILES
+    )
 
 
 _ABSENT: Any = object()
@@ -58,6 +74,7 @@ class Resolver:
 
     def __init__(self, scenario: Path | str, *, venue: Path | None = None, fixed: Sequence[Change] = ()) -> None:
         """`scenario` is a file, or TOML text; `fixed` are changes that all designs have."""
+        self._class = class_of(scenario)
         self._scenario, self._venue, self._fixed = scenario, venue, tuple(fixed)
         self._bases: dict[str, Resolved] = {}
 
@@ -96,14 +113,11 @@ class Resolver:
         overrides = [
             Override(_steps(change.path), change.value, change.source or "--set") for change in (*self._fixed, *changes)
         ]
-        scenario, _ = config.load(Scenario, self._scenario, layers=layers, overrides=overrides)
-        for path in sorted(PATHS_OF_FILES):
-            table, name = path.split(".")
-            inner = getattr(scenario, table)
-            if hasattr(inner, name):
-                inner = replace(inner, **{name: absolute(Change(path, getattr(inner, name))).value})
-                scenario = replace(scenario, **{table: inner})
-        return Resolved(scenario, to_dict(scenario))
+        world, _ = config.load(self._class, self._scenario, layers=layers, overrides=overrides)
+        found = Resolved(world, to_dict(world))
+        for steps in places(found.data, FILES):
+            found = _replaced(found, absolute(Change(join(steps), reduce(getitem, steps, found.data))))
+        return found
 
 
 MOST_BASES = 256
@@ -121,7 +135,7 @@ def _steps(path: str) -> Steps:
 
 def _value_at(base: Resolved, steps: Steps) -> Any:
     """The plain value at a path of a scenario, `_ABSENT` where there is none or more than one value."""
-    obj: Any = base.scenario
+    obj: Any = base.world
     rest = list(steps)
     while rest:
         spec = specs(type(obj)).get(rest.pop(0))
@@ -147,10 +161,10 @@ def _value_at(base: Resolved, steps: Steps) -> Any:
 def _replaced(found: Resolved, change: Change) -> Resolved:
     """`found` with one plain value replaced."""
     try:
-        scenario, data = _put(found.scenario, found.data, _steps(change.path), change.value)
+        world, data = _put(found.world, found.data, _steps(change.path), change.value)
     except (ValueError, TypeError, KeyError, IndexError):
         raise _NotPlain from None
-    return Resolved(scenario, data)
+    return Resolved(world, data)
 
 
 def _put(obj: Any, data: Mapping[str, Any], steps: Steps, value: Any) -> tuple[Any, dict[str, Any]]:
@@ -192,6 +206,6 @@ def find_base(study: Path, *, scenario: str, venue: str | None) -> tuple[Path, P
     found = library.find(scenario, beside=study)
     if library.VENUES in found.parents:
         raise InputError(f"no scenario {scenario!r}; it is a venue: say venue = {scenario!r}")
-    if library.has_venues(found):
-        raise InputError(f"{scenario!r} has several venues; a study varies a scenario of one")
+    if venue is not None and library.has_venues(found):
+        raise InputError(f"no venue {venue!r} over {scenario!r}, which has its own; say set.venues.NAME.venue instead")
     return found, None if venue is None else library.find_venue(venue, beside=study)

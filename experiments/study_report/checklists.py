@@ -14,6 +14,7 @@ from experiments.store.version import RESULTS_VERSION
 from experiments.study_report.findings import Axis, Findings
 from experiments.study_report.tables import Written
 from experiments.sweep.summary import label
+from experiments.systems.scenario import SystemScenario
 
 ASK = "to be said by the author"
 MODEL, STEP = "docs/model.md", "docs/step.md"
@@ -21,7 +22,8 @@ MODEL, STEP = "docs/model.md", "docs/step.md"
 
 def stress(found: Findings) -> Written:
     """The checklist of STRESS, one row an item."""
-    plan, study, scenario = found.plan, found.plan.study, found.plan.loaded.resolver.base().scenario
+    plan, study, world = found.plan, found.plan.study, found.plan.loaded.resolver.base().world
+    parts = _parts(world)
     measures = "; ".join(label(measure) for measure in found.summary.measures)
     varied = "; ".join(map(_varied, found.axes)) or "nothing: one design"
     seeds = f"seeds {plan.seeds.start} to {plan.seeds.stop - 1}, the same for every design"
@@ -30,21 +32,21 @@ def stress(found: Findings) -> Written:
         ("1.2 outputs", measures),
         ("1.3 aims of experimentation", study.summary or f"{ASK} (summary of the study)"),
         ("2.1 base model, overview", f"{MODEL}; five phases a tick, {STEP}"),
-        ("2.2 base model, logic", f"scenario {Path(study.scenario).stem}: {scenario.summary}" + _venue(scenario)),
+        ("2.2 base model, logic", f"scenario {Path(study.scenario).stem}: {world.summary}" + _venues(parts)),
         ("2.3 scenario logic", f"{varied}; {len(found.summary.designs)} designs against design "
          f"{found.summary.designs[found.base].number}"),
         ("2.4 algorithms", f"matching, margin, liquidation rounds, loss waterfall: {STEP} and docs/margin.md"),
-        ("2.5.1 environment", f"{_prices(scenario)}; {len(scenario.instruments)} instruments, "
-         f"{len(scenario.assets)} assets, {len(scenario.pools)} pools"),
-        ("2.5.2 agents", "; ".join(_agents(scenario))),
+        ("2.5.1 environment", f"{_prices(world)}; {sum(len(part.instruments) for part in parts.values())} instruments, "
+         f"{len(world.assets)} assets, {sum(len(part.pools) for part in parts.values())} pools" + _shared(world)),
+        ("2.5.2 agents", "; ".join(_agents(parts))),
         ("2.5.3 interaction topology", "order books, the index, the loss waterfall, permanent impact on the reference"),
         ("2.5.4 entry and exit", "nobody joins during a run; makers leave and come back, traders are closed"),
-        ("3.1 data sources", "; ".join(_sources(scenario)) or f"parameters of the scenario; {ASK} where they are from"),
-        ("3.2 pre-processing", "none beyond bridging bars to ticks" if scenario.reference.kind == "replay" else "none"),
+        ("3.1 data sources", "; ".join(_sources(parts)) or f"parameters of the scenario; {ASK} where they are from"),
+        ("3.2 pre-processing", "none beyond bridging bars to ticks" if world.reference.kind == "replay" else "none"),
         ("3.3 input parameters", "every value written out in the base scenario on this page"),
         ("3.4 assumptions", f"end of {MODEL}; what this rests on, on this page"),
         ("4.1 initialisation", "books are filled and accounts opened at tick 0, no warm-up is cut off"),
-        ("4.2 run length", f"{scenario.hours:g} h in ticks of {scenario.tick_seconds:g} s, {scenario.ticks:,} ticks"),
+        ("4.2 run length", f"{world.hours:g} h in ticks of {world.tick_seconds:g} s, {world.ticks:,} ticks"),
         ("4.3 estimation", f"{len(plan.seeds)} independent runs a design, {seeds}; {found.summary.stored:,} of "
          f"{found.summary.planned:,} runs, {found.summary.failed:,} failed; 95 % intervals, differences seed by seed"),
         ("5.1 software", _each(_software(made) for made in found.manifests)),
@@ -60,17 +62,19 @@ def stress(found: Findings) -> Written:
 
 def odd(found: Findings) -> Written:
     """The seven elements of ODD."""
-    study, scenario = found.plan.study, found.plan.loaded.resolver.base().scenario
+    study, world = found.plan.study, found.plan.loaded.resolver.base().world
+    parts = _parts(world)
+    rounds = _each(f"{part.venue.round_seconds:g}" for part in parts.values())
     rows = (
         ("1 purpose and patterns", f"{study.summary or ASK}; patterns it is held against: docs/validation.md"),
-        ("2 entities, state variables, scales", f"{'; '.join(_agents(scenario))}; {scenario.hours:g} h, ticks of "
-         f"{scenario.tick_seconds:g} s, rounds of {scenario.venue.round_seconds:g} s; tables in {MODEL}"),
+        ("2 entities, state variables, scales", f"{'; '.join(_agents(parts))}; {world.hours:g} h, ticks of "
+         f"{world.tick_seconds:g} s, rounds of {rounds} s; tables in {MODEL}"),
         ("3 process overview and scheduling", f"prices, decisions, trading, liquidation, losses: {STEP}"),
         ("4 design concepts", f"emergence, adaptation, sensing, interaction, stochasticity, observation: {MODEL}"),
         ("5 initialisation", "the base scenario, every value written out on this page; accounts drawn from the seed"
-         if scenario.population is None or scenario.population.kind != "file" else "a file of accounts, the same in "
-         "every seed"),
-        ("6 input data", "; ".join(_sources(scenario)) or "none: reference prices are drawn from the model"),
+         if all(getattr(part.population, "kind", "") != "file" for part in parts.values()) else "a file of accounts, "
+         "the same in every seed"),
+        ("6 input data", "; ".join(_sources(parts)) or "none: reference prices are drawn from the model"),
         ("7 submodels", f"{MODEL}, docs/margin.md; source of every rule of a venue: docs/venues.md"),
     )  # fmt: skip
     return Written("ODD: overview, design concepts, details", ("element", "here"), rows)
@@ -81,21 +85,44 @@ def _varied(axis: Axis) -> str:
     return f"{axis.label}: {ends}"
 
 
-def _venue(scenario: Scenario) -> str:
-    about = scenario.venue.about
-    return f"; rules of {about.name}" if about.sources else ""
+Parts = dict[str, Scenario]
+"""The venues by name; a scenario of one venue under no name."""
 
 
-def _prices(scenario: Scenario) -> str:
+def _parts(world: Scenario | SystemScenario) -> Parts:
+    if isinstance(world, Scenario):
+        return {"": world}
+    return {name: world.of_venue(name) for name in world.venues}
+
+
+def _venues(parts: Parts) -> str:
+    known = [part.venue.about.name for part in parts.values() if part.venue.about.sources]
+    return f"; rules of {_each(known)}" if known else ""
+
+
+def _shared(world: Scenario | SystemScenario) -> str:
+    if isinstance(world, Scenario):
+        return ""
+    return f"; {len(world.venues)} venues with one reference, {len(world.claims)} claims, bridges between them"
+
+
+def _prices(world: Scenario | SystemScenario) -> str:
     kinds = {
         "model": "reference prices from a jump diffusion with stochastic volatility and crashes",
         "anchors": "reference prices through published points",
         "replay": "recorded reference prices",
     }
-    return kinds[scenario.reference.kind]
+    return kinds[world.reference.kind]
 
 
-def _agents(scenario: Scenario) -> list[str]:
+def _agents(parts: Parts) -> list[str]:
+    return [
+        f"{name}: {', '.join(_agents_of(part))}" if name else "; ".join(_agents_of(part))
+        for name, part in parts.items()
+    ]
+
+
+def _agents_of(scenario: Scenario) -> list[str]:
     population, agents = scenario.population, scenario.agents
     found = []
     if population is not None:
@@ -113,13 +140,14 @@ def _agents(scenario: Scenario) -> list[str]:
     return found
 
 
-def _sources(scenario: Scenario) -> list[str]:
+def _sources(parts: Parts) -> list[str]:
     files = [
         f"{what}: {Path(file).name}"
-        for what, table in (("prices", scenario.reference), ("accounts", scenario.population))
+        for part in parts.values()
+        for what, table in (("prices", part.reference), ("accounts", part.population))
         if (file := getattr(table, "file", None)) is not None
     ]
-    return [*files, *scenario.venue.about.sources]
+    return list(dict.fromkeys([*files, *(source for part in parts.values() for source in part.venue.about.sources)]))
 
 
 def _software(made: dict[str, object]) -> str:

@@ -14,6 +14,7 @@ from experiments.sweep.summary import AnyMeasure, cell, label, number
 MORE_IS_BETTER = frozenset(
     {
         "capital_efficiency_ratio",
+        "capital_relevered_ratio",
         "insurance_fund_change_usd",
         "market_maker_profit_usd",
         "bid_depth_10bps_trough_usd",

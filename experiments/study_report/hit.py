@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from experiments.capital import PROFESSIONALS
 from experiments.scenario import AccountsFile
 from experiments.statistics import intervals
 from experiments.statistics.intervals import Interval
@@ -22,11 +23,6 @@ from experiments.sweep.summary import cell, number
 ACCOUNTS = "accounts"
 BANDS = (0.0, 1e3, 1e4, 1e5, 1e6, 1e7)
 """Least net equity of every class of size, USD."""
-PROFESSIONALS = (
-    "market_maker", "arbitrageur", "keeper", "dealer", "depositor", "large_order", "attacker", "strategy",
-    "pool_arbitrageur", "liquidity_provider", "backstop", "pool", "pool_trader", "receipts",
-)  # fmt: skip
-"""Who is no customer with a position of its own."""
 TOP = 10
 
 _HITS = f"""

@@ -171,10 +171,10 @@ def _chart(made: Page, name: str, title: str, drawn: dict[str, Figure], words: s
 def assumptions(found: Findings) -> list[str]:
     """What the figures mean and how far they reach."""
     plan, study = found.plan, found.plan.study
-    scenario = plan.loaded.resolver.base().scenario
+    world = plan.loaded.resolver.base().world
     compared = sum(item.rated for at, items in enumerate(found.differences) if at != found.base for item in items)
     lines = [
-        f"The world is the scenario {Path(study.scenario).stem}: {scenario.summary}",
+        f"The world is the scenario {Path(study.scenario).stem}: {world.summary}",
         f"Every design has the same {len(plan.seeds)} seeds, so that designs differ in nothing else and differences "
         "are taken seed by seed.",
         "An interval says how much another choice of seeds could have changed the figure. It says nothing about how "

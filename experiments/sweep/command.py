@@ -18,7 +18,7 @@ from experiments.study.load import load_study
 from experiments.sweep import slurm
 from experiments.sweep.drive import Progress, Sweep
 from experiments.sweep.executor import Executor, InProcess
-from experiments.sweep.plan import Plan
+from experiments.sweep.plan import Plan, Planned
 from market.errors import InputError
 
 
@@ -82,7 +82,7 @@ def _end(sweep: Sweep, identity: str) -> None:
         manifest.end(sweep.store.place, identity, about)
 
 
-def executor_for(call: Call, plan: Plan, store: Store) -> Executor:
+def executor_for(call: Call, plan: Planned, store: Store) -> Executor:
     """Whoever is to execute chunks. Raises InputError."""
     workers = call.workers or os.cpu_count() or 1
     if call.executor.startswith("dask="):
@@ -162,12 +162,12 @@ def _seconds_per_run(plan: Plan, store: Store) -> float:
     )
     if found is not None:
         return float(found)
-    from experiments.run import simulate
+    from experiments.kinds import simulate
 
-    scenario = plan.loaded.resolver.resolve(plan.loaded.designs[0]).scenario
+    world = plan.loaded.resolver.resolve(plan.loaded.designs[0]).world
     for _ in range(2):
         began = time.perf_counter()
-        simulate(scenario, seed=plan.seeds[0], twin=plan.study.twin)
+        simulate(world, seed=plan.seeds[0], twin=plan.study.twin)
     return time.perf_counter() - began
 
 
@@ -260,7 +260,9 @@ def show_rerun(key: str, where: str, *, out: Path | None, overwrite: bool, as_js
         folder.check(out, replace=overwrite)
     found = rerun(Store(where), key)
     if out is not None:
-        found.result.save(out, overwrite=overwrite)
+        if found.finished.result is None:
+            raise InputError(f"--out: run {found.row['key']} is of a calibration, which has no report")
+        found.finished.result.save(out, overwrite=overwrite)
     row = found.row
     if as_json:
         differing = [{"figure": name, "stored": a, "now": b} for name, a, b in found.differing]

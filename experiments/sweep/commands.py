@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+
+from market.errors import InputError
 
 STORE = "results/store"
 
@@ -22,6 +27,40 @@ def register(command: Callable[[Any], Any]) -> None:
     """Make these functions commands of the program."""
     for function in (validate, schema, sweep, resume, status, report, sensitivity, diff, rerun, export):
         command(function)
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Say what is kept after Ctrl-C, and what is missing without Optuna."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name != "optuna":
+            raise
+        raise InputError("optuna is not installed: pip install -c constraints.txt '.[tune]'") from None
+    except KeyboardInterrupt as stop:
+        print(str(stop) or "interrupted: all finished runs are kept; go on with the same call", file=sys.stderr)
+        raise typer.Exit(130) from None
+
+
+def perform_with(module: str, *, study: str, store: str, workers: int | None, as_json: bool) -> None:
+    """Have a module's `perform` answer what a study asks; exit code 1 when it says that it could not."""
+    from experiments.sweep.command import Call
+
+    with kept():
+        done = import_module(module).perform(Call(study=study, store=store, workers=workers), as_json=as_json)
+    if done is False:
+        raise typer.Exit(1)
+
+
+def of_study(name: str, module: str, about: str) -> Callable[..., None]:
+    """The command NAME of a study, which a module's `perform` answers; `about` is its help."""
+
+    def made(study: StudyFile, *, workers: Workers = None, store: StorePlace = STORE, as_json: Json = False) -> None:
+        perform_with(module, study=study, store=store, workers=workers, as_json=as_json)
+
+    made.__name__, made.__doc__ = name, about
+    return made
 
 
 def validate(

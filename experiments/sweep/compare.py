@@ -33,6 +33,7 @@ MAIN = (
     "socialised_loss_usd",
     "keeper_profit_usd",
     "capital_efficiency_ratio",
+    "capital_relevered_ratio",
     "amplification",
 )
 """The figures that are compared unless all are asked for."""
@@ -98,7 +99,7 @@ def difference(before: str, after: str, *, seeds: int, twin: bool, every: bool, 
     tables = [_by_seed(store.runs(plan.table(), kpis)) for plan in plans]
     common = sorted(tables[0].keys() & tables[1].keys())
     found = [_compared(kpi, [[table[seed][kpi] for seed in common] for table in tables]) for kpi in kpis]
-    scenarios = [plan.loaded.resolver.resolve(plan.loaded.designs[0]).scenario for plan in plans]
+    scenarios = [plan.loaded.resolver.resolve(plan.loaded.designs[0]).world for plan in plans]
     values = [{leaf.path: plain(leaf.value) for leaf in leaves(scenario)} for scenario in scenarios]
     paths = [path for path in {**values[0], **values[1]} if values[0].get(path) != values[1].get(path)]
     return Difference(

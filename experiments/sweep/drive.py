@@ -14,7 +14,7 @@ from experiments.countdown import Note
 from experiments.store.rows import KILLED
 from experiments.store.store import Store
 from experiments.sweep.executor import Executor, Gone, Outcome
-from experiments.sweep.plan import Plan, Task
+from experiments.sweep.plan import Planned, Task
 from experiments.sweep.work import Chunk, row_of
 from market.errors import InputError
 
@@ -61,7 +61,7 @@ class Sweep:
     """The runs of a plan that are not stored, on an executor."""
 
     def __init__(
-        self, plan: Plan, store: Store, executor: Executor, *, manifest: str, note: Note, retry: bool = False
+        self, plan: Planned, store: Store, executor: Executor, *, manifest: str, note: Note, retry: bool = False
     ) -> None:
         """`retry`: runs that failed before are done again."""
         self.plan, self.store, self.executor, self.note = plan, store, executor, note

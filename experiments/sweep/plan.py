@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 from experiments.config import resolved_toml
 from experiments.store.keys import design_key, owner, run_key
 from experiments.study.load import Loaded
-from experiments.study.resolve import Resolver, absolute
+from experiments.study.model import Study
+from experiments.study.resolve import Change, Resolver, absolute
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,62 @@ class Task:
     seed: int
 
 
+class Planned(Protocol):
+    """Runs that are to be done, by number."""
+
+    study: Study
+    """What they may cost, what is kept and measured of them."""
+    strategies: tuple[str, ...]
+    base: str
+    """What all are changes of, as TOML."""
+    designs: tuple[str, ...]
+
+    def __len__(self) -> int: ...
+
+    def missing(self, stored: set[str]) -> NDArray[np.int64]:
+        """Numbers of the runs that are not stored."""
+
+    def task(self, number: int) -> Task:
+        """A run as a task."""
+
+
+class Runs:
+    """Runs that are no designs times seeds: each has changes and a seed of its own."""
+
+    strategies: tuple[str, ...] = ()
+
+    def __init__(
+        self, runs: Sequence[tuple[Sequence[Change], int]], *, study: Study, base: str, resolver: Resolver
+    ) -> None:
+        """`resolver` is that of `base`. A run that is asked for twice is one. Raises InputError."""
+        self.study, self.base = study, base
+        made = [(design_key(resolver.resolve(changes).data, twin=study.twin), changes, seed) for changes, seed in runs]
+        self.keys = tuple(run_key(design, seed) for design, _, seed in made)
+        """Of every run, in their order."""
+        once = {key: Task(key, own[0], _text(own[1]), own[2]) for key, own in zip(self.keys, made, strict=True)}
+        self._tasks = tuple(once.values())
+        self.designs = tuple(dict.fromkeys(task.design for task in self._tasks))
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def missing(self, stored: set[str]) -> NDArray[np.int64]:
+        """Numbers of the runs that are not stored."""
+        return np.flatnonzero([task.key not in stored for task in self._tasks])
+
+    def task(self, number: int) -> Task:
+        """A run as a task."""
+        return self._tasks[number]
+
+    def table(self) -> pa.Table:
+        """A row for every run: its key."""
+        return pa.table({"key": [task.key for task in self._tasks]})
+
+
+def _text(changes: Sequence[Change]) -> str:
+    return json.dumps({change.path: absolute(change).value for change in changes}, separators=(",", ":"))
+
+
 class Plan:
     """The runs of a study. All designs with the first seed come first, then all with the second: what is done of a
     study that was interrupted can be compared."""
@@ -40,7 +98,7 @@ class Plan:
         """
         self.loaded, self.study = loaded, loaded.study
         self.strategies = tuple(str((loaded.file.parent / text).absolute()) for text in self.study.strategies)
-        self.base = resolved_toml(loaded.resolver.base().scenario)
+        self.base = resolved_toml(loaded.resolver.base().world)
         resolver = Resolver(self.base)  # as workers make them
         numbers: dict[str, int] = {}
         for number, changes in enumerate(loaded.designs):
@@ -90,8 +148,7 @@ class Plan:
         """A run as a task."""
         seed, design = divmod(int(number), len(self.designs))
         changes = self.loaded.designs[self.numbers[design]]
-        text = json.dumps({change.path: absolute(change).value for change in changes}, separators=(",", ":"))
-        return Task(self.key(number), self.designs[design], text, self.seeds[seed])
+        return Task(self.key(number), self.designs[design], _text(changes), self.seeds[seed])
 
     def table(self) -> pa.Table:
         """A row for every run: key, design (its number in the study), seed."""

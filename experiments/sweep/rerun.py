@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.fields import to_dict
-from experiments.result import Result
-from experiments.run import simulate
+from experiments.kinds import Finished, simulate
 from experiments.store.keys import design_key, run_key
 from experiments.store.rows import META, OK, digest, figures
 from experiments.store.store import Store
@@ -24,7 +23,7 @@ class Rerun:
     """A run and what is stored of it."""
 
     row: dict[str, Any]
-    result: Result
+    finished: Finished
     differing: tuple[tuple[str, Any, Any], ...]
     """Figures that differ: name, stored, now."""
 
@@ -43,16 +42,16 @@ def rerun(store: Store, key: str) -> Rerun:
             f"manifests/{row['manifest']}.json names its commit"
         )
     strategies = json.loads(row["strategies"])
-    scenario = resolved(store.place.where, row["base"], row["changes"])
-    design = design_key(to_dict(scenario), twin=row["twin"], strategies=strategies)
+    world = resolved(store.place.where, row["base"], row["changes"])
+    design = design_key(to_dict(world), twin=row["twin"], strategies=strategies)
     if run_key(design, row["seed"]) != row["key"]:
         raise InputError(
             f"run {row['key']}: its price file, account file or strategy is not what it was, or the program has other "
             f"defaults; manifests/{row['manifest']}.json says which"
         )
     own = [strategy_class(text, beside=Path("/"))() for text in strategies]
-    result = simulate(scenario, seed=row["seed"], twin=row["twin"], strategies=own)
-    now = figures(result.kpis)
+    finished = simulate(world, seed=row["seed"], twin=row["twin"], strategies=own)
+    now = figures(finished.kpis)
     stored = {name: row[name] for name in row if name not in META.names}
     names = [name for name in {**stored, **now} if stored.get(name) != now.get(name)]
     if row["status"] != OK:
@@ -61,4 +60,4 @@ def rerun(store: Store, key: str) -> Rerun:
     elif now.keys() <= stored.keys() and digest({name: stored[name] for name in now}) != row["digest"]:
         raise InputError(f"run {row['key']}: its stored figures are not those that were written")
     differing = tuple((name, stored.get(name), now.get(name)) for name in names)
-    return Rerun(row=row, result=result, differing=differing)
+    return Rerun(row=row, finished=finished, differing=differing)

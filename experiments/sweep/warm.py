@@ -9,8 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 from experiments import config
-from experiments.run import simulate
-from experiments.scenario import Scenario
+from experiments.kinds import Model, class_of, simulate
 
 MOST_TICKS = 1000
 
@@ -20,9 +19,11 @@ def warm(file: str) -> None:
     if not file:
         return
     with suppress(Exception):
-        scenario, _ = config.load(Scenario, Path(file))
-        hours = min(scenario.hours, MOST_TICKS * scenario.tick_seconds / 3600.0)
-        simulate(replace(scenario, hours=hours), seed=0, twin=False)
+        text = Path(file).read_text("utf-8")
+        world, _ = config.load(class_of(text), text)
+        if not isinstance(world, Model):
+            hours = min(world.hours, MOST_TICKS * world.tick_seconds / 3600.0)
+            simulate(replace(world, hours=hours), seed=0, twin=False)
 
 
 import_module("experiments.sweep.work")  # what workers are going to need

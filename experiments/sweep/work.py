@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from agents.strategy import Strategy
-    from experiments.scenario import Scenario
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +111,7 @@ def row_of(chunk: Chunk, task: Task) -> Row:
 
 
 def _run(chunk: Chunk, task: Task) -> tuple[Row, dict[str, pd.DataFrame]]:
-    from experiments.run import simulate
+    from experiments.kinds import simulate
 
     began, cpu_began = time.perf_counter(), time.thread_time()
 
@@ -123,11 +122,11 @@ def _run(chunk: Chunk, task: Task) -> tuple[Row, dict[str, pd.DataFrame]]:
     kept: dict[str, pd.DataFrame] = {}
     error, found = "", {}
     try:
-        scenario = resolved(chunk.store, chunk.base, task.changes)
+        world = resolved(chunk.store, chunk.base, task.changes)
         strategies = [_strategy(text)() for text in chunk.strategies]
-        result = simulate(scenario, seed=task.seed, twin=chunk.twin, progress=watch, strategies=strategies)
-        found = figures(result.kpis)
-        kept = {name: getattr(result, name) for name in chunk.keep}
+        done = simulate(world, seed=task.seed, twin=chunk.twin, progress=watch, strategies=strategies)
+        found = figures(done.kpis)
+        kept = {name: done.table(name) for name in chunk.keep}
     except Exception as raised:  # one design that cannot be simulated must not end the others
         error = f"{type(raised).__name__}: {raised}" if str(raised) else type(raised).__name__
         error = " ".join(error.split())[:500]
@@ -151,14 +150,11 @@ def _resolver(where: str, base: str) -> Any:
 
 
 @lru_cache(64)
-def resolved(where: str, base: str, changes: str) -> Scenario:
-    """The scenario of a stored base with changes, which are JSON. Raises InputError."""
+def resolved(where: str, base: str, changes: str) -> Any:
+    """A stored base (`experiments.kinds`) with changes, which are JSON. Raises InputError."""
     from experiments.study.resolve import Change
 
-    scenario: Scenario = (
-        _resolver(where, base).resolve([Change(path, value) for path, value in json.loads(changes).items()]).scenario
-    )
-    return scenario
+    return _resolver(where, base).resolve([Change(path, value) for path, value in json.loads(changes).items()]).world
 
 
 @lru_cache(64)

@@ -76,7 +76,9 @@ def trace_system(
     built = build_system(scenario, seed=seed)
     system, ticks = built.system, scenario.ticks
     recorders = {name: _recorder(scenario, built, name) for name in built.venues}
-    openings = {name: opening_of(one.world) for name, one in built.venues.items()}
+    openings = {
+        name: opening_of(one.world, utilisation=scenario.recording.utilisation) for name, one in built.venues.items()
+    }
     whole = SystemRecorder(system, ticks=ticks)
 
     def record(seen: System) -> None:

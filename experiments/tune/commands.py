@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from experiments.sweep.commands import STORE, Json, StorePlace, StudyFile, Workers
-from market.errors import InputError
+from experiments.sweep.commands import Json, of_study
 
 
 def register(command: Callable[[Any], Any]) -> None:
@@ -20,50 +17,16 @@ def register(command: Callable[[Any], Any]) -> None:
         command(function)
 
 
-@contextmanager
-def kept() -> Iterator[None]:
-    """Say what is kept after Ctrl-C, and what is missing without Optuna."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if error.name != "optuna":
-            raise
-        raise InputError("optuna is not installed: pip install -c constraints.txt '.[tune]'") from None
-    except KeyboardInterrupt as stop:
-        print(str(stop) or "interrupted: all finished runs are kept; go on with the same call", file=sys.stderr)
-        raise typer.Exit(130) from None
-
-
-def tune(
-    study: StudyFile,
-    *,
-    workers: Workers = None,
-    store: StorePlace = STORE,
-    as_json: Json = False,
-) -> None:
-    """Search for the most capital-efficient design within a limit of loss; confirm it on fresh seeds."""
-    from experiments.sweep.command import Call
-
-    with kept():
-        from experiments.tune.command import perform
-
-        perform(Call(study=study, store=store, workers=workers), as_json=as_json)
-
-
-def limit(
-    study: StudyFile,
-    *,
-    workers: Workers = None,
-    store: StorePlace = STORE,
-    as_json: Json = False,
-) -> None:
-    """Find the largest value of one parameter, such as a cap, at which a loss stays below a ceiling."""
-    from experiments.sweep.command import Call
-
-    with kept():
-        from experiments.tune.cap_command import perform
-
-        perform(Call(study=study, store=store, workers=workers), as_json=as_json)
+tune = of_study(
+    "tune",
+    "experiments.tune.command",
+    "Search for the most capital-efficient design within a limit of loss; confirm it on fresh seeds.",
+)
+limit = of_study(
+    "limit",
+    "experiments.tune.cap_command",
+    "Find the largest value of one parameter, such as a cap, at which a loss stays below a ceiling.",
+)
 
 
 def migrate(

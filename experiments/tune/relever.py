@@ -55,7 +55,7 @@ def _used(loaded: Loaded, values: dict[str, Any], seed: int) -> float:
 
 def check(loaded: Loaded, ranges: dict[str, Any]) -> None:
     """Make sure that traders can re-lever. Raises InputError."""
-    population = loaded.resolver.base().scenario.population
+    population = getattr(loaded.resolver.base().world, "population", None)
     if getattr(population, "kind", "") != "generated":
         raise InputError(
             'tune.utilisation: only a generated population (population.kind = "generated") can re-lever; say "none": '

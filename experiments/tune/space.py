@@ -33,8 +33,8 @@ class Dimension:
 
 def space(loaded: Loaded, tune: Tune) -> tuple[Dimension, ...]:
     """The parameters of a search. Raises InputError for a value of today's that is no number or outside its range."""
-    scenario = loaded.resolver.resolve([Change(path, value) for path, value in tune.today.items()]).scenario
-    known = {leaf.path: leaf.value for leaf in leaves(scenario)}
+    world = loaded.resolver.resolve([Change(path, value) for path, value in tune.today.items()]).world
+    known = {leaf.path: leaf.value for leaf in leaves(world)}
     found, wrong = [], []
     for path, bounds in tune.ranges.items():
         today = known.get(join(split(path)))

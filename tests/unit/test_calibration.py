@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,9 @@ from typer.testing import CliRunner
 pytest.importorskip("sklearn", reason="the extra `calibrate` is not installed")
 pytest.importorskip("optuna", reason="the extra `calibrate` is not installed")
 
+import pyarrow.parquet as pq
+
+from experiments import kinds
 from experiments.calibration import output
 from experiments.calibration.book_data import read_book, read_market_orders
 from experiments.calibration.book_model import SPACE, BookGiven, flow_of, maker_of, simulate_book
@@ -30,8 +31,10 @@ from experiments.calibration.space import Parameter, places_of, spread_points, v
 from experiments.calibration.store import Store
 from experiments.cli import app
 from experiments.scenario import Scenario
+from experiments.store.store import Store as Runs
+from experiments.sweep.rerun import rerun
 from market.errors import InputError
-from tests.toy import toy
+from tests.toy import SIMULATED, ToyRun, toy
 
 TOY = (
     Parameter(name="size", low=1.0, high=100.0),
@@ -41,14 +44,20 @@ TOY = (
 TRUTH = {"size": 20.0, "slope": 0.3, "idle": 1.5}
 
 
+@pytest.fixture(autouse=True)
+def toys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(kinds.MODELS, "toy", "tests.toy:ToyRun")
+    SIMULATED.clear()
+
+
 def toy_problem() -> Problem:
     exact = toy(0.0, TRUTH, 0)
     data = tuple(Moment(name=name, value=value, error=0.05) for name, value in exact.items())
-    return Problem(name="toy", space=TOY, data=data, simulate=partial(toy, 0.05), identity="toy")
+    return Problem(name="toy", space=TOY, data=data, model=ToyRun())
 
 
-def fit_toy(folder: Path, *, workers: int = 1) -> Fit:
-    asked = Effort(runs=120, trials=24, seed=3, folder=folder, workers=workers)
+def fit_toy(folder: Path) -> Fit:
+    asked = Effort(runs=120, trials=24, seed=3, store=str(folder))
     return fit(toy_problem(), asked, note=lambda *_: None, announce=lambda *_: None)
 
 
@@ -81,39 +90,42 @@ def test_a_fit_finds_the_truth_and_says_what_it_cannot_tell(tmp_path: Path) -> N
     assert found.distance < 1.5
 
 
-def test_a_fit_is_the_same_with_more_workers_or_resumed(tmp_path: Path) -> None:
-    alone = fit_toy(tmp_path / "alone")
-    (file,) = (tmp_path / "alone").glob("*.jsonl")
-    lines = file.read_text().splitlines()
-    (tmp_path / "cut").mkdir()
-    (tmp_path / "cut" / file.name).write_text("\n".join(lines[:50]) + '\n{"run": "half a li')
-    for other in (fit_toy(tmp_path / "two", workers=2), fit_toy(tmp_path / "cut")):
-        assert other.values == alone.values
-        assert other.model == alone.model
+def test_a_second_fit_simulates_nothing_and_a_resumed_one_only_what_is_missing(tmp_path: Path) -> None:
+    first = fit_toy(tmp_path)
+    whole = len(SIMULATED)
+    assert whole > 150
+    again = fit_toy(tmp_path)
+    assert (again.values, again.model, len(SIMULATED)) == (first.values, first.model, whole)
+    parts = sorted((tmp_path / "runs").glob("*.parquet"))
+    lost = pq.read_table(parts[0]).num_rows
+    parts[0].unlink()
+    resumed = fit_toy(tmp_path)
+    assert (resumed.values, resumed.model) == (first.values, first.model)
+    assert len(SIMULATED) == whole + lost
 
 
-def test_nothing_is_simulated_twice(tmp_path: Path) -> None:
-    runs = [(TRUTH, seed) for seed in range(3)]
-    with Store(toy_problem(), folder=tmp_path, workers=1) as store:
+def test_what_a_run_depends_on_is_in_its_key(tmp_path: Path) -> None:
+    runs: list[tuple[dict[str, float], int]] = [(TRUTH, seed) for seed in range(3)]
+    other = toy_problem()
+    noisier = replace(other, model=ToyRun(noise=0.1))
+    with Store(other, place=str(tmp_path), workers=1) as store:
         first = store.moments(runs)
-
-    def never(values: Mapping[str, float], seed: int) -> dict[str, float]:
-        raise AssertionError(f"simulated again: {values}, {seed}")
-
-    with Store(replace(toy_problem(), simulate=never), folder=tmp_path, workers=1) as store:
-        assert store.moments(runs[::-1]) == first[::-1]
+        assert store.moments([runs[2], runs[0], runs[2]]) == [first[2], first[0], first[2]]
+    assert len(SIMULATED) == 3
+    with Store(noisier, place=str(tmp_path), workers=1) as store:
+        assert store.moments(runs) != first
+    assert len(SIMULATED) == 6
+    again = rerun(Runs(str(tmp_path)), Runs(str(tmp_path)).query("SELECT key FROM stored").column(0)[0].as_py())
+    assert again.same
+    assert again.finished.kpis["level"] in [found["level"] for found in first]
 
 
 def test_confounded_parameters_are_named(tmp_path: Path) -> None:
     """Only the product of two parameters shows."""
-
-    def product(values: Mapping[str, float], seed: int) -> dict[str, float]:
-        return {"level": math.log(values["size"] * values["idle"]) + 0.01 * np.random.default_rng(seed).normal()}
-
     space = (TOY[0], replace(TOY[2], high=100.0))
     data = (Moment(name="level", value=math.log(60.0), error=0.02),)
-    problem = Problem(name="product", space=space, data=data, simulate=product, identity="")
-    effort = Effort(runs=100, trials=0, folder=tmp_path)
+    problem = Problem(name="product", space=space, data=data, model=ToyRun(product=True))
+    effort = Effort(runs=100, trials=0, store=str(tmp_path))
     found = fit(problem, effort, note=lambda *_: None, announce=lambda *_: None)
     assert found.told.correlation[0] < -0.95
     assert found.told.partner.tolist() == [1, 0]
@@ -212,7 +224,7 @@ def test_what_is_written_loads_and_is_what_was_fitted(tmp_path: Path) -> None:
     file = tmp_path / "book.parquet"
     snapshots().to_parquet(file)
     book = read_book(file, market=None)
-    effort = Effort(runs=60, trials=0, folder=tmp_path)
+    effort = Effort(runs=60, trials=0, store=str(tmp_path))
     found = fit(book_problem(book, GIVEN), effort, note=lambda *_: None, announce=lambda *_: None)
     entries = output.book_entries(found, given=GIVEN, book=book, orders=None, asset="ETH")
     scenario_file = tmp_path / "fitted.toml"

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from agents.one_account import OneAccount
 from experiments.build import build
+from experiments.fields import to_dict
 from experiments.margin_modes.command import as_csv, as_json, print_result, save
 from experiments.margin_modes.compare import Comparison, compare
 from experiments.margin_modes.measures import MEASURES, capital_to_sit_through
@@ -25,8 +26,11 @@ from experiments.recorder import Recorder
 from experiments.report.modes_page import headline, page_of, picture
 from experiments.show import WIDTH
 from experiments.statistics.means import estimate, half_width, paired
+from experiments.store.keys import design_key, run_key
+from experiments.store.store import Store
 from experiments.study.load import load_study
 from experiments.study.resolve import Change
+from experiments.sweep.command import Call
 from market.errors import InputError
 from market.world import World
 
@@ -173,11 +177,20 @@ def test_the_folder_holds_page_picture_and_every_seed(tmp_path: Path) -> None:
     assert as_csv(found).startswith("seed,mode,")
 
 
-def test_one_seed_is_simulated_under_every_mode(small: Worlds) -> None:
+def test_one_seed_is_simulated_under_every_mode_and_once(
+    small: Worlds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     short = replace(
         small, scenarios={mode: replace(scenario, tick_seconds=2.0) for mode, scenario in small.scenarios.items()}
     )
-    found = compare(short, title="Short.", seeds=[3], workers=1, note=lambda *_: None)
+    call = Call(study="flash-crash", store=str(tmp_path), workers=1)
+    found = compare(short, title="Short.", seeds=range(3, 4), call=call)
+    stored = Store(str(tmp_path)).stored_keys(only_ok=True)
+    keys = {run_key(design_key(to_dict(short.scenarios[mode]), twin=True), 3) for mode in MODES}
+    assert stored == keys, "under the key that a study of the same world has"
+    monkeypatch.setattr("experiments.kinds.simulate", lambda *_, **__: pytest.fail("simulated again"))
+    again = compare(short, title="Short.", seeds=range(3, 4), call=call)
+    assert again.figures == found.figures
     data = as_json(found)
     assert set(data["runs"]) == set(MODES)
     equity = [found.figures[mode][0]["equity_usd"] for mode in MODES]

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 
 from experiments import library
-from experiments.fields import canonical_json, leaves, plain, specs
+from experiments.fields import MAP, canonical_json, leaves, plain, specs
 from experiments.scenario import Scenario
 from experiments.store.keys import FILES
 from experiments.study.check import check
 from experiments.study.load import Loaded, load_study
 from experiments.study.resolve import Change, Resolver
 from experiments.study.schema import file_schema
+from experiments.systems.scenario import SystemScenario
 from market.errors import InputError
 
 Write = Callable[[str], Path]
@@ -164,7 +165,9 @@ def test_every_mistake_is_told_at_once_with_its_place(write: Write) -> None:
     [
         ('scenario = "flash-crahs"', r":1: scenario: no scenario 'flash-crahs'; did you mean 'flash-crash'"),
         ('scenario = "calm"\nvenue = "hyperliqid"', r":2: venue: no venue 'hyperliqid'; did you mean 'hyperliquid"),
-        ('scenario = "cross-venue-hedge"', r":1: scenario: 'cross-venue-hedge' has several venues"),
+        ('scenario = "cross-venue-hedge"\nvenue = "hyperliquid"', r":2: venue: no venue 'hyperliquid' over .* its own"),
+        ('scenario = "cross-venue-hedge"\nkeep = ["accounts"]', r":2: keep: needs a scenario of one venue"),
+        ('scenario = "calm"\nkeep = ["margin"]', r"keep: the table margin needs twin = true"),
         ("", r":1: scenario: missing: expected text"),
         ('scenario = "calm"\nlimits.runs = 5', r":1: 10 runs; at most 5 \(limits.runs\)"),
         ('scenario = "calm"\nstrategies = ["x.py:A"]', r":2: strategies: .*x.py: no such file"),
@@ -249,7 +252,8 @@ def test_every_file_that_a_scenario_names_is_known_to_the_keys() -> None:
                 found.add((*path, name))
             for member in spec.members:
                 if member not in seen:
-                    found |= files(member, (*path, name), seen | {member})
+                    below = (*path, name, "*") if spec.shape == MAP else (*path, name)
+                    found |= files(member, below, seen | {member})
         return found
 
-    assert files(Scenario, (), frozenset({Scenario})) == set(FILES)
+    assert files(Scenario, (), frozenset()) | files(SystemScenario, (), frozenset()) == set(FILES)
