@@ -101,8 +101,8 @@ class DutchPrice:
     start: Positive = 1.2
     """Price at the start as a multiple of the oracle's."""
     follows_oracle: bool = True
-    """Whether it goes on as a multiple of the oracle's price of the moment. Otherwise the price of what an account has
-    most of starts from the oracle's and stands alone until the auction starts over (Maker); all else follows."""
+    """Whether it goes on as a multiple of the oracle's price of the moment. Otherwise the price of everything that an
+    account has starts from the oracle's and stands alone until the auction starts over (Maker)."""
     span_seconds: PositiveSeconds = 90.0
     """Time of the line, of a step, or of the fast part."""
     cut: Share = 0.99

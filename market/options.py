@@ -18,6 +18,7 @@ from market.kernels.records import NONE, OPTION, PERPETUAL
 from market.kernels.rules.option_margin import STANDARD
 from market.kernels.rules.risk_records import CALL, LINEAR, PUT, RISK_BOOK
 from market.kernels.rules.surface import SURFACE
+from market.margin.option_expiries import OneByOne, write_expiries
 from market.margin.options import OptionRequirement
 from market.margin.rules import chosen
 from market.option_liquidation import OptionBidder
@@ -68,6 +69,8 @@ class OptionMarket:
             rule = chosen(venue.margin.options, symbol, base) or OptionRequirement()
             self._rules[book] = rule.record()[0]
             records["long_weight"][book] = round(rule.long_value * 1_000_000)
+        bases = [world.asset_symbols[base] for base in records["base"]]
+        write_expiries([chosen(venue.margin.expiries, base) or OneByOne() for base in bases], records)
         self._window = venue.settlement_seconds
         self._now = 0.0
         self._before = np.zeros(len(self.underlyings))

@@ -222,10 +222,10 @@ class AssetRoom:
     """Room for auctions against one collateral."""
 
     most_usd: PositiveUsd | None = None
-    """Room for all accounts that have most of it; that of the rule alone when left out (Maker's hole)."""
+    """Room for all that is put up against it; that of the rule alone when left out (Maker's hole)."""
     least_usd: Usd | None = None
-    """Least part of such an account that may be put up, or left behind, by itself; that of the rule when left out
-    (Maker's dust)."""
+    """Least part of an account with most of it that may be put up, or left behind, by itself, and of what a bid for it
+    leaves; that of the rule when left out (Maker's dust)."""
 
 
 @parameters
@@ -241,9 +241,11 @@ class AuctionRoom:
     most_usd: PositiveUsd = 100_000_000.0
     """Room for all that is put up."""
     least_usd: Usd = 0.0
-    """Least part of an account that may be put up, or left behind, by itself (dust)."""
+    """Least part of an account that may be put up, or left behind, by itself (dust); with the fee on it, also the least
+    that a bid for part of the collateral leaves of a debt, unless it leaves nothing (chost)."""
     by_asset: dict[str, AssetRoom] = field(default_factory=dict)
-    """Rules of an asset's own, for accounts that own most of it, or whose largest position tracks it."""
+    """Rules of an asset's own. What is put up of an account uses up the room of what it owns, or of what its positions
+    track, in proportion to value."""
 
     def policy(self, *, round_seconds: float) -> Fields:
         """POLICY fields that differ from their defaults."""

@@ -13,6 +13,7 @@ from market.absorption import Reserves, reserves
 from market.book import Books
 from market.circuit import CircuitBreakers, circuit_breakers
 from market.congestion import Congestion, congestion
+from market.errors import InputError
 from market.expiry import Expiries, expiries
 from market.forced_prices import PoolPrice
 from market.history import History, grown
@@ -23,6 +24,7 @@ from market.kernels.margin import amount_of
 from market.kernels.records import (
     ADL_ELIGIBLE,
     ASSET,
+    AUCTIONS,
     BID,
     BREACH,
     BREACH_COUNT,
@@ -234,6 +236,11 @@ class World:
         if isinstance(venue.liquidation.price, PoolPrice):
             self.pool = self._open_funded("pool", venue.liquidation.price.capital_usd, flags=SYSTEM)
             self.policy["pool"] = self.pool
+        if self.policy["alone"][0] and len(self.assets) > AUCTIONS:
+            raise InputError(
+                f"venue.liquidation.price.follows_oracle: false needs {AUCTIONS} assets at most; there are "
+                f"{len(self.assets)}"
+            )
         if isinstance(venue.liquidation.sizing, AuctionRoom):
             for symbol, record in zip(self.asset_symbols, self.assets, strict=True):
                 record["room"], record["least"] = venue.liquidation.sizing.own_rooms(symbol)

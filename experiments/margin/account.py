@@ -175,8 +175,11 @@ def _beside(symbol: str, node: Node, scenario: Scenario) -> Iterator[Problem]:
 
 def _unread(given: AccountFile, scenario: Scenario, label: str) -> Iterator[str]:
     """What is written and the venue does not look at."""
-    read = {"bid_ask": ("bids", "asks"), "confidence": ("confidence",)}.get(scenario.venue.margin.prices.kind, ())
+    margin = scenario.venue.margin
+    read = {"bid_ask": ("bids", "asks"), "confidence": ("confidence",)}.get(margin.prices.kind, ())
     for name in BESIDE:
+        if name == "confidence" and margin.contingency.doubt > 0.0:
+            continue
         if getattr(given, name) and name not in read:
             yield f"{label}: {name}: not read; venue.margin.prices.kind is {scenario.venue.margin.prices.kind!r}"
 

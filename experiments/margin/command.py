@@ -12,7 +12,7 @@ from experiments import show
 from experiments.build import opening_prices
 from experiments.margin.account import Account, read_account
 from experiments.margin.closing import FirstCall, first_calls
-from experiments.margin.explain import PROFILES, Explanation, PositionLine, Pot, Totals, explain
+from experiments.margin.explain import PROFILES, TERMS, Explanation, PositionLine, Pot, Totals, explain
 from experiments.margin.setting import MODES, WALLET
 from experiments.report.words import MISSING
 from experiments.scenario import Scenario
@@ -208,7 +208,9 @@ _TERMS = {
     "crowding": "crowding",
     "stress": "stress",
     "minimum": "minimum",
+    "contingency": "contingency",
     "option rule": "option rule",
+    "one expiry together": "expiry together",
 }
 
 
@@ -225,8 +227,7 @@ def _print_positions(found: Explanation) -> None:
             name = line.instrument
             rows.append(
                 (
-                    name, _amount(found.quantities[name]), _price(found.entries[name]), _price(found.marks[name]),
-                    usd(line.notional), *_tier(line),
+                    name, *_held(found, name), usd(line.notional), *_tier(line),
                     *(usd(line.terms[term]) for term in shown), usd(line.needed),
                 )
             )  # fmt: skip
@@ -247,6 +248,13 @@ def _print_positions(found: Explanation) -> None:
         show.print_table(rows, header=header, right=range(1, len(header)))
 
 
+def _held(found: Explanation, name: str) -> tuple[str, str, str]:
+    """Quantity, entry and mark; nothing for the options of an expiry."""
+    if name not in found.quantities:
+        return "", "", ""
+    return _amount(found.quantities[name]), _price(found.entries[name]), _price(found.marks[name])
+
+
 def _tier(line: PositionLine) -> tuple[str, str]:
     return ("option", "") if line.rate is None else (f"{line.tier} of {line.tiers}", _share(line.rate, 3))
 
@@ -265,12 +273,11 @@ def _print_portfolio(found: Explanation) -> None:
         rows.append((f"{name}: worst loss", where if loss else "no loss", usd(round(loss))))
     if lines.offset:
         rows.append(("offset between underlyings", "", usd(round(lines.offset))))
-    names = ("worst loss x factor", "linear charge", "short option charge", "concentration")
     for profile in ("maintenance", "initial"):
         part = pot.portfolio[profile]
-        for name in names:
+        for name in TERMS:
             if part.terms[name]:
-                what = f"factor {part.factor:g}" if name == names[0] else ""
+                what = f"factor {part.factor:g}" if name == TERMS[0] else ""
                 rows.append((f"{profile}: {name.replace(' x ', ' × ')}", what, usd(part.terms[name])))
         rows.append((f"{profile}: sum", "", usd(pot.totals[profile].requirement)))
     _title("Portfolio margin, USD")

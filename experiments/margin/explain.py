@@ -15,7 +15,8 @@ from experiments.scenario import Scenario
 from market.greeks import account_greeks
 from market.kernels.explain import EQUITY_COLUMNS, account_totals, equity_lines, requirements
 from market.kernels.margin import notional_of, tier_of
-from market.kernels.portfolio import concentration_charge, load_lots, scenario_loss
+from market.kernels.option_expiries import expiry_relief
+from market.kernels.portfolio import concentration_charge, doubt_charges, load_lots, scenario_loss
 from market.kernels.records import INITIAL, MAINTENANCE, OPTION, PPM, TARGET
 from market.kernels.rules.portfolio import (
     basis_contingency,
@@ -88,7 +89,7 @@ class BalanceLine:
 
 @dataclass(frozen=True, kw_only=True)
 class PositionLine:
-    """What one position needs by itself under one profile."""
+    """What one position needs by itself under one profile, or the options of one expiry less together."""
 
     instrument: str
     notional: int
@@ -98,7 +99,8 @@ class PositionLine:
     rate: float | None
     """Marginal rate of the tier, as a share; None for an option."""
     terms: dict[str, int]
-    """Rate x notional, deduction (negative), what size, crowding, stress and the minimum add, and the option rule."""
+    """Rate x notional, deduction (negative), what size, crowding, stress, the minimum and contingencies add, the option
+    rule, and, on a line of its own, what the options of one expiry need less together (negative)."""
 
     @property
     def needed(self) -> int:
@@ -124,6 +126,10 @@ class ScenarioLine:
         return sum(self.profit.values())
 
 
+TERMS = ("worst loss x factor", "linear charge", "short option charge", "concentration", "contingency")
+"""Of the requirement under portfolio margin, in the order in which the engine adds them."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PortfolioLines:
     """What a portfolio needs under one profile."""
@@ -140,7 +146,7 @@ class PortfolioLines:
     """Which measure of a distribution the loss is; "" for the worst of scenarios."""
     scenarios: tuple[ScenarioLine, ...]
     terms: dict[str, int]
-    """Worst loss x factor, charges, concentration."""
+    """By name of `TERMS`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,6 +235,7 @@ def world_moves(scenario: Scenario) -> bool:
         or margin.rates.kind != "static"
         or margin.slow_price_seconds > 0.0
         or margin.prices.kind != "venue"
+        or bool(margin.contingency)
         or any(rule.open_interest_upper_usd for rule in margin.requirement.values())
         or any(rule.deposits_start_usd or rule.borrows_start_usd for rule in margin.collateral.values())
     )
@@ -281,11 +288,13 @@ def _balances(world: World, row: int, profile: int) -> tuple[BalanceLine, ...]:
 
 
 _RULE = "option rule"
+_TOGETHER = "one expiry together"
 _LAYERS: tuple[tuple[str, dict[str, int]], ...] = (
     ("size", {"size_law": 0}),
     ("crowding", {"crowding": 0}),
     ("stress", {"stress": PPM}),
     ("minimum", {"minimum": 0}),
+    ("contingency", {"contingency": 0}),
 )
 """What a requirement has beyond rate x notional less deduction, in the order in which the engine adds it, and the
 record without it."""
@@ -308,7 +317,8 @@ def _positions(world: World, row: int, profile: int, held: list[int]) -> tuple[P
         lots = int(world.ledger.positions[row, book]["lots"])
         notional = int(notional_of(book, lots, world.instruments, world.assets))
         if instrument["kind"] == OPTION:
-            lines.append(_option_line(world.instrument_symbols[book], notional, int(steps[0][book])))
+            terms = {_RULE: int(steps[0][book]), "contingency": int(steps[-1][book] - steps[0][book])}
+            lines.append(_option_line(world.instrument_symbols[book], notional, terms))
             continue
         at = int(tier_of(instrument, notional, world.tiers))
         name = "maintenance" if profile == MAINTENANCE else "initial"
@@ -324,16 +334,35 @@ def _positions(world: World, row: int, profile: int, held: list[int]) -> tuple[P
                 tier=at - int(instrument["first_tier"]) + 1,
                 tiers=int(instrument["n_tiers"]),
                 rate=int(world.tiers[at][name]) / PPM,
-                terms={"rate x notional": int(steps[0][book]) + deduction, "deduction": -deduction, **added, _RULE: 0},
+                terms={
+                    "rate x notional": int(steps[0][book]) + deduction,
+                    "deduction": -deduction,
+                    **added,
+                    _RULE: 0,
+                    _TOGETHER: 0,
+                },
             )
         )
-    return tuple(lines)
+    return (*lines, *_expiries(world, row, profile, held))
 
 
-def _option_line(symbol: str, notional: int, needed: int) -> PositionLine:
+def _option_line(symbol: str, notional: int, terms: dict[str, int]) -> PositionLine:
     """Market value in the place of notional; the rule for options says the rest."""
-    terms = {"rate x notional": 0, "deduction": 0, **{word: 0 for word, _ in _LAYERS}, _RULE: needed}
-    return PositionLine(instrument=symbol, notional=notional, tier=0, tiers=0, rate=None, terms=terms)
+    none = dict.fromkeys(("rate x notional", "deduction", *(word for word, _ in _LAYERS), _RULE, _TOGETHER), 0)
+    return PositionLine(instrument=symbol, notional=notional, tier=0, tiers=0, rate=None, terms={**none, **terms})
+
+
+def _expiries(world: World, row: int, profile: int, held: list[int]) -> list[PositionLine]:
+    """What the options of each expiry need less than one by one, where they stand together."""
+    lines, ledger = [], world.ledger
+    for group in sorted({int(world.instruments["expiry_group"][book]) for book in held} - {0}):
+        records = world.instruments.copy()
+        records["expiry_group"][records["expiry_group"] != group] = 0
+        relief = int(expiry_relief(row, profile, 0, 0, records, world.assets, ledger.positions))
+        first = records[np.flatnonzero(records["expiry_group"])[0]]
+        name = f"{world.asset_symbols[first['base']]} options, {(first['expiry'] - world.seconds) / 3600.0:g} h"
+        lines.append(_option_line(name, 0, {_TOGETHER: -relief}))
+    return lines
 
 
 def _needed(world: World, row: int, profile: int, records: NDArray[np.void]) -> Integers:
@@ -353,8 +382,8 @@ def _portfolio(world: World, row: int, profile: int) -> PortfolioLines:
     sums.append(sums[-1] + float(rule["linear_multiple"]) * float(gross_charges(lots, books)))
     sums.append(sums[-1] + float(rule["short_multiple"]) * float(short_charges(lots, books, n_strikes, work)))
     sums.append(sums[-1] + float(concentration_charge(lots, books, rule)))
+    sums.append(sums[-1] + (float(doubt_charges(lots, books)) if profile == INITIAL else 0.0))
     whole = [0, *(ceil(total) for total in sums)]
-    names = ("worst loss x factor", "linear charge", "short option charge", "concentration")
     own = _by_underlying(world, lots.copy())
     worst = {name: float(scenario_loss(part, *tables, rule, touched, work)) for name, part in own.items()}
     basis = {name: float(basis_contingency(part, *tables, touched, work)) for name, part in own.items()}
@@ -365,7 +394,7 @@ def _portfolio(world: World, row: int, profile: int) -> PortfolioLines:
         factor=float(rule["factor"]),
         tail=_tail(rule),
         scenarios=_scenarios(world, own),
-        terms={name: after - before for name, before, after in zip(names, whole[:-1], whole[1:], strict=True)},
+        terms={name: after - before for name, before, after in zip(TERMS, whole[:-1], whole[1:], strict=True)},
     )
 
 

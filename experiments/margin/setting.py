@@ -111,8 +111,8 @@ def put(account: Account, scenario: Scenario, prices: dict[str, float]) -> Setti
 def _stand_beside(built: Built, account: Account) -> None:
     """Bids, asks and confidence as the account's file says; else as the books open and the oracle's sources say."""
     world = built.world
-    bands = None if world.margin_schedule is None else world.margin_schedule.bands
-    if bands is None:
+    schedule = world.margin_schedule
+    if schedule is None or (schedule.bands is None and schedule.contingencies is None):
         return
     for oracle in built.cast.oracles:
         if isinstance(oracle, OracleCohort):
@@ -120,6 +120,11 @@ def _stand_beside(built: Built, account: Account) -> None:
     for symbol, wide in account.beside.get("confidence", {}).items():
         asset = world.assets[world.asset(symbol)]
         asset["confidence"] = math.ceil(wide / float(asset["price"] * asset["price_tick"]) * PPM - 1e-6)
+    if schedule.contingencies is not None:
+        schedule.contingencies.update(world)
+    bands = schedule.bands
+    if bands is None:
+        return
     bands.update(world)
     for side, name in enumerate(("bids", "asks")):
         for symbol, price in account.beside.get(name, {}).items():

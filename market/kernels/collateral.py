@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from market.kernels.arithmetic import multiply_divide, part
-from market.kernels.book import lots_to_raise
+from market.kernels.book import lots_to_raise, sweep
 from market.kernels.categories import category_of
 from market.kernels.forced import charge_fee, forced_order
 from market.kernels.jit import kernel
@@ -11,8 +11,8 @@ from market.kernels.ledger import transfer
 from market.kernels.limits import LARGEST, fee_on, largest_collateral
 from market.kernels.margin import amount_of, value_of
 from market.kernels.pool_sales import pool_of, sell_into_pool, settled_share
-from market.kernels.records import FORCED_COLLATERAL, MAINTENANCE, NONE, OUTSIDE, PPM, SELL
-from market.kernels.sizing import debt_to_repay
+from market.kernels.records import FORCED_COLLATERAL, MAINTENANCE, NONE, OUTSIDE, PPM, ROOM, SELL
+from market.kernels.sizing import bid_for, debt_to_repay
 from market.kernels.trading import touch
 
 
@@ -54,12 +54,20 @@ def sale_for(owed, taker_fee, fee):
 
 
 @kernel
-def _lots_to_sell(book, owed, most, limits, fee, levels, occupied, instruments):
-    """Lots, `most` at most, whose sale repays `owed` quote quanta: at the book's prices, or at the price settled."""
+def _lots_to_sell(book, owed, most, limits, fee, policy, asset, levels, occupied, instruments, assets):
+    """Lots, `most` at most, whose sale repays `owed` quote quanta: at the book's prices, or at the price settled.
+
+    Settled, it is one bid; as large as the book lets it be, where the rule asks that it leaves nothing or enough.
+    """
     instrument = instruments[book]
     if limits[book, 1] > 0:
         each = limits[book, 1] * instrument.tick_value
-        return min(most, -(-sale_for(owed, 0, fee) // each))
+        needed = sale_for(owed, 0, fee)
+        wanted = min(most, -(-needed // each))
+        if policy.sizing != ROOM:
+            return wanted
+        filled, _, _ = sweep(book, SELL, wanted, limits[book, 0], levels, occupied, instruments)
+        return int(bid_for(needed, most, each, filled, fee, policy, asset, instrument.quote, assets) + 1e-9)
     needed = sale_for(owed, instrument.taker_fee, fee)
     return lots_to_raise(book, needed, most, limits[book, 0], levels, occupied, instruments)
 
@@ -117,8 +125,8 @@ def sell_collateral(
                 pool = NONE if on_book else pool_of(asset, quote, pools)
             if on_book:
                 wanted = _lots_to_sell(
-                    book, goal - cash[account, quote], held // instruments[book].lot_quanta, limits, fee, levels,
-                    occupied, instruments,
+                    book, goal - cash[account, quote], held // instruments[book].lot_quanta, limits, fee, policy, asset,
+                    levels, occupied, instruments, assets,
                 )  # fmt: skip
                 value = forced_order(
                     account, keeper, book, SELL, wanted, limits, FORCED_COLLATERAL, tick, round_, claim.tick, policy,

@@ -113,3 +113,8 @@ def inline(function: Callable[..., Any]) -> Any:
     works, but costs half as much again as one of a `kernel`.
     """
     return _compile(function, forceinline=True, _nrt=False)
+
+
+def allocating(function: Callable[..., Any]) -> Any:
+    """Compile `function` like a `kernel`, for calls from `inline` ones: those hand it arrays, it may make its own."""
+    return _compile(function, _nrt=True)

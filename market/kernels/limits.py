@@ -13,6 +13,7 @@ from market.kernels.records import (
     AT_MARK,
     AT_ORACLE,
     AUCTION_FRACTION,
+    AUCTIONS,
     BUY,
     BY_AUCTION,
     BY_HEALTH,
@@ -62,12 +63,14 @@ def asked_share(elapsed, policy):
 
 @kernel
 def begin_auction(claim, clock, policy, instruments, assets, positions, cash):
-    """Let the price begin to fall, from the venue's price of what the account has most of."""
+    """Let prices begin to fall, each from the venue's price of its asset."""
     claim.opened = clock
     claim.main = NONE
-    if policy.price_rule == BY_AUCTION or policy.sizing == ROOM:
+    if policy.sizing == ROOM:
         claim.main = _most_of(claim.account, instruments, assets, positions, cash)
-        claim.struck = float(assets[claim.main].price) if claim.main != NONE else 0.0
+    if policy.alone:
+        for asset in range(min(assets.shape[0], AUCTIONS)):
+            claim.struck[asset] = float(assets[asset].price)
 
 
 @kernel
@@ -144,8 +147,8 @@ def discount_of(claim, clock, policy, at, owned, assets):
     if policy.price_rule == BY_HEALTH:
         return health_discount(float(claim.excess + claim.owed), float(claim.owed), policy.most_discount)
     asked = asked_share(elapsed, policy)
-    if policy.alone and at == claim.main:
-        asked *= claim.struck / assets[at].price
+    if policy.alone:
+        asked *= claim.struck[at] / assets[at].price
     return 1.0 - asked
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from market.kernels.arithmetic import multiply_divide, part, part_up
 from market.kernels.categories import favoured
 from market.kernels.jit import inline, kernel
+from market.kernels.option_expiries import expiry_relief, option_needed
 from market.kernels.portfolio import portfolio_needed
 from market.kernels.records import (
     INITIAL,
@@ -179,18 +180,11 @@ def size_rate(instrument, rate, factor, lots):
 
 
 @kernel
-def _option_needed(instrument, value, lots, profile):
-    """What an option worth `value` >= 0 needs: long, what of it does not count as equity; short, so much a lot."""
-    if lots > 0:
-        return part_up(value, PPM - instrument.long_weight)
-    return -lots * (instrument.short_maintenance if profile == MAINTENANCE else instrument.short_initial)
-
-
-@kernel
 def _beyond_tiers(instrument, tier, notional, lots, profile):
     """What a position needs where its size, open interest, the state of the market or a least amount count."""
     if instrument.kind == OPTION:
-        return _option_needed(instrument, notional, lots, profile)
+        charged = -lots * instrument.contingency if lots < 0 and profile == INITIAL else 0
+        return option_needed(instrument, notional, lots, profile) + charged
     lots = abs(lots)
     if profile == MAINTENANCE:
         rate = size_rate(instrument, tier.maintenance, instrument.maintenance_size_factor, lots)
@@ -202,7 +196,8 @@ def _beyond_tiers(instrument, tier, notional, lots, profile):
         needed = max(needed, part_up(notional, instrument.crowding))
     if instrument.stress != PPM:
         needed = min(part_up(needed, instrument.stress), max(notional, needed))
-    return max(needed, instrument.minimum)
+    needed = max(needed, instrument.minimum)
+    return needed + part_up(notional, instrument.contingency) if profile == INITIAL else needed
 
 
 @inline
@@ -302,11 +297,14 @@ def maintenance_of(account, instruments, assets, margin, positions, cash):
     modes, tiers = margin[0], margin[1]
     if modes[account] == PORTFOLIO:
         return portfolio_needed(account, MAINTENANCE, 0, 0, instruments, margin, positions, cash)
-    total = 0
+    total = together = 0
     for book in range(instruments.shape[0]):
         lots = positions[account, book].lots
         if lots != 0:
             total += requirement_of(book, lots, MAINTENANCE, instruments, assets, tiers)
+            together |= instruments[book].expiry_group
+    if together:
+        total -= expiry_relief(account, MAINTENANCE, 0, 0, instruments, assets, positions)
     return total
 
 
@@ -350,6 +348,7 @@ def initial_of(account, instruments, assets, margin, positions, cash):
     A resting spot bid reserves what margin equity would lose by its fill: the price paid less the weighted value.
     """
     total = now = unordered_requirement(account, instruments, margin, positions, cash)
+    together = 0
     for book in range(instruments.shape[0]):
         instrument = instruments[book]
         if instrument.kind == SPOT:
@@ -370,6 +369,9 @@ def initial_of(account, instruments, assets, margin, positions, cash):
             lots = worst_lots(positions[account, book], 0, 0)
         if lots != 0:
             total += requirement_of(book, lots, INITIAL, instruments, assets, margin[1])
+            together |= instrument.expiry_group
+    if together:
+        total -= expiry_relief(account, INITIAL, 0, 0, instruments, assets, positions)
     return total
 
 
@@ -381,6 +383,9 @@ def relief_of(account, book, lots, instruments, assets, margin, positions, cash)
         return now - portfolio_needed(account, MAINTENANCE, book, -lots, instruments, margin, positions, cash)
     held = positions[account, book].lots
     needed = requirement_of(book, held, MAINTENANCE, instruments, assets, margin[1])
+    if instruments[book].expiry_group:
+        needed -= expiry_relief(account, MAINTENANCE, 0, 0, instruments, assets, positions)
+        needed += expiry_relief(account, MAINTENANCE, book, -lots, instruments, assets, positions)
     if held == lots:
         return needed
     return needed - requirement_of(book, held - lots, MAINTENANCE, instruments, assets, margin[1])
@@ -406,10 +411,14 @@ def target_excess(account, instruments, assets, margin, positions, cash):
     margin_equity, _ = equities(account, TARGET, instruments, assets, margin, positions, cash)
     if margin[0][account] == PORTFOLIO:
         return margin_equity - portfolio_needed(account, TARGET, 0, 0, instruments, margin, positions, cash)
+    together = 0
     for book in range(instruments.shape[0]):
         lots = positions[account, book].lots
         if lots != 0:
             margin_equity -= requirement_of(book, lots, TARGET, instruments, assets, margin[1])
+            together |= instruments[book].expiry_group
+    if together:
+        margin_equity += expiry_relief(account, TARGET, 0, 0, instruments, assets, positions)
     return margin_equity
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numba.extending import overload
 
 from market.kernels.jit import kernel
-from market.kernels.records import MAINTENANCE, PPM, SPOT
+from market.kernels.records import INITIAL, MAINTENANCE, PPM, SPOT
 from market.kernels.rules.portfolio import gross_charges, portfolio_loss, portfolio_pnl, short_charges
 from market.kernels.rules.risk_records import ALL_OFFSETS, DEBTS_OFFSET, LINEAR, NO_OFFSET
 from market.kernels.rules.tail_risk import scenario_quantile, scenario_shortfall
@@ -33,6 +33,15 @@ def concentration_charge(lots, books, rule):
     for book in range(lots.shape[0]):
         value = abs(lots[book] * books[book].forward * books[book].per_lot)
         total += max(0.0, value - rule.concentration_start) * rule.concentration_rate
+    return total
+
+
+@kernel
+def doubt_charges(lots, books):
+    """USD quanta that doubtful prices add under initial margin."""
+    total = 0.0
+    for book in range(lots.shape[0]):
+        total += abs(lots[book]) * books[book].doubt
     return total
 
 
@@ -61,7 +70,8 @@ def _needed(profile, books, groups, terms, rules, unit, lots, touched, work, n_s
     needed = rule.factor * scenario_loss(lots, unit, books, groups, terms, rule, touched, work)
     needed += rule.linear_multiple * gross_charges(lots, books)
     needed += rule.short_multiple * short_charges(lots, books, n_strikes, work)
-    return int(np.ceil(needed + concentration_charge(lots, books, rule)))
+    needed += concentration_charge(lots, books, rule)
+    return int(np.ceil(needed + doubt_charges(lots, books) if profile == INITIAL else needed))
 
 
 @kernel

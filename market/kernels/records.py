@@ -175,6 +175,11 @@ INSTRUMENT = np.dtype(
         ("short_initial", i8),  # OPTION: USD quanta per lot short, beyond its value
         ("short_maintenance", i8),
         ("exposure", f8),  # OPTION: USD quanta by which one lot's excess can change per unit of relative move
+        ("expiry_group", i8),  # OPTION: number of its expiry, from 1, with which it stands together; 0: by itself
+        ("unpaired_initial", f8),  # OPTION: multiple of the forward for a call of it without a pair
+        ("unpaired_maintenance", f8),
+        # market/margin/contingency.py
+        ("contingency", i8),  # initial profile: ppm of notional on top; OPTION: USD quanta per lot short
     ]
 )
 
@@ -241,7 +246,7 @@ ASSET = np.dtype(
         ("category_discount", f8),  # the same where all debts of the account are in its category
         ("fee", i8),  # ppm of the debt that a sale of it repays
         ("category_fee", i8),
-        ("room", i8),  # ROOM: USD quanta that accounts with most of it may have put up at once
+        ("room", i8),  # ROOM: USD quanta that may be put up at once against it
         ("least", i8),  # ROOM: of such an account, what may stand alone, USD quanta
     ]
 )
@@ -275,6 +280,9 @@ LINEAR_IN_SIZE, ROOT_OF_SIZE, ROOT_PREMIUM = 1, 2, 3
 MAINTENANCE, TARGET, INITIAL = range(3)
 """Margin profiles: needed to keep positions, what a liquidation aims at, and needed to open them."""
 
+AUCTIONS = 16
+"""Assets of which a claim remembers the price from which its auction started."""
+
 CLAIM = np.dtype(
     [
         ("account", i4),
@@ -296,8 +304,8 @@ CLAIM = np.dtype(
         ("reserved", i8),  # what bidders paid for slices of the account, USD quanta
         ("insolvent", i8),  # AUCTION_FRACTION: round in which it was found worth less than nothing; NONE
         ("category", i8),  # number of the category of correlated assets in which all its debts are; 0: none
-        ("main", i8),  # asset it has most of when its auction begins: owned, or tracked by its largest position; NONE
-        ("struck", f8),  # BY_AUCTION: the venue's price of that asset then, ticks
+        ("main", i8),  # ROOM: asset it has most of: owned, or tracked by its largest position; NONE
+        ("struck", f8, (AUCTIONS,)),  # BY_AUCTION: the venue's prices then, ticks, by row of the asset
     ]
 )
 
@@ -353,7 +361,7 @@ POLICY = np.dtype(
         ("price_rule", i4),  # AT_MARK, AT_ORACLE ...
         ("surplus", i4),  # TO_ACCOUNT, TO_KEEPER, TO_FUND
         ("curve", i4),  # LINEAR, STAIR_STEP ...
-        ("alone", i4),  # BY_AUCTION: 1 when a price that falls starts from the oracle's and does not follow it
+        ("alone", i4),  # BY_AUCTION: 1 when prices that fall start from the oracle's and do not follow it
         ("pool", i4),  # POOLED: ledger row of the pool
         ("route", i4),  # BY_BOOK, BY_SEIZURE
         ("close_factor", i8),  # ppm of total notional, or of a debt without positions; of a position

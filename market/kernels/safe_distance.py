@@ -17,6 +17,7 @@ from market.kernels.margin import (
     tier_of,
     value_of,
 )
+from market.kernels.option_expiries import expiry_exposure, expiry_relief
 from market.kernels.portfolio import portfolio_exposure, portfolio_needed
 from market.kernels.records import MAINTENANCE, OPTION, PORTFOLIO, PPM
 
@@ -111,7 +112,7 @@ def safe_distance(account, instruments, assets, margin, positions, cash, reach):
     `reach` higher). Negative: below maintenance now.
     """
     tiers = margin[1]
-    margin_equity = slack = 0
+    margin_equity = slack = together = 0
     exposure = 0.0
     for asset in range(assets.shape[0]):
         balance = cash[account, asset]
@@ -134,6 +135,10 @@ def safe_distance(account, instruments, assets, margin, positions, cash, reach):
             exposure += _position_exposure(instrument, assets[instrument.quote], notional, lots, reach, tiers)
             if instrument.kind == OPTION:
                 slack += _mark_rounding(instrument, lots, assets)
+                together |= instrument.expiry_group
+    if together:
+        margin_equity += expiry_relief(account, MAINTENANCE, 0, 0, instruments, assets, positions)
+        exposure += expiry_exposure(account, instruments, assets, positions)
     if in_portfolio:
         margin_equity -= portfolio_needed(account, MAINTENANCE, 0, 0, instruments, margin, positions, cash)
         exposure += portfolio_exposure(account, instruments, margin, positions, cash)

@@ -23,7 +23,7 @@ from market.kernels.records import (
     REMARKED,
     REST_OF_MARKET,
 )
-from market.kernels.sizing import debt_to_repay, next_try, ramped_share
+from market.kernels.sizing import bid_for, debt_to_repay, next_try, ramped_share
 from market.kernels.trading import touch
 
 
@@ -95,6 +95,10 @@ def seize(
             fee = fee_on(claim, assets[asset], policy)
             wanted = sale_for(goal - cash[account, quote], 0, fee)
             seized, paid = exchange(asset, quote, cash[account, asset], wanted, funds, price, assets)
+            if paid < wanted and seized < cash[account, asset]:
+                # The keeper's money ends here: one bid, which must leave nothing or enough.
+                paid = int(bid_for(wanted, LARGEST, 1.0, paid, fee, policy, asset, quote, assets))
+                seized, paid = exchange(asset, quote, cash[account, asset], wanted, paid, price, assets)
             if seized == 0:
                 break
             transfer(cash, quote, keeper, account, paid)

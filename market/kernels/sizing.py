@@ -7,7 +7,7 @@ import numpy as np
 from market.kernels.arithmetic import part_up
 from market.kernels.jit import kernel
 from market.kernels.limits import LARGEST, begin_auction
-from market.kernels.margin import notional_of, value_of, weighted_value
+from market.kernels.margin import amount_of, notional_of, value_of, weighted_value
 from market.kernels.records import (
     AUCTION_FRACTION,
     CLOSE_FACTOR,
@@ -20,7 +20,7 @@ from market.kernels.records import (
     WINDOW,
 )
 from market.kernels.rules.close_factor import leaves_dust, repayable_debt
-from market.kernels.rules.dutch_auction import auctioned_debt
+from market.kernels.rules.dutch_auction import auctioned_debt, bid_taken
 from market.kernels.rules.health import health_factor
 from market.kernels.rules.keeper import window_room
 from market.kernels.rules.portion import portion_to_close
@@ -74,8 +74,9 @@ def ramped_share(claim, missing, clock, policy):
 def put_up(claims, count, clock, policy, instruments, assets, positions, cash):
     """ROOM: put claims up, the older first, as long as there is room; those without wait, and their price with them.
 
-    There is room for all together and, where an asset says so, for those accounts that have most of it. What is put up
-    of an account is a part of its notional, `claim.tab`; with the penalty it uses room up.
+    There is room for all together and, where an asset says so, for what is put up against it. What is put up of an
+    account is a part of its notional, `claim.tab`; with the penalty it uses up room, of each asset by its share in what
+    the account has.
     """
     if policy.sizing != ROOM:
         return
@@ -85,28 +86,69 @@ def put_up(claims, count, clock, policy, instruments, assets, positions, cash):
     for at in range(assets.shape[0]):
         if assets[at].room >= 0:
             rooms[at] = float(assets[at].room)
+    shares = np.zeros(assets.shape[0])
     for at in range(count):
         claims[at].tab = min(claims[at].tab, claims[at].notional)
-        room -= claims[at].tab * penalty
-        if claims[at].tab > 0 and claims[at].main != NONE:
-            rooms[claims[at].main] -= claims[at].tab * penalty
+        if claims[at].tab > 0:
+            room -= claims[at].tab * penalty
+            _share_out(claims[at].account, shares, instruments, assets, positions, cash)
+            rooms -= shares * (claims[at].tab * penalty)
     for at in range(count):
         claim = claims[at]
         if claim.tab > 0:
             continue
         begin_auction(claim, clock, policy, instruments, assets, positions, cash)
-        free, least = room, policy.least
-        if claim.main != NONE:
-            free = min(room, rooms[claim.main])
-            least = assets[claim.main].least if assets[claim.main].least >= 0 else least
+        _share_out(claim.account, shares, instruments, assets, positions, cash)
+        free = room
+        for asset in range(assets.shape[0]):
+            if shares[asset] > 0.0:
+                free = min(free, rooms[asset] / shares[asset])
+        least = least_alone(policy, assets[claim.main]) if claim.main != NONE else policy.least
         part = auctioned_debt(float(claim.notional), 1.0, penalty, free, float(least))
         if part <= 0.0:
             claim.next_try = max(claim.next_try, clock + 1)
             continue
         claim.tab = int(part)
         room -= claim.tab * penalty
-        if claim.main != NONE:
-            rooms[claim.main] -= claim.tab * penalty
+        rooms -= shares * (claim.tab * penalty)
+
+
+@kernel
+def least_alone(policy, asset):
+    """ROOM: what may stand alone against an asset, a record, USD quanta."""
+    return asset.least if asset.least >= 0 else policy.least
+
+
+@kernel
+def _share_out(account, shares, instruments, assets, positions, cash):
+    """Fill `shares[n_assets]` with each asset's share of an account's positions; without any, of what it owns."""
+    shares[:] = 0.0
+    for book in range(instruments.shape[0]):
+        lots = positions[account, book].lots
+        if lots != 0:
+            shares[instruments[book].base] += notional_of(book, lots, instruments, assets)
+    total = shares.sum()
+    if total == 0.0:
+        for asset in range(assets.shape[0]):
+            if cash[account, asset] > 0:
+                shares[asset] = value_of(assets[asset], cash[account, asset])
+        total = shares.sum()
+    if total > 0.0:
+        shares /= total
+
+
+@kernel
+def bid_for(debt, lot, each, wanted, fee, policy, asset, quote, assets):
+    """Units, `wanted` at most and each for `each` quanta of a debt's asset, that one bid may take of a `lot`.
+
+    ROOM: what a bid leaves of what is still to be raised, `debt`, is nothing or as much as may stand alone with the fee
+    on it, unless it takes the whole lot: it is cut, or refused. `wanted` under other rules.
+    """
+    if policy.sizing != ROOM:
+        return float(wanted)
+    smallest = amount_of(assets[quote], part_up(least_alone(policy, assets[asset]), PPM + fee))
+    bought, paid = bid_taken(float(debt), float(lot), float(each), float(wanted), float(smallest))
+    return float(wanted) if paid >= debt else max(bought, 0.0)
 
 
 @kernel

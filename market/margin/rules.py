@@ -7,7 +7,9 @@ from dataclasses import field
 from typing import Literal, TypeVar
 
 from market.margin.collateral import CategoryRule, CollateralRule
+from market.margin.contingency import Contingency
 from market.margin.dynamics import HaircutDynamics, RateDynamics, StaticHaircuts, StaticRates
+from market.margin.option_expiries import ExpiryRule
 from market.margin.options import OptionRequirement
 from market.margin.ownership import SubAccounts
 from market.margin.portfolio import ScenarioMargin
@@ -27,6 +29,9 @@ SETTLEMENT = "settlement"
 class Margin:
     """How a venue values accounts and what it asks of them."""
 
+    # Scenarios without them keep their hashes, and runs that are stored their keys.
+    left_out_at_default = ("expiries", "contingency")
+
     mode: Literal["cross", "portfolio"] = "cross"
     """Margin mode of accounts that choose none: requirements summed by position, or the worst of scenarios."""
     collateral: dict[str, CollateralRule] = field(default_factory=dict)
@@ -38,6 +43,10 @@ class Margin:
     """Margin rates by instrument or by its base asset; "default" is for all others. They replace instruments' tiers."""
     options: dict[str, OptionRequirement] = field(default_factory=dict)
     """What options need by themselves, by instrument or base asset; "default" is for all others."""
+    expiries: dict[str, ExpiryRule] = field(default_factory=dict)
+    """Whether options of one expiry stand together, by base asset; "default" is for all others. Alone when left out."""
+    contingency: Contingency = Contingency()
+    """What positions need beyond that while a price is doubtful or the settlement asset has lost its peg."""
     portfolio: ScenarioMargin = ScenarioMargin()
     """Scenarios and charges of accounts in portfolio mode."""
     sub_accounts: SubAccounts = SubAccounts()

@@ -15,6 +15,7 @@ from market.kernels.records import LIQUIDATABLE, NONE, PPM, SELL, SPOT
 from market.kernels.rules.rates import open_interest_rate
 from market.kernels.rules.weights import borrow_scaled, deposit_scaled
 from market.margin.bands import Bands
+from market.margin.contingency import Contingencies
 from market.margin.dynamics import (
     YEAR_SECONDS,
     LiquidityHaircuts,
@@ -62,6 +63,11 @@ class MarginSchedule:
         self._variance = np.zeros((2, len(world.assets)))
         self.bands = None if isinstance(margin.prices, VenuePrices) else Bands(margin.prices, world)
         """How far from the venue's prices balances and debts count; None where they count at these."""
+        self.contingencies = None
+        """What positions need while prices are doubtful; None where nothing is charged."""
+        if margin.contingency:
+            factor = margin.portfolio.initial_factor
+            self.contingencies = Contingencies(margin.contingency, world, initial_factor=factor)
 
     def update(self, world: World) -> None:
         """Take in the prices of this tick, and move what it is time to move."""
@@ -70,6 +76,8 @@ class MarginSchedule:
             self._follow(world)
         if self.bands is not None:
             self.bands.update(world)
+        if self.contingencies is not None:
+            self.contingencies.update(world)
         due = [rule for rule in self._rules if world.tick > 0 and _every(world, rule.update_seconds)]
         if due:
             before = self._excess(world)
@@ -261,7 +269,7 @@ def margin_schedule(margin: Margin, world: World) -> MarginSchedule | None:
     scaled = any(rule.deposits_start_usd or rule.borrows_start_usd for rule in margin.collateral.values())
     crowded = any(rule.open_interest_upper_usd for rule in margin.requirement.values())
     apart = margin.slow_price_seconds > 0.0 or not isinstance(margin.prices, VenuePrices)
-    if not (moving or scaled or crowded or apart):
+    if not (moving or scaled or crowded or apart or margin.contingency):
         return None
     bases: dict[int, float] = {}
     if isinstance(margin.haircuts, LiquidityHaircuts):

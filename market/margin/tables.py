@@ -39,7 +39,7 @@ def write_margin_rules(
             record["first_tier"], record["n_tiers"] = len(tiers), len(needed.tiers)
             tiers.extend(tier_rows([(tier.floor_usd, tier.initial, tier.maintenance) for tier in needed.tiers]))
             _write_requirement(record, needed, assets[instrument.quote])
-        record["tiers_only"] &= isinstance(margin.rates, StaticRates)
+        record["tiers_only"] &= isinstance(margin.rates, StaticRates) and not margin.contingency
     for record, (symbol, asset) in zip(asset_records, assets.items(), strict=True):
         _check_collateral(margin, symbol, asset)
         counted = margin.collateral_of(symbol, settlement=asset.settlement)

@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 
 from market.instruments import Asset, Instrument
 from market.kernels.displacement import largest_displacement
-from market.kernels.records import CHOSEN_CROSS, OPTION, SPOT
+from market.kernels.option_expiries import expiry_relief
+from market.kernels.records import CHOSEN_CROSS, MAINTENANCE, OPTION, SPOT
 from market.kernels.safe_distance import safe_distance
 from market.kernels.trading import touch
 from market.kernels.watch import REACH, RINGS
 from market.liquidation import open_claims
 from market.margin.collateral import CollateralRule
+from market.margin.option_expiries import LargestLoss
 from market.margin.portfolio import (
     BasisContingency,
     ScenarioMargin,
@@ -34,6 +36,7 @@ from market.margin.rules import Margin
 from market.venue import NoFunding, SkewFunding
 from market.world import Inbox, World
 from tests.engine_worlds import USD, Engine, changed, engine, plain_venue
+from tests.reference.margin import State, assess
 
 CUSTOMERS, TICKS = 16, 20
 ASSETS = {
@@ -64,6 +67,18 @@ INSTRUMENTS = {
     "FAR": option(BTC, 14_000.0, 500.0, option="put", tick_size=0.1),
     "CALL-T": option(BTC, 10_200.0, 60.0, quote="USDT"),
     "ETH-PUT": option(ETH, 480.0, 24.0, option="put"),
+}
+SPREADS = {
+    "BTC-PERP": BTC,
+    "BTC-PERP-T": changed(BTC, quote="USDT"),
+    "BTC-USDC": changed(BTC, kind="spot"),
+    **{
+        f"{kind}-{strike:g}-{hours:g}-{quote}": option(BTC, strike, hours, option=kind, quote=quote, tick_size=0.5)
+        for kind in ("call", "put")
+        for strike in (9_900.0, 10_100.0)
+        for hours, quote in ((2.0, "USDC"), (48.0, "USDT"))
+    },
+    "soon": option(BTC, 10_000.0, 8.0 / 3600.0),
 }
 RULES = [
     ScenarioMargin(),
@@ -121,15 +136,28 @@ class Weather:
             touch(row, world.watch.touched, world.watch.touched_mark, world.books.counters)
 
 
-def books_of_options(seed: int, *, size: float, rule: ScenarioMargin, weather: bool = True) -> Engine:
-    """Customers with random positions, mostly under portfolio margin, whose excess is a small part of their value."""
+def books_of_options(
+    seed: int,
+    *,
+    size: float,
+    rule: ScenarioMargin,
+    weather: bool = True,
+    spreads: bool = False,
+) -> Engine:
+    """Customers with random positions, mostly under portfolio margin, whose excess is a small part of their value.
+
+    `spreads`: under standard margin, and about as much short as long.
+    """
     draw = np.random.default_rng(seed)
     scale = size * np.array([0.0, 0.05, 1.0, 1.0])
     steps = np.cumsum(draw.normal(draw.normal(0.0, scale), scale, (TICKS + 1, 4)), axis=0)
     if weather:
         steps[draw.integers(3, TICKS) :, 2:] += draw.normal(0.0, 0.04)
     margin = Margin(
-        mode="portfolio", portfolio=rule, collateral={"USDT": CollateralRule(haircut=0.03, liability_weight=1.05)}
+        mode="portfolio",
+        portfolio=rule,
+        collateral={"USDT": CollateralRule(haircut=0.03, liability_weight=1.05)},
+        expiries={"BTC": LargestLoss()},
     )
     funding = SkewFunding(interval_seconds=2.0, period_seconds=60.0, rate_at_full_skew=0.1) if seed % 2 else NoFunding()
     plain = plain_venue(margin=margin)
@@ -139,16 +167,19 @@ def books_of_options(seed: int, *, size: float, rule: ScenarioMargin, weather: b
         deposits=[0.0] * CUSTOMERS,
         venue=venue,
         assets=ASSETS,
-        instruments=INSTRUMENTS,
+        instruments=SPREADS if spreads else INSTRUMENTS,
         prices=lambda tick: (START * np.exp(steps[min(tick, TICKS)])).tolist(),
     )
     world, ledger = made.world, made.world.ledger
-    ledger.accounts["mode"][made.rows[::5]] = CHOSEN_CROSS
+    ledger.accounts["mode"][made.rows[:: 1 if spreads else 5]] = CHOSEN_CROSS
     kinds = world.instruments["kind"]
     tradable = np.flatnonzero(kinds != SPOT)
     for account in made.rows:
-        for book in draw.choice(tradable, int(draw.choice([1, 1, 2, 5])), replace=False).tolist():
-            made.open(account, int(draw.normal(0.0, 300.0)), int(world.instruments["mark"][book]), book=book)
+        count = int(draw.choice([2, 4, len(tradable)] if spreads else [1, 1, 2, 5]))
+        pairs = draw.normal(0.0, 300.0) * (-1.0) ** np.arange(count) if spreads else np.zeros(count)
+        for pair, book in zip(pairs, draw.choice(tradable, count, replace=False).tolist(), strict=True):
+            lots = int(pair + draw.normal(0.0, 5.0 if spreads else 300.0))
+            made.open(account, lots, int(world.instruments["mark"][book]), book=book)
         if draw.random() < 0.3:
             ledger.deposit(account, 2, int(draw.uniform(0.0, 0.5) / ASSETS["BTC"].quantum))
         if draw.random() < 0.3:
@@ -195,6 +226,27 @@ def test_every_account_below_maintenance_is_found_in_every_tick(seed: int, size:
         made.run()
         claimed, short = broken(made)
         assert claimed == short
+
+
+@pytest.mark.parametrize("size", [1e-4, 1e-3, 3e-3, 1e-2])
+def test_options_of_one_expiry_stand_together_and_nobody_is_missed(size: float) -> None:
+    """Under standard margin alone, spreads and naked calls in two currencies; and the figures are the slow twin's."""
+    relieved = 0
+    for seed in range(8):
+        made = books_of_options(seed, size=size, rule=RULES[0], spreads=True)
+        for _ in range(TICKS):
+            made.run()
+            claimed, short = broken(made)
+            assert claimed == short
+        world = made.world
+        found, state = world.ledger.assess(world.instruments, world.assets, world.margin), State.of(world)
+        common = (world.instruments, world.assets, world.ledger.positions)
+        for row in made.rows:
+            slow = assess(state, row)
+            figures = [slow.margin_equity, slow.net_equity, slow.maintenance, slow.initial]
+            assert found[row].tolist() == pytest.approx(figures, abs=2, rel=0)
+            relieved += expiry_relief(row, MAINTENANCE, 0, 0, *common) > 0
+    assert relieved > 8 * CUSTOMERS / 5
 
 
 @pytest.mark.parametrize("size", [1e-4, 1e-3, 3e-3, 1e-2])

@@ -146,7 +146,7 @@ def _requirement(state: State, book: int, lots: int, kind: str) -> int:
     if instrument["kind"] == OPTION:
         if lots > 0:
             return ceil(Fraction(notional * (PPM - instrument["long_weight"]), PPM))
-        return -lots * int(instrument[f"short_{kind}"])
+        return -lots * int(instrument[f"short_{kind}"] + (instrument["contingency"] if kind == INITIAL else 0))
     held = _tier(_rows(state, instrument), notional)
     size = abs(lots) * instrument["lot_size"]
     factor = instrument["size_factor" if kind == INITIAL else "maintenance_size_factor"]
@@ -163,7 +163,41 @@ def _requirement(state: State, book: int, lots: int, kind: str) -> int:
         needed = max(needed, ceil(Fraction(notional * instrument["crowding"], PPM)))
     if instrument["stress"] != PPM:
         needed = min(ceil(Fraction(needed * instrument["stress"], PPM)), max(notional, needed))
-    return max(needed, int(instrument["minimum"]))
+    needed = max(needed, int(instrument["minimum"]))
+    return needed + (ceil(Fraction(notional * instrument["contingency"], PPM)) if kind == INITIAL else 0)
+
+
+def _short_of_expiries(state: State, account: int, kind: str) -> int:
+    """What options of one expiry need less together: their largest loss at expiry in the place of one by one."""
+    groups: dict[int, list[int]] = {}
+    for book in _derivatives(state):
+        instrument = state.instruments[book]
+        if instrument["kind"] == OPTION and instrument["expiry_group"] and state.positions[account][book]["lots"]:
+            groups.setdefault(instrument["expiry_group"], []).append(book)
+    return sum(_relief(state, account, books, kind) for books in groups.values())
+
+
+def _relief(state: State, account: int, books: list[int], kind: str) -> int:
+    alone, value, calls, ends = 0, 0, Fraction(0), {Fraction(0)}
+    sized: list[tuple[Fraction, Fraction, int]] = []
+    for book in books:
+        instrument, lots = state.instruments[book], state.positions[account][book]["lots"]
+        quote = state.assets[instrument["quote"]]
+        mark = _value(state, instrument["quote"], abs(lots) * instrument["mark"] * instrument["tick_value"])
+        charged = -lots * instrument["contingency"] if lots < 0 and kind == INITIAL else 0
+        alone += _requirement(state, book, lots, kind) - charged
+        value += mark if lots > 0 else -mark
+        unit = Fraction(instrument["tick_value"] * quote["price"] * quote["multiplier"], quote["divisor"])
+        size = lots * unit / Fraction(instrument["tick_size"])
+        calls += size if instrument["is_call"] else 0
+        sized.append((size, Fraction(instrument["strike"]), instrument["is_call"]))
+        ends.add(Fraction(instrument["strike"]))
+    none = Fraction(0)
+    payoffs = [sum((size * max(at - k if call else k - at, none) for size, k, call in sized), none) for at in ends]
+    first = state.instruments[books[0]]
+    forward = Fraction(first["forward_price"]) * Fraction(first["tick_size"])
+    loss = -min(none, *payoffs) + max(none, -calls) * forward * Fraction(first[f"unpaired_{kind}"])
+    return min(max(0, floor(alone - value - loss)), alone)
 
 
 def marginal_requirement(state: State, book: int, lots: int, kind: str) -> Fraction:
@@ -207,6 +241,8 @@ def assess(state: State, account: int) -> Figures:
             worst = lots
         if worst:
             initial += _requirement(state, book, worst, INITIAL)
+    maintenance -= _short_of_expiries(state, account, MAINTENANCE)
+    initial -= _short_of_expiries(state, account, INITIAL)
     for book, instrument in enumerate(state.instruments):
         bid = state.positions[account][book]["open_bid"]
         if instrument["kind"] == 0 and bid:

@@ -34,6 +34,7 @@ RISK_BOOK = np.dtype(
         ("per_lot", f8),  # USD quanta per lot and unit of price
         ("gross_rate", f8),  # share of notional behind gross_charge, kept to follow prices
         ("gross_charge", f8),  # USD quanta per |lot|, whatever else is held; moves with the price
+        ("doubt", f8),  # USD quanta per |lot| on top under initial margin (market/margin/contingency.py)
         ("short_charge", f8),  # USD quanta per lot net short of its strike; moves with the price
         ("offset", i8),  # of a spot instrument: what of its base asset stands in the scenarios like a position
         ("exposure", f8),  # yardstick of the safe-distance filter: market/kernels/displacement.py
