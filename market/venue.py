@@ -178,6 +178,13 @@ FundingRule = Annotated[
 ]
 
 
+Phase = Literal["reduce", "reduce_losing", "settle_profit"]
+_PHASES = {
+    "reduce": records.REDUCE,
+    "reduce_losing": records.REDUCE_LOSING,
+    "settle_profit": records.SETTLE_PROFIT,
+}
+MOST_PHASES = 8
 _ORDERINGS = ("pro_rata", "largest_first", "most_liquid_first", "most_relief_first", "drawn")
 _FEE_CAPS = ("equity", "none", "bankruptcy")
 _ADL_RANKS = ("profit", "price")
@@ -188,10 +195,18 @@ _ROUTES = ("book", "seize")
 class Liquidation:
     """How accounts below maintenance are closed."""
 
+    # Scenarios without them keep their hashes, and runs that are stored their keys.
+    left_out_at_default = ("phases", "settle_fee_bps")
+
     enabled: bool = True
     """Off: claims open but nobody is closed; the twin that amplification compares with."""
     sizing: Sizing = CloseAll()
     """How much one call closes."""
+    phases: tuple[Phase, ...] = ("reduce",)
+    """Phases of a call, each until nothing is missing: "reduce" closes positions; "reduce_losing" those whose margin
+    exceeds their profit; "settle_profit" turns open profit, where it counts in part, into money (Mango v4)."""
+    settle_fee_bps: Bps = 0.0
+    """What the keeper gets of profit that it settles."""
     ordering: Literal["pro_rata", "largest_first", "most_liquid_first", "most_relief_first", "drawn"] = "pro_rata"
     """Which positions go first; "drawn": at random, afresh for every call (dYdX v4)."""
     price: ForcedPrice = MarkPrice()
@@ -223,6 +238,13 @@ class Liquidation:
     balance (lending markets)."""
 
     def __post_init__(self) -> None:
+        if "reduce" not in self.phases or len(self.phases) > MOST_PHASES:
+            raise ValueError(f'phases: expected "reduce" among them, and {MOST_PHASES} at most')
+        if "settle_profit" in self.phases and getattr(self.sizing, "target_profile", "") != "target":
+            raise ValueError(
+                'phases: "settle_profit" needs sizing.kind = "to_target" with target_profile = "target", under which '
+                "open profit counts in part"
+            )
         if self.route == "seize" and self.price.kind not in ("oracle", "health", "dutch"):
             raise ValueError(
                 f'route: "seize" needs price.kind = "oracle", "health" or "dutch", which say what a keeper pays, not '
@@ -329,6 +351,8 @@ def policy_record(venue: Venue) -> NDArray[np.void]:
     for name, value in chosen.items():
         policy[name] = value
     policy["round_seconds"] = venue.round_seconds
+    policy["phases"] = sum(_PHASES[phase] << 2 * place for place, phase in enumerate(rules.phases))
+    policy["settle_fee"] = round(rules.settle_fee_bps * 100)
     policy["ordering"] = _ORDERINGS.index(rules.ordering)
     policy["capacity"] = rules.calls_per_round
     policy["route"] = _ROUTES.index(rules.route)

@@ -42,7 +42,9 @@ class Target:
 Follow = Callable[[Target, Scenario, Scenario], None]
 """Bring a world that follows the first scenario up to the second."""
 
-_OF_INSTRUMENT = ("tiers_only", "size_factor", "maintenance_size_factor", "minimum", "profit_weight", "profit_cap")
+_OF_INSTRUMENT = (
+    "tiers_only", "size_factor", "maintenance_size_factor", "minimum", "profit_weight", "profit_cap", "profit_net",
+)  # fmt: skip
 _OF_ASSET = ("haircut", "initial_haircut", "haircut_only")
 _OF_THIS_RUN = ("salt", "pool")
 """Fields of POLICY that the scenario says nothing of."""

@@ -18,7 +18,7 @@ from market.kernels.margin import (
     weighted_value,
     worse_value,
 )
-from market.kernels.records import INITIAL, MAINTENANCE, NONE, TARGET
+from market.kernels.records import INITIAL, MAINTENANCE, NONE, SETTLE_PROFIT, TARGET
 
 
 @kernel
@@ -47,8 +47,8 @@ def equity_lines(account, profile, instruments, assets, margin, positions, cash,
         profit = left_out = 0
         if assets[asset].is_settlement:
             profit = settlement_profit(account, asset, instruments, positions)
-            if profile == INITIAL:
-                left_out = uncounted_profit(account, asset, instruments, positions)
+            if profile != MAINTENANCE:
+                left_out = uncounted_profit(account, asset, profile, instruments, assets, margin[1], positions)
         held = cash[account, asset] + profit
         out[asset, 0] = cash[account, asset]
         out[asset, 1] = profit
@@ -85,7 +85,13 @@ def first_call(
     claim.partial = NONE
     claim.tab = (1 << 62) - 1
     appraise(claim, instruments, assets, margin, positions, cash, policies[0])
-    return plan_call(
-        claim, 0, policies[0], limits, windows, rank, key, amounts, instruments, assets, margin, levels, occupied,
-        positions, cash,
-    )  # fmt: skip
+    phases = policies[0].phases
+    n = 0
+    while phases > 0 and n == 0:
+        if phases & 3 != SETTLE_PROFIT:
+            n = plan_call(
+                claim, phases & 3, 0, policies[0], limits, windows, rank, key, amounts, instruments, assets, margin,
+                levels, occupied, positions, cash,
+            )  # fmt: skip
+        phases >>= 2
+    return n

@@ -20,11 +20,13 @@ from market.kernels.margin import (
     equities,
     maintenance_excess,
     maintenance_of,
+    market_gain,
     notional_of,
     relief_of,
     requirement_of,
     settlement_profit,
     target_excess,
+    uncounted_of,
     value_of,
     weighted_value,
 )
@@ -58,14 +60,17 @@ from market.kernels.records import (
     PORTION,
     PPM,
     PRO_RATA,
+    REDUCE_LOSING,
     REMARKED,
     ROOM,
     SELL,
+    SETTLE_PROFIT,
     TARGET,
     WINDOW,
 )
 from market.kernels.rules.bankruptcy import bankruptcy_quote, fund_change
 from market.kernels.rules.solve import amount_to_target
+from market.kernels.settle_profit import settle_profits
 from market.kernels.sizing import close_share, most_lots, next_try, put_up, ramped_share
 from market.kernels.slices import missing_margin
 from market.kernels.trading import mix, touch
@@ -199,14 +204,19 @@ def _drawn(salt, clock, account, book):
 
 @kernel
 def _rank_positions(
-    account, clock, policy, limits, rank, key, instruments, assets, margin, levels, occupied, positions, cash
+    account, phase, clock, policy, limits, rank, key, instruments, assets, margin, levels, occupied, positions, cash
 ):
-    """Write the books the account holds and that trade now into `rank` in closing order; return how many."""
+    """Write the books of this phase that the account holds and that trade now into `rank` in closing order; return how
+    many."""
     n = 0
     for book in range(instruments.shape[0]):
         lots = positions[account, book].lots
         if lots == 0 or instruments[book].halted:
             continue
+        if phase == REDUCE_LOSING:
+            profile = policy.target_profile
+            if market_gain(account, book, profile, instruments, assets, margin[1], positions) >= 0:
+                continue
         notional = notional_of(book, lots, instruments, assets)
         score = 0.0
         if policy.ordering == LARGEST_FIRST:
@@ -245,6 +255,8 @@ def _relief(account, book, lots, policy, limits, instruments, assets, margin, le
     notional = notional_of(book, lots, instruments, assets)
     if policy.target_profile == TARGET and margin[0][account] != PORTFOLIO:
         requirement = requirement_of(book, lots, TARGET, instruments, assets, margin[1])
+        uncounted = uncounted_of(account, book, TARGET, instruments, assets, margin[1], positions)
+        requirement += value_of(assets[instruments[book].quote], uncounted)
     else:
         requirement = max(0, relief_of(account, book, lots, instruments, assets, margin, positions, cash))
     _, loss, _ = slippage_of(account, book, abs(lots), limits, instruments, levels, occupied, positions, assets)
@@ -345,15 +357,16 @@ def _note_call(claim, book, held, wanted, clock, policy, windows, instruments, a
 
 @kernel
 def plan_call(
-    claim, clock, policy, limits, windows, rank, key, amounts, instruments, assets, margin, levels, occupied, positions,
-    cash,
+    claim, phase, clock, policy, limits, windows, rank, key, amounts, instruments, assets, margin, levels, occupied,
+    positions, cash,
 ):  # fmt: skip
-    """Write what one call would close: books in their order into `rank`, lots of each into `amounts`, and limit prices
-    by book into `limits`; return how many books."""
+    """Write what one phase of a call would close: books in their order into `rank`, lots of each into `amounts`, and
+    limit prices by book into `limits`; return how many books."""
     write_limits(claim, clock, policy, instruments, assets, margin, positions, limits)
     n = _rank_positions(
-        claim.account, clock, policy, limits, rank, key, instruments, assets, margin, levels, occupied, positions, cash
-    )
+        claim.account, phase, clock, policy, limits, rank, key, instruments, assets, margin, levels, occupied,
+        positions, cash,
+    )  # fmt: skip
     _plan(
         claim, clock, policy, limits, windows, rank, amounts, n, instruments, assets, margin, levels, occupied,
         positions, cash,
@@ -403,27 +416,16 @@ def _close(
 
 
 @kernel
-def close_out(
-    claim, keeper, tick, round_, clock, policy, limits, windows, events, rank, key, amounts, moved,
+def _close_positions(
+    claim, phase, keeper, tick, round_, clock, policy, limits, windows, events, rank, key, amounts, moved,
     message, handle, fills, orders, free, levels, occupied, instruments, counters, positions, accounts,
-    cash, assets, margin, touched, touched_mark, pools,
+    cash, assets, margin, touched, touched_mark,
 ):  # fmt: skip
-    """One liquidation call: cancel orders, close positions, sell collateral for debts, each for its fee.
-
-    Returns the settlement asset in which the keeper is paid, NONE when nothing could be closed or sold. What the fees
-    leave below the keeper's floor comes from the fund's balance of that asset, as far as it goes. Collateral that the
-    venue's reserves absorb is left to them.
-    """
+    """One phase in which positions are closed, each for its fee: (positions it looked at, settlement asset of the last
+    that closed or NONE, keeper's reward in USD quanta)."""
     account = claim.account
-    cancel_account(account, orders, free, levels, occupied, instruments, counters, positions, accounts)
-    if policy.sizing == AUCTION_FRACTION:
-        write_limits(claim, clock, policy, instruments, assets, margin, positions, limits)
-        return sell_slice(
-            claim, keeper, tick, round_, clock, policy, limits, events, moved, message, handle, fills, orders,
-            free, levels, occupied, instruments, counters, positions, accounts, cash, assets, touched, touched_mark,
-        )  # fmt: skip
     n = plan_call(
-        claim, clock, policy, limits, windows, rank, key, amounts, instruments, assets, margin, levels, occupied,
+        claim, phase, clock, policy, limits, windows, rank, key, amounts, instruments, assets, margin, levels, occupied,
         positions, cash,
     )  # fmt: skip
     reward = 0
@@ -450,6 +452,52 @@ def close_out(
                 account, keeper, paid_in, fee, policy, instruments, assets, positions, cash, touched, touched_mark,
                 counters,
             )  # fmt: skip
+    return n, paid_in, reward
+
+
+@kernel
+def close_out(
+    claim, keeper, tick, round_, clock, policy, limits, windows, events, rank, key, amounts, moved,
+    message, handle, fills, orders, free, levels, occupied, instruments, counters, positions, accounts,
+    cash, assets, margin, touched, touched_mark, pools,
+):  # fmt: skip
+    """One liquidation call: cancel orders, close positions phase by phase, sell collateral for debts, each for its fee.
+
+    Returns the settlement asset in which the keeper is paid, NONE when nothing could be closed or sold. What the fees
+    leave below the keeper's floor comes from the fund's balance of that asset, as far as it goes. Collateral that the
+    venue's reserves absorb is left to them.
+    """
+    account = claim.account
+    cancel_account(account, orders, free, levels, occupied, instruments, counters, positions, accounts)
+    if policy.sizing == AUCTION_FRACTION:
+        write_limits(claim, clock, policy, instruments, assets, margin, positions, limits)
+        return sell_slice(
+            claim, keeper, tick, round_, clock, policy, limits, events, moved, message, handle, fills, orders,
+            free, levels, occupied, instruments, counters, positions, accounts, cash, assets, touched, touched_mark,
+        )  # fmt: skip
+    reward = n = 0
+    paid_in = NONE
+    phases = policy.phases
+    while phases > 0:
+        phase = phases & 3
+        if phases != policy.phases and appraise(claim, instruments, assets, margin, positions, cash, policy) <= 0:
+            break
+        phases >>= 2
+        if phase == SETTLE_PROFIT:
+            held = 0
+            paid, earned = settle_profits(
+                claim, keeper, policy, instruments, assets, margin, positions, cash, counters, touched, touched_mark
+            )
+        else:
+            held, paid, earned = _close_positions(
+                claim, phase, keeper, tick, round_, clock, policy, limits, windows, events, rank, key, amounts, moved,
+                message, handle, fills, orders, free, levels, occupied, instruments, counters, positions, accounts,
+                cash, assets, margin, touched, touched_mark,
+            )  # fmt: skip
+        n += held
+        reward += earned
+        if paid != NONE:
+            paid_in = paid
     # What misses to the target is known again, without the positions just closed, in the next call.
     absorbed = policy.price_rule == ABSORBED
     if not has_positions(account, positions) and not absorbed and not (n > 0 and policy.target_debts):

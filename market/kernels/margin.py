@@ -238,15 +238,35 @@ def settlement_profit(account, asset, instruments, positions):
 
 
 @kernel
-def uncounted_profit(account, asset, instruments, positions):
-    """Quanta of `asset` of open profits that do not count under the initial profile, position by position."""
+def market_gain(account, book, profile, instruments, assets, tiers, positions):
+    """Quote quanta by which a position's open profit exceeds what it needs by itself under a profile."""
+    instrument = instruments[book]
+    needed = requirement_of(book, positions[account, book].lots, profile, instruments, assets, tiers)
+    return unrealised(account, book, instruments, positions) + amount_of(assets[instrument.quote], -needed)
+
+
+@kernel
+def partly_counted(account, book, profile, instruments, assets, tiers, positions):
+    """Quote quanta of a position's open profit of which a weight or a cap takes off; 0 for a loss."""
+    if instruments[book].profit_net:
+        return max(market_gain(account, book, profile, instruments, assets, tiers, positions), 0)
+    return max(unrealised(account, book, instruments, positions), 0)
+
+
+@kernel
+def uncounted_of(account, book, profile, instruments, assets, tiers, positions):
+    """Quote quanta of one position's open profit that do not count under the initial and target profiles."""
+    profit = partly_counted(account, book, profile, instruments, assets, tiers, positions)
+    return profit - min(part(profit, instruments[book].profit_weight), instruments[book].profit_cap)
+
+
+@kernel
+def uncounted_profit(account, asset, profile, instruments, assets, tiers, positions):
+    """Quanta of `asset` of open profits that do not count under such a profile, position by position."""
     left_out = 0
     for book in range(instruments.shape[0]):
-        instrument = instruments[book]
-        if positions[account, book].lots != 0 and instrument.quote == asset:
-            profit = unrealised(account, book, instruments, positions)
-            if profit > 0:
-                left_out += profit - min(part(profit, instrument.profit_weight), instrument.profit_cap)
+        if positions[account, book].lots != 0 and instruments[book].quote == asset:
+            left_out += uncounted_of(account, book, profile, instruments, assets, tiers, positions)
     return left_out
 
 
@@ -265,8 +285,8 @@ def equities(account, profile, instruments, assets, margin, positions, cash):
         if assets[asset].is_settlement:
             balance += settlement_profit(account, asset, instruments, positions)
             counted = balance
-            if profile == INITIAL:
-                counted -= uncounted_profit(account, asset, instruments, positions)
+            if profile != MAINTENANCE:
+                counted -= uncounted_profit(account, asset, profile, instruments, assets, tiers, positions)
         if balance == 0 and counted == 0:
             continue
         value = value_of(assets[asset], balance)

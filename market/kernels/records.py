@@ -163,8 +163,9 @@ INSTRUMENT = np.dtype(
         ("minimum", i8),  # USD quanta that any position needs at least
         ("crowding", i8),  # ppm: initial rate that open interest asks for; 0 when it does not
         ("stress", i8),  # ppm by which requirements are multiplied now; PPM in calm
-        ("profit_weight", i8),  # ppm of an open profit that counts under initial margin
+        ("profit_weight", i8),  # ppm of an open profit that counts under the initial and target profiles
         ("profit_cap", i8),  # quote quanta of it that count at most
+        ("profit_net", i8),  # 1 when both are of what profit exceeds the position's own requirement
         # what expires, and options (market/expiry.py, market/options.py)
         ("expiry", f8),  # seconds from the start of the run; 0: never
         ("strike", f8),  # OPTION: quote units
@@ -329,6 +330,9 @@ KEEPER = np.dtype(
 
 CLOSE_ALL, CLOSE_FACTOR, TO_TARGET, PORTION, FIRST_SHARE, WINDOW, AUCTION_FRACTION, ROOM = range(8)
 """Sizing of a liquidation call."""
+REDUCE, REDUCE_LOSING, SETTLE_PROFIT = range(1, 4)
+"""Phases of a liquidation call: positions closed, those closed that cost more margin than their profit brings, open
+profit settled."""
 PRO_RATA, LARGEST_FIRST, MOST_LIQUID_FIRST, MOST_RELIEF_FIRST, DRAWN = range(5)
 """Ordering of positions within a liquidation call."""
 AT_MARK, AT_ORACLE, BY_HEALTH, BY_AUCTION, FILLABLE, AT_BANKRUPTCY, ABSORBED, POOLED = range(8)
@@ -357,6 +361,8 @@ POLICY = np.dtype(
         ("target_profile", i4),  # TO_TARGET: MAINTENANCE with a buffer, or TARGET, which a claim must then reach
         ("target_debts", i4),  # TO_TARGET: 1 when debts too are repaid no further than the target
         ("per_debt", i4),  # CLOSE_FACTOR: 1 when its share is that of each debt, 0 of all debts together
+        ("phases", i8),  # of a call, two bits each, from the lowest: REDUCE ...
+        ("settle_fee", i8),  # SETTLE_PROFIT: ppm of the profit that is settled, for the keeper
         ("waits", i4),  # FIRST_SHARE: 1 when nothing is closed in the cool-down, 0 when all is
         ("price_rule", i4),  # AT_MARK, AT_ORACLE ...
         ("surplus", i4),  # TO_ACCOUNT, TO_KEEPER, TO_FUND

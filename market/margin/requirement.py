@@ -91,6 +91,8 @@ SizeLaw = Annotated[NoSizeLaw | LinearSize | RootSize | RootPremium, Field(discr
 class RequirementRule:
     """What a position in one instrument needs by itself."""
 
+    left_out_at_default = ("profit_net",)
+
     tiers: tuple[Tier, ...] = (Tier(),)
     """Margin rates by notional, in rising order of floor; the first floor is 0."""
     size: SizeLaw = NoSizeLaw()
@@ -102,9 +104,11 @@ class RequirementRule:
     open_interest_upper_usd: PositiveUsd | None = None
     """Open interest at which the initial rate is 1."""
     profit_weight: Share = 1.0
-    """Share of a position's open profit that counts under initial margin."""
+    """Share of a position's open profit that counts under initial margin and under the target profile."""
     profit_cap_usd: PositiveUsd | None = None
     """Most of it that counts, per position; no cap when left out."""
+    profit_net: bool = False
+    """Whether that is of what profit exceeds the position's own requirement, rather than of all of it (Mango v4)."""
 
     def __post_init__(self) -> None:
         if not self.tiers:

@@ -64,6 +64,7 @@ def _write_requirement(record: np.void, rule: RequirementRule, quote: Asset) -> 
     record["maintenance_size_factor"] = _either(rule.size.maintenance_factor, rule.size.factor)
     record["minimum"] = round(rule.minimum_usd * USD_QUANTA)
     record["profit_weight"] = round(rule.profit_weight * PPM)
+    record["profit_net"] = rule.profit_net
     if rule.profit_cap_usd is not None:
         record["profit_cap"] = min(LARGEST_MONEY, round(rule.profit_cap_usd / quote.quantum))
 

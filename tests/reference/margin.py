@@ -214,6 +214,17 @@ def marginal_requirement(state: State, book: int, lots: int, kind: str) -> Fract
     return total
 
 
+def _uncounted(state: State, book: int, lots: int, profit: int) -> int:
+    """Quote quanta of a profit that do not count under initial margin."""
+    instrument = state.instruments[book]
+    quote = state.assets[instrument["quote"]]
+    if instrument["profit_net"]:
+        needed = _requirement(state, book, lots, INITIAL)
+        profit += floor(Fraction(-needed * quote["divisor"], quote["price"] * quote["multiplier"]))
+    most = min(floor(Fraction(profit * instrument["profit_weight"], PPM)), instrument["profit_cap"])
+    return max(profit - most, 0) if profit > 0 else 0
+
+
 def _derivatives(state: State) -> Iterable[int]:
     return (book for book, instrument in enumerate(state.instruments) if instrument["kind"] != SPOT)
 
@@ -233,8 +244,7 @@ def assess(state: State, account: int) -> Figures:
             funding = lots * (instrument["funding_index"] - position["funding_index"])
             profit = lots * instrument["mark"] * instrument["tick_value"] - position["cost"] - funding
             balances[instrument["quote"]] += profit
-            most = min(floor(Fraction(profit * instrument["profit_weight"], PPM)), instrument["profit_cap"])
-            counted[instrument["quote"]] += min(profit, most) if profit > 0 else profit
+            counted[instrument["quote"]] += profit - _uncounted(state, book, lots, profit)
             maintenance += _requirement(state, book, lots, MAINTENANCE)
         worst = max(abs(lots + position["open_bid"]), abs(lots - position["open_ask"]))
         if instrument["kind"] == OPTION:

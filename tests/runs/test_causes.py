@@ -83,6 +83,18 @@ def test_causes_add_up_under_every_mark_rule(mark: str) -> None:
     nothing_untraced(found, levels(found), ticks=25.0)
 
 
+def test_causes_add_up_where_confidence_counts_under_all_profiles() -> None:
+    """Balances and debts count at prices whose bands move with the oracle: what that takes off is a margin rule's."""
+    wide = ("venue.margin.prices.kind=confidence", "venue.margin.prices.profiles=all", "venue.margin.prices.times=20")
+    found = records(trace(cut("flash-crash", *QUICK, *wide), seed=SEED))
+    assert found.n > 5
+    assert len(found.haircuts) > 5, "the bands moved"
+    causes = causes_of(found)
+    add_up(found, causes)
+    rules = causes.causes[:, CAUSES.index("margin_rules")]
+    assert np.abs(rules).sum() > 0.001 * causes.loss.sum()
+
+
 def test_a_past_that_was_overwritten_shortens_windows_and_changes_no_sum(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = records(trace(cut("flash-crash", *QUICK), seed=SEED))
     monkeypatch.setattr("market.history.RING_ROWS", 128)

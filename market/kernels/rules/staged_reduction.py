@@ -30,12 +30,18 @@ def _close(limit, expected, actual, left, health, balance, asset_value, liabilit
 
 
 @kernel
+def profit_to_take(net, left, profit, health, balance, asset_value, liability_value):
+    """Profit to be taken over, `left` at most, of which each unit adds `net` to a balance that health looks at."""
+    if net <= 0.0 or profit <= 0.0:
+        return 0.0
+    needed = received_to_zero(health, balance, asset_value, liability_value) / net
+    return max(0.0, min(min(needed, left), profit))
+
+
+@kernel
 def _take(net, left, profit, health, balance, asset_value, liability_value):
     """(profit, health, balance) after as much profit is taken over as health needs, each unit worth `net` to it."""
-    part = 0.0
-    if net > 0.0 and profit > 0.0:
-        needed = received_to_zero(health, balance, asset_value, liability_value) / net
-        part = max(0.0, min(min(needed, left), profit))
+    part = profit_to_take(net, left, profit, health, balance, asset_value, liability_value)
     return part, _change(health, balance, part * net, asset_value, liability_value), balance + part * net
 
 
