@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from app import processes
 from app.access import is_loopback
 from experiments import InputError
 
@@ -24,6 +25,7 @@ PONG_SECONDS = 300.0
 
 def run(scenario: str | None, *, port: int | None, host: str, study: Path | None, browser: bool) -> None:
     """Serve until Ctrl-C. Raises InputError for a port that is taken, a host that is none, a scenario that is none."""
+    processes.prepare()  # it loads the program and its kernels while this process loads the server
     try:
         import uvicorn
 
@@ -34,8 +36,10 @@ def run(scenario: str | None, *, port: int | None, host: str, study: Path | None
     from experiments.distribution import folders
 
     if study is not None and not folders([study]):
-        raise InputError(f"--study {study}: no exported study in it; `cascade export STUDY --out DIR` makes one")
-    studies = folders([study] if study is not None else [Path("results/studies")])
+        raise InputError(
+            f"--study {study}: no study in it: neither a store of `cascade sweep` nor what `cascade export` wrote"
+        )
+    studies = folders([study] if study is not None else [Path("results/studies"), Path("results/store")])
     config = Config(studies=tuple(str(folder.resolve()) for folder in studies))
     token = None if is_loopback(host) else secrets.token_urlsafe(24)
     app = server.make(scenario, config=config, token=token)

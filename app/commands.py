@@ -26,7 +26,10 @@ def app(
         str, typer.Option(metavar="ADDRESS", help="Serve others too; they need the token that is printed.")
     ] = "127.0.0.1",
     study: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="An exported study: shows where a run lies among its runs.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="A store of runs or an exported study: shows where a run lies among its runs."
+        ),
     ] = None,
     browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
 ) -> None:

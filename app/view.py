@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -55,6 +56,8 @@ class View:
     def restart(self) -> None:
         """Begin anew, without what was done in the session."""
         self._say("building the market")
+        self.sides, self.feeds = {}, {}
+        gc.collect()  # the worlds of before are large and hold one another
         self.sides = {name: Session(scenario, seed=self.wanted.seed) for name, scenario in self._designs.items()}
         for session in self.sides.values():
             check_world(session.built.world, self._limits)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import multiprocessing
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from dataclasses import asdict
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar, cast
 
-from app import protocol, worker
+from app import processes, protocol, worker
 from app.catalogue import Catalogue
 from experiments import InputError
 
@@ -21,8 +20,10 @@ T = TypeVar("T")
 
 END_SECONDS = 3.0
 """A worker that has not ended by itself so long after its pipe was closed is killed."""
-PATIENCE_SECONDS = 1.5
-"""A start that takes longer is explained."""
+PATIENCE_SECONDS = ((0.3, "loading the program"), (6.0, "compiling, this once (up to a minute)"))
+"""What is said of a start that takes longer."""
+SPARE_SECONDS = 3.0
+"""Time from the start of a view until the next worker is made ready."""
 
 
 class TooMany(Exception):
@@ -36,10 +37,9 @@ class Views:
         self.catalogue, self._config = catalogue, config
         self._clients: Counter[str] = Counter()
         self._processes: set[Any] = set()
-        methods = multiprocessing.get_all_start_methods()
-        self._context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-        if "forkserver" in methods:
-            self._context.set_forkserver_preload(["app.worker", "app.view", "app.warm"])
+        self._spares: list[tuple[Any, Connection]] = []
+        self._making = threading.Lock()
+        self._closed = False
 
     @property
     def running(self) -> int:
@@ -62,9 +62,21 @@ class Views:
             del self._clients[client]
 
     def start(self) -> tuple[Any, Connection]:
-        """A new worker and this end of its pipe."""
-        here, there = self._context.Pipe()
-        process = self._context.Process(target=worker.main, args=(there, self._config), daemon=True)
+        """A worker and this end of its pipe: the one that was made ready, or a new one."""
+        with self._making:
+            process, conn = self._spares.pop() if self._spares else self._new()
+        if not process.is_alive():
+            self.end(process, conn)
+            process, conn = self._new()
+        later = threading.Timer(SPARE_SECONDS, self.warm)
+        later.daemon = True
+        later.start()
+        return process, conn
+
+    def _new(self) -> tuple[Any, Connection]:
+        context = processes.prepare()
+        here, there = context.Pipe()
+        process = context.Process(target=worker.main, args=(there, self._config), daemon=True)
         process.start()
         there.close()
         self._processes.add(process)
@@ -82,12 +94,14 @@ class Views:
         self._processes.discard(process)
 
     def warm(self) -> None:
-        """Let the next worker start quickly."""
-        process, conn = self.start()
-        self.end(process, conn)
+        """Have a worker ready for the next view."""
+        with self._making:
+            if not self._spares and not self._closed:
+                self._spares.append(self._new())
 
     def close(self) -> None:
         """End all workers."""
+        self._closed = True
         for process in list(self._processes):
             process.terminate()
             process.join(END_SECONDS)
@@ -126,9 +140,9 @@ async def serve(socket: Any, views: Views, limits: Any) -> None:
     """Carry messages between a WebSocket that was accepted and a worker of its own until either ends."""
     loop = asyncio.get_running_loop()
     starting = asyncio.create_task(in_background(views.start))
-    if not (await asyncio.wait([starting], timeout=PATIENCE_SECONDS))[0]:
-        text = "starting; the first time kernels are compiled, which takes up to a minute"
-        await socket.send_json({"is": "progress", "message": text})
+    for seconds, text in PATIENCE_SECONDS:
+        if not (await asyncio.wait([starting], timeout=seconds))[0]:
+            await socket.send_json({"is": "progress", "message": text})
     process, conn = await starting
     waiting: asyncio.Queue[bytes | None] = asyncio.Queue()
 

@@ -5,6 +5,7 @@ It ends when its pipe is closed, and when the server has died, however that died
 
 from __future__ import annotations
 
+import ctypes
 import json
 import multiprocessing
 import os
@@ -30,6 +31,10 @@ FRAME_SECONDS = 0.05
 SLICE_SECONDS = 0.03
 """Most time that the engine runs before messages are looked at again."""
 SLICE_TICKS = 8
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Options of glibc's `mallopt`."""
+KEPT_BYTES = 1 << 18
+"""Larger blocks are given back to the system when they are freed."""
 BEHIND_SECONDS = 0.25
 """A run that cannot keep the asked pace by more than this goes on from where it is."""
 
@@ -46,8 +51,21 @@ def main(conn: Connection, config: Config) -> None:
     """Run until the other end closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's, which then closes the pipe
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    _give_memory_back()
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the view was closed
         Worker(conn, config).run()
+
+
+def _give_memory_back() -> None:
+    """Let glibc return freed blocks to the system.
+
+    By itself it raises the size up to which blocks are kept for later, so that a frame's arrays leave holes in its
+    heap, and an hour of frames and restarts a larger process.
+    """
+    with suppress(OSError, AttributeError):  # another C library
+        library = ctypes.CDLL(None)
+        library.mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
+        library.mallopt(M_TRIM_THRESHOLD, 4 * KEPT_BYTES)
 
 
 def _die_with_parent() -> None:

@@ -17,8 +17,13 @@ from pathlib import PurePath
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter
+from pydantic._internal import _fields
 
 from experiments.toml_tree import ENTRY_KEYS, join
+
+# Every schema reads the docstrings of all classes in it from their sources anew: half the time to load a scenario.
+if hasattr(_fields, "extract_docstrings_from_cls"):
+    _fields.extract_docstrings_from_cls = cache(_fields.extract_docstrings_from_cls)
 
 LEAF, OBJECT, LIST, MAP = "leaf", "object", "list", "map"
 

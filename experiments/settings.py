@@ -97,7 +97,7 @@ def leaves(obj: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], F
 
 
 def _setting(scenario: Scenario, steps: tuple[str, ...], spec: FieldSpec, value: Any, default: Any) -> Setting | None:
-    path = join(steps)
+    path, help_ = join(steps), " ".join(spec.help.split())
     live = follower(path) is not None
     if not isinstance(value, bool | int | float | str) or not (live or any(fits(steps, rule) for rule in NEW_RUN)):
         return None
@@ -117,9 +117,10 @@ def _setting(scenario: Scenario, steps: tuple[str, ...], spec: FieldSpec, value:
         if path == "venue.waterfall.insurance_fund_usd" and default == 0:
             most, step = 1e6, 5e3
         if path == "agents.keepers.count":
-            most = float(default)  # whoever is not there at the start cannot join
+            most = float(default)
+            help_ += f" At most {default} in this run: whoever is not there at its start cannot join."
     return Setting(
-        path=path, label=_label(steps), help=" ".join(spec.help.split()), unit=spec.unit, kind=kind, least=least,
+        path=path, label=_label(steps), help=help_, unit=spec.unit, kind=kind, least=least,
         most=most, step=step, default=default, value=value, group=_group(steps), live=live, choices=choices,
     )  # fmt: skip
 

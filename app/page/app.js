@@ -60,7 +60,7 @@ export class App {
       onworld: (world) => this.opened(world),
       onframe: (frame, acknowledge) => this.frame(frame, acknowledge),
       onmessage: (message) => this.message(message),
-      onclose: (reason) => this.status.say(`The connection is closed${reason ? `: ${reason}` : ""}. Reload the page to start again.`, true),
+      onclose: (reason) => this.tell(`The connection is closed${reason ? `: ${reason}` : ""}. Reload the page to start again.`, true),
     });
     this.start = new Start(byId("start"), this);
     byId("file").addEventListener("change", () => this.upload());
@@ -76,7 +76,7 @@ export class App {
     Object.assign(this.asked, choice);
     this.late = {};
     this.source.send({ do: "open", ...this.asked });
-    this.status.say("Building the world …");
+    this.tell("building the market");
   }
 
   opened(world) {
@@ -110,10 +110,22 @@ export class App {
   }
 
   message(message) {
-    if (message.is === "error") this.status.say(message.where ? `${message.where}: ${message.message}` : message.message, true);
-    else if (message.is === "progress") this.status.say(message.message);
+    if (message.is === "error") this.tell(message.where ? `${message.where}: ${message.message}` : message.message, true);
+    else if (message.is === "progress") this.tell(message.message);
     else if (message.is === "account") this.drawer.tell(message);
     else if (message.is === "export") this.save(message.name, message.toml);
+  }
+
+  /** Say what goes on, or went wrong, where the user looks: on the start card while that is shown. */
+  tell(text, bad = false) {
+    if (this.start && !this.start.box.hidden) this.start.say(text, bad);
+    else this.status.say(text, bad);
+  }
+
+  /** Whose rules a design has. */
+  rulesOf(design) {
+    const venue = design === "b" ? this.asked.compare?.venue : this.asked.venue;
+    return venue ? `rules of ${venue}` : "the scenario's own rules";
   }
 
   save(name, text) {
@@ -129,7 +141,7 @@ export class App {
     try {
       this.open({ scenario: await LiveSource.upload(file), venue: null, set: {}, compare: null });
     } catch (error) {
-      this.status.say(`${file.name}: ${error.message}`, true);
+      this.tell(`${file.name}: ${error.message}`, true);
     }
   }
 
@@ -288,7 +300,9 @@ export class App {
 
   escape() {
     if (byId("dialog").open) byId("dialog").close();
-    else if (this.selection) this.select(null);
+    else if (this.start && !this.start.box.hidden) {
+      if (this.model) this.start.hide();
+    } else if (this.selection) this.select(null);
     else this.status.clear();
   }
 

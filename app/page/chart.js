@@ -6,7 +6,7 @@ let palette = null;
 export function colours() {
   if (!palette) {
     const style = getComputedStyle(document.documentElement);
-    const names = ["paper", "panel", "ink", "muted", "line", "grid", "orange", "sky", "green", "blue", "vermillion", "purple"];
+    const names = ["paper", "panel", "ink", "muted", "line", "grid", "orange", "sky", "green", "blue", "vermillion", "purple", "alarm"];
     palette = Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
     palette.font = style.getPropertyValue("--font").trim();
   }
@@ -204,10 +204,20 @@ export function extent(times, columns, n, from, to, scale = 1) {
   return low <= high ? [low, high] : [0, 1];
 }
 
-/** The small explanation under a panel's title: colour and name of each line. */
-export function legend(surface, entries, x, y) {
-  for (const { name, colour, dash = [], shape = "line" } of entries) {
-    const { pen } = surface;
+/** The line above a plot: colour and name of each thing drawn, by their short names where there is less room, and on the
+ * right what is measured, where room is left for it. */
+export function legend(surface, entries, { note = "", x = 8, y = 10 } = {}) {
+  const { pen } = surface;
+  pen.font = `11px ${colours().font}`;
+  const wide = (names) => names.reduce((sum, name) => sum + 34 + pen.measureText(name).width, x);
+  const [long, brief] = [entries.map(({ name }) => name), entries.map((entry) => entry.brief ?? entry.name)];
+  const right = note ? pen.measureText(note).width + 12 : 0;
+  const names = wide(long) + right <= surface.width ? long : brief;
+  const noted = wide(names) + right <= surface.width;
+  entries.forEach(({ colour, dash = [], shape = "line" }, at) => {
+    const name = names[at];
+    const end = x + 34 + pen.measureText(name).width;
+    if (end - 8 > surface.width) return;
     pen.strokeStyle = pen.fillStyle = colour;
     pen.lineWidth = 2;
     if (shape === "line") {
@@ -225,6 +235,7 @@ export function legend(surface, entries, x, y) {
       pen.fill();
     }
     surface.text(name, x + 21, y, { colour: colours().ink });
-    x += 34 + pen.measureText(name).width;
-  }
+    x = end;
+  });
+  if (noted) surface.text(note, surface.width - 8, y, { align: "right" });
 }

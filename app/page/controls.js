@@ -1,7 +1,7 @@
 // What can be done to a run: time, settings, shocks.
 
 import { icon, make, mark, say } from "./dom.js";
-import { clock, whole } from "./format.js";
+import { clock, settingValue, whole } from "./format.js";
 
 const SPEEDS = [1, 5, 20, 60, 200, 600, 2000];
 
@@ -9,13 +9,16 @@ const SPEEDS = [1, 5, 20, 60, 200, 600, 2000];
 export class TimeControls {
   constructor(box, app) {
     this.app = app;
-    const button = (name, picture, title, act, text = "") =>
+    const button = (name, picture, title, act, text = null) =>
       make("button", { type: "button", "data-do": name, title, "aria-label": title, onclick: act }, icon(picture), text);
     this.play = button("play", "play", "Play (space)", () => app.toggle());
     this.speed = make("select", { "aria-label": "Speed in ticks per second", title: "Speed", onchange: () => app.setSpeed(Number(this.speed.value)) },
       ...SPEEDS.map((speed) => make("option", { value: speed }, `${speed} ticks/s`)));
     this.speed.value = "60";
     this.clock = make("output", { class: "clock", "aria-label": "Simulated time" });
+    this.all = make("span", { class: "word" });
+    this.now = make("span");
+    this.clock.append(this.now, this.all);
     this.slider = make("input", {
       type: "range", min: "0", max: "1", value: "0", "aria-label": "Time", class: "time",
       oninput: () => app.seek(Number(this.slider.value)),
@@ -25,7 +28,7 @@ export class TimeControls {
     box.append(
       button("restart", "restart", "Restart (r)", () => app.restart()), this.play,
       button("step", "step", "One step (right arrow)", () => app.step(1)),
-      button("jump", "bolt", "Jump to the next liquidation (n)", () => app.jump(), "next liquidation"),
+      button("jump", "bolt", "Jump to the next liquidation (n)", () => app.jump(), make("span", { class: "word" }, "next liquidation")),
       this.speed, this.slider, this.asOf, this.clock);
   }
 
@@ -44,7 +47,8 @@ export class TimeControls {
     if (document.activeElement !== this.slider || playing) this.slider.value = String(app.tick);
     const state = model.sides.a.stateAt(app.tick);
     say(this.asOf, app.source?.seekable && state && state.tick !== app.tick ? `figures, book, accounts as of ${clock(model.seconds(state.tick))}` : "");
-    say(this.clock, `${clock(model.seconds(app.tick))} of ${clock(model.seconds(model.ticks))}`);
+    say(this.now, clock(model.seconds(app.tick)));
+    say(this.all, ` of ${clock(model.seconds(model.ticks))}`);
     this.clock.title = `tick ${whole(app.tick)} of ${whole(model.ticks)}`;
   }
 }
@@ -71,12 +75,15 @@ export class Settings {
     const value = make("output", { for: id });
     const input = this.input(setting, id);
     const read = () => (setting.kind === "switch" ? input.checked : setting.kind === "choice" ? input.value : Number(input.value));
-    const tell = () => say(value, setting.kind === "switch" ? (input.checked ? "on" : "off") : `${input.value}${setting.unit ? ` ${setting.unit}` : ""}`);
-    tell();
+    const worded = (read) => (typeof read === "number" ? settingValue(read, setting.unit) : typeof read === "boolean" ? (read ? "on" : "off") : read);
+    const tell = () => {
+      say(value, worded(read()));
+      back.hidden = read() === setting.default;
+    };
     input.addEventListener("input", tell);
     input.addEventListener("change", () => this.app.set(setting, read(), this.side?.value ?? "both"));
     const back = make("button", {
-      type: "button", class: "link back", title: `Back to the default, ${setting.default}${setting.unit ? ` ${setting.unit}` : ""}`, "aria-label": `Reset ${setting.label}`,
+      type: "button", class: "link back", title: `Back to the default, ${worded(setting.default)}`, "aria-label": `Reset ${setting.label}`,
       onclick: () => {
         if (setting.kind === "switch") input.checked = setting.default;
         else input.value = String(setting.default);
@@ -84,9 +91,10 @@ export class Settings {
         this.app.set(setting, setting.default, this.side?.value ?? "both");
       },
     }, "↺");
-    const late = setting.live ? null : make("small", {}, "from the next restart");
+    tell();
+    const late = setting.live ? null : make("small", {}, "applies at the next restart");
     return make("div", { class: "setting" }, make("label", { for: id, title: setting.help }, setting.label), value, back, input,
-      make("p", { class: "help" }, setting.help, " "), late);
+      make("p", { class: "help" }, setting.help), late);
   }
 
   input(setting, id) {
@@ -121,7 +129,7 @@ export class Shocks {
     }
     if (shock.needs.includes("percent")) fields.percent = make("input", { type: "number", min: "0.1", max: "95", step: "0.1", value: shock.defaults?.percent ?? 10, "aria-label": "Percent" });
     if (shock.needs.includes("seconds")) fields.seconds = make("input", { type: "number", min: "1", max: "86400", step: "1", value: shock.defaults?.seconds ?? 60, "aria-label": "Seconds" });
-    if (shock.needs.includes("account")) fields.account = make("input", { type: "number", min: "0", step: "1", placeholder: "largest", "aria-label": "Account; empty for the largest" });
+    if (shock.needs.includes("account")) fields.account = make("input", { type: "number", min: "0", step: "1", placeholder: "the largest", class: "long", "aria-label": "Account; empty for the largest" });
     const units = { percent: "%", seconds: "s" };
     const act = () => {
       const message = { do: "shock", kind: shock.kind };
@@ -132,7 +140,7 @@ export class Shocks {
       if (shock.needs.includes("account") && message.account === undefined && this.app.selection) message.account = this.app.selection.account;
       this.app.shock(message);
     };
-    const inputs = Object.entries(fields).flatMap(([name, field]) => (units[name] ? [field, units[name]] : [field]));
+    const inputs = Object.entries(fields).map(([name, field]) => (units[name] ? make("label", {}, field, ` ${units[name]}`) : field));
     return make("div", { class: "shock", title: shock.help },
       make("button", { type: "button", "data-shock": shock.kind, onclick: act }, shock.label), make("span", {}, ...inputs));
   }

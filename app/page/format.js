@@ -43,6 +43,14 @@ export function price(value, tick) {
   return value.toLocaleString("en-US", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
 }
 
+/** A value of a setting with its unit, as people say it: a share in per cent. */
+export function settingValue(value, unit) {
+  if (unit === "share") return `${Number((100 * value).toPrecision(6))} %`;
+  if (unit === "USD") return usd(value);
+  const suffix = { count: "", 1: "", x: "×", "1/s": "per s", "bps per million USD": "bps/M USD" }[unit] ?? unit;
+  return `${value.toLocaleString("en-US", { maximumFractionDigits: 6 })}${suffix === "×" ? suffix : suffix && ` ${suffix}`}`;
+}
+
 /** Seconds since the start as 0:14:05. */
 export function clock(seconds) {
   const all = Math.round(seconds);

@@ -1,6 +1,7 @@
 // The views on the page: one box each, in compare mode one half for each design.
 
-import { make } from "./dom.js";
+import { make, say } from "./dom.js";
+import { whole } from "./format.js";
 import { DepthView } from "./views/depth.js";
 import { EventsView } from "./views/events.js";
 import { LadderView } from "./views/ladder.js";
@@ -9,6 +10,17 @@ import { PriceView } from "./views/price.js";
 import { RatiosView } from "./views/ratios.js";
 import { RiskView } from "./views/risk.js";
 import { WaterfallView } from "./views/waterfall.js";
+
+/** What stands beside a title, of a side at a tick. */
+const ABOUT = {
+  ladder: (app) => app.model.world.books[app.book]?.symbol,
+  depth: (app) => app.model.world.books[app.book]?.symbol,
+  network: (app, side) => side.pending > 0 && `causes of ${whole(side.pending)} pending`,
+  risk: (app, side, tick) => {
+    const waiting = side.stateAt(tick)?.kpis?.open_claim_count?.value;
+    return waiting > 0 && `${whole(waiting)} below maintenance wait for a keeper`;
+  },
+};
 
 const PANELS = [
   ["price", "Price and forced fills", PriceView],
@@ -33,13 +45,17 @@ export class Panels {
     const { app } = this;
     this.views = [];
     const designs = app.model.designs;
+    this.abouts = [];
+    this.box.classList.toggle("two", designs.length > 1);
     const sections = PANELS.map(([name, title, View]) => {
       const halves = designs.map(([design]) => {
         const body = make("div", { class: "body", "data-side": design });
-        return [design, body, make("div", { class: "half" }, designs.length > 1 ? make("span", { class: `design ${design}` }, design.toUpperCase()) : null, body)];
+        return [design, body, make("div", { class: "half" }, designs.length > 1 ? make("p", { class: `design ${design}` }, make("b", {}, design.toUpperCase()), app.rulesOf(design)) : null, body)];
       });
+      const about = make("small", { class: "about" });
+      if (ABOUT[name]) this.abouts.push([ABOUT[name], about]);
       const section = make("section", { class: "panel", "data-panel": name, "aria-label": title },
-        make("header", {}, make("h2", {}, title), this.tools(name)),
+        make("header", {}, make("h2", {}, title), about, this.tools(name)),
         make("div", { class: "halves" }, ...halves.map(([, , half]) => half)));
       return [section, halves, View];
     });
@@ -71,6 +87,11 @@ export class Panels {
     const { app } = this;
     if (this.books) this.books.value = String(app.book);
     if (this.kind) this.kind.textContent = app.byAsset ? "by account" : "by asset";
+    for (const [about, element] of this.abouts) {
+      const told = app.model.designs.map(([name, side]) => [name, about(app, side, app.tick)]).filter(([, text]) => text);
+      const same = new Set(told.map(([, text]) => text)).size < 2;
+      say(element, same ? (told[0]?.[1] ?? "") : told.map(([name, text]) => `${name.toUpperCase()} ${text}`).join(", "));
+    }
     for (const [design, view] of this.views) {
       const side = app.model.sides[design];
       const stamp = `${side.version}|${app.tick}|${app.stamp}|${view.surface?.version}|${app.pointed === view}`;

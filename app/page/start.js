@@ -1,6 +1,6 @@
 // The first thing one sees: what this is, in three sentences, and where to begin.
 
-import { make, say } from "./dom.js";
+import { make, mark, say } from "./dom.js";
 import { LiveSource } from "./source-live.js";
 
 const named = (entry) => (typeof entry === "string" ? { name: entry, summary: "" } : entry);
@@ -15,6 +15,8 @@ export class Start {
       compare: make("input", { id: "start-compare", type: "checkbox" }), other: make("select", { id: "start-other" }),
     };
     this.about = make("p", { class: "help" });
+    this.progress = make("p", { class: "progress", role: "status" });
+    this.progress.hidden = true;
     const field = (name, text) => make("label", { for: this.form[name].id }, text, this.form[name]);
     this.otherField = field("other", "rules of design B");
     this.otherField.hidden = true;
@@ -23,9 +25,11 @@ export class Start {
     box.querySelector(".choices").replaceChildren(
       field("scenario", "scenario"), this.about, field("venue", "rules of"), field("seed", "seed"),
       field("compare", "compare two designs on the same random numbers"), this.otherField,
+      this.progress,
       make("div", { class: "buttons" },
         make("button", { type: "button", id: "guided", class: "main", onclick: () => this.go(true) }, "guided first run"),
-        make("button", { type: "button", id: "go", onclick: () => this.go(false) }, "open")));
+        make("button", { type: "button", id: "go", onclick: () => this.go(false) }, "open"),
+        (this.back = make("button", { type: "button", class: "link", onclick: () => this.hide() }, "back to the run"))));
   }
 
   async load() {
@@ -60,12 +64,30 @@ export class Start {
     });
   }
 
+  /** What is going on, or went wrong, while this card covers the page. */
+  say(text, bad = false) {
+    this.progress.hidden = !text;
+    say(this.progress, text);
+    mark(this.progress, "bad", bad);
+    mark(this.progress, "busy", Boolean(text) && !bad);
+    for (const button of this.box.querySelectorAll(".buttons button")) button.disabled = Boolean(text) && !bad;
+  }
+
   show() {
     this.box.hidden = false;
+    this.back.hidden = !this.app.model;
+    this.say("");
+    this.behind(true);
     this.box.querySelector("button.main")?.focus();
   }
 
   hide() {
     this.box.hidden = true;
+    this.behind(false);
+  }
+
+  /** The page behind is out of reach of keys and screen readers meanwhile. */
+  behind(covered) {
+    for (const part of document.querySelectorAll("body > header, #time, #kpis, .work")) part.inert = covered;
   }
 }

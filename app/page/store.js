@@ -106,6 +106,7 @@ export class Side {
     this.edges = [];
     this.assetEdges = { source: [], target: [], usd: [] };
     this.log = [];
+    this.pending = 0;
     this.states = [];
     this.points = { tick: [], values: new Map() };
   }
@@ -125,6 +126,7 @@ export class Side {
     this.addEvents(told.events);
     this.addEdges(told.edges);
     this.assetEdges = told.asset_edges;
+    this.pending = told.pending_causes;
     for (const entry of told.log) this.log.push(entry);
     if (this.log.length > 500) this.log.splice(0, this.log.length - 500);
     this.states = [{ tick, ...Object.fromEntries(PARTS.map((part) => [part, told[part]])) }];

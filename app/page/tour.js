@@ -5,7 +5,7 @@ import { make, mark, say } from "./dom.js";
 const STEPS = [
   { panel: "price", text: "The blue line is the mark price: it values every position. Orange is the index the oracle publishes, grey the price of the outside world." },
   { panel: "ladder", text: "These orders are all that stands between a forced sale and a lower price. Market makers withdraw them when prices fall." },
-  { panel: "risk", text: "These accounts fail next, and at these prices. When the mark reaches one, keepers compete to close it.", until: (side) => side.accounts.size > 0 },
+  { panel: "risk", text: "These accounts fail next, and at these prices. When the mark reaches one, keepers compete to close it. Nothing happens yet? Press ⚡ next liquidation.", until: (side) => side.accounts.size > 0 },
   { panel: "network", text: "The first accounts have been closed by force. Each dot is an account; lines lead to those that its forced sales brought down.", until: (side) => side.accounts.size > 30 },
   { panel: "waterfall", text: "What an account cannot pay is borne by the insurance fund, then by winners (ADL), then by everybody. Click any dot, row or mark to follow one account." },
 ];

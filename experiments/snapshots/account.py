@@ -62,40 +62,54 @@ def _lines(made: dict[str, Any]) -> list[dict[str, Any]]:
         ["net equity", _usd(made["net_equity_usd"])],
         ["maintenance margin", _usd(made["maintenance_usd"])],
         ["margin excess", _usd(made["excess_usd"])],
-        ["margin ratio", "nothing needed" if not made["maintenance_usd"] else _number(made["ratio"])],
+        ["margin ratio", _ratio(made)],
     ]
     if made["owner"]:
         standing.insert(0, ["belongs to", made["owner"]])
     found = [{"title": f"{made['role'].replace('_', ' ')}, as it stands", "rows": standing}]
     for line in made["positions"]:
         rows = [
-            ["notional", _usd(line["notional_usd"])], ["entry", _number(line["entry"])],
-            ["mark", _number(line["mark"])],
-            ["open profit", _usd(line["profit_usd"])], ["liquidation price", _number(line["liquidation_price"])],
-            ["bankruptcy price", _number(line["bankruptcy_price"])],
+            ["notional", _usd(line["notional_usd"])], ["entry", _price(line, "entry")],
+            ["mark", _price(line, "mark")],
+            ["open profit", _usd(line["profit_usd"])], ["liquidation price", _price(line, "liquidation_price")],
+            ["bankruptcy price", _price(line, "bankruptcy_price")],
         ]  # fmt: skip
         side = "long" if line["size"] > 0 else "short"
         found.append({"title": f"{side} {abs(line['size']):,g} {line['instrument']}", "rows": rows})
     if made["collateral"]:
-        rows = [
-            [f"{line['amount']:,.8g} {line['asset']}", f"{_usd(line['value_usd'])}, counts {_usd(line['counted_usd'])}"]
-            for line in made["collateral"]
-        ]
+        rows = [[f"{line['amount']:,.8g} {line['asset']}", _counted(line)] for line in made["collateral"]]
         found.append({"title": "collateral and open profit", "rows": rows})
     for line in made["liquidations"]:
         rows = [[name.replace("_", " "), _usd(usd)] for name, usd in line["causes"].items()]
         found.append(
-            {"title": f"liquidated in tick {line['tick']}: its excess fell by {_usd(line['loss_usd'])}", "rows": rows}
+            {"title": f"liquidated at {line['time']}: its margin excess fell by {_usd(line['loss_usd'])}", "rows": rows}
         )
     return found
 
 
 def _usd(value: float) -> str:
-    return f"{value:,.0f} USD" if abs(value) >= 1_000.0 else f"{value:,.2f} USD"
+    return (f"{value:,.0f} USD" if abs(value) >= 1_000.0 else f"{value:,.2f} USD").replace("-", "\N{MINUS SIGN}")
 
 
-def _number(value: float | None) -> str:
-    return "none" if value is None else f"{value:,.6g}"
+def _counted(line: dict[str, Any]) -> str:
+    value, counted = line["value_usd"], line["counted_usd"]
+    return _usd(value) if value == counted else f"{_usd(value)}, counts {_usd(counted)}"
+
+
+def _price(line: dict[str, Any], name: str) -> str:
+    value = line[name]
+    return "none" if value is None else f"{value:,.6g} {line['quote']}"
+
+
+def _ratio(made: dict[str, Any]) -> str:
+    if not made["maintenance_usd"]:
+        return "nothing needed"
+    return "no equity left" if made["ratio"] is None else f"{100.0 * made['ratio']:,.1f} %"
+
+
+def _clock(seconds: float) -> str:
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
 
 
 def _positions(world: World, row: int) -> list[dict[str, Any]]:
@@ -110,6 +124,7 @@ def _positions(world: World, row: int) -> list[dict[str, Any]]:
         made.append(
             {
                 "instrument": world.instrument_symbols[book],
+                "quote": world.asset_symbols[int(instrument["quote"])],
                 "size": rounded(lots * float(sizes[book]), 8),
                 "notional_usd": rounded(abs(value) * float(usd[book]), 2),
                 "entry": rounded(int(position["cost"]) / (lots * int(instrument["tick_value"])) * tick, 8),
@@ -178,6 +193,7 @@ def _causes(session: Session, row: int) -> list[dict[str, Any]]:
         made.append(
             {
                 "tick": int(found.breaches["tick"][number]) + 1,
+                "time": _clock((int(found.breaches["tick"][number]) + 1) * world.tick_seconds),
                 "loss_usd": round(loss / USD_QUANTA, 2),
                 "causes": {name: usd for name, usd in causes.items() if usd},
                 "sources": _sources(found, world, own),

@@ -20,6 +20,8 @@ from market.world import World
 
 AT_RISK = 20
 """Accounts listed as next to fail."""
+MOST_WAITING = 6
+"""Of these, accounts that are below maintenance already and wait for a keeper: those that lack most."""
 _CANDIDATES = 24
 _HALVINGS = 24
 
@@ -57,7 +59,7 @@ def ratios(world: World, assessment: Integers) -> dict[str, Any]:
 
 
 def at_risk(world: World, assessment: Integers) -> dict[str, Any]:
-    """The next accounts to fail, nearest first, those below maintenance on top; amounts as in `standing`.
+    """The next accounts to fail, nearest first, on top `MOST_WAITING` that have failed; amounts as in `standing`.
 
     `liquidation_price` is that of the account's largest position, all else as it stands, in quote units of its book;
     for an account without positions that of its largest holding or debt, in USD. `distance_percent` says how far the
@@ -73,14 +75,14 @@ def at_risk(world: World, assessment: Integers) -> dict[str, Any]:
     positions, holdings = _worth(world)
     exposure = np.abs(positions).sum(axis=1) + np.abs(holdings).sum(axis=1)
     reach = np.where(held & (exposure > 0.0), excess / USD_QUANTA / np.maximum(exposure, 1e-9), np.inf)
+    waiting = np.flatnonzero(np.isfinite(reach) & (excess < 0))
+    waiting = waiting[np.argsort(excess[waiting], kind="stable")][:MOST_WAITING]
     most = min(_CANDIDATES, n)
-    rows = np.argpartition(reach, most - 1)[:most]
-    rows = rows[np.isfinite(reach[rows])]
+    nearest = np.argpartition(np.where(excess < 0, np.inf, reach), most - 1)[:most]
+    rows = np.concatenate([waiting, nearest[np.isfinite(reach[nearest]) & (excess[nearest] >= 0)]])
     numbers = numbers_of_books(world)
-    found = sorted(
-        (_risk(world, row, positions, holdings, numbers, float(reach[row])) for row in rows.tolist()), key=_distance
-    )
-    kept = found[:AT_RISK]
+    found = [_risk(world, row, positions, holdings, numbers, float(reach[row])) for row in rows.tolist()]
+    kept = [*sorted(found[: len(waiting)], key=_distance), *sorted(found[len(waiting) :], key=_distance)][:AT_RISK]
     order = [row for row, *_ in kept]
     ratio = np.where(covered[order] > 0, required[order] / np.maximum(covered[order], 1), np.inf)
     return {

@@ -30,6 +30,8 @@ class Spread:
 
     asset_usd: NDArray[np.float64]
     """float64[n_assets, n_assets]: USD lost on the column's asset through forced sales of the row's asset."""
+    pending: int = 0
+    """Liquidations whose causes are still to be worked out."""
     cascade_of: dict[int, int] = field(default_factory=dict)
     """Row of the breach log of each explained liquidation -> that of the root of its cascade."""
 
@@ -47,7 +49,8 @@ class Spread:
         world = session.built.world
         edges: dict[str, Any] = {"source": [], "target": [], "usd": [], "tick": []}
         log, _ = liquidations_of(world)
-        new = [row for row, number in enumerate(log.tolist()) if number not in self.cascade_of][:MOST_AT_ONCE]
+        unknown = [row for row, number in enumerate(log.tolist()) if number not in self.cascade_of]
+        new, self.pending = unknown[:MOST_AT_ONCE], max(0, len(unknown) - MOST_AT_ONCE)
         if not new:
             return edges
         found = records(session.trace())

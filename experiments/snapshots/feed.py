@@ -42,7 +42,7 @@ class Feed:
         return {**self.new(), **self.now()}
 
     def new(self) -> dict[str, Any]:
-        """`series`, `depth`, `events`, `edges`, `log` since the last call, and `asset_edges` so far."""
+        """`series`, `depth`, `events`, `edges`, `log` since the last call; `asset_edges`, `pending_causes` so far."""
         world, recorder = self._session.built.world, self._session.recorder
         made = {
             "series": columns.series(world, recorder, self._ticks),
@@ -51,6 +51,7 @@ class Feed:
             "log": self._log(world),
             "edges": self._edges(),
             "asset_edges": self._spread.asset_edges(world.asset_symbols),
+            "pending_causes": self._spread.pending,
         }
         self._ticks, self._samples, self._events = recorder.n, recorder.n_samples, world.n_events
         return made

@@ -125,7 +125,7 @@ def _market(trace: Trace, falls: NDArray[np.float64], makers: list[int]) -> dict
         f"total_drawdown_{symbol}_pct": {
             "value": round(float(falls[main]), 3),
             "unit": "%",
-            "label": f"largest fall of the mark, {symbol}",
+            "label": f"{symbol}, largest fall of its mark",
         },
         "open_interest_usd": {
             "value": round(float((lots * per_lot).sum())),

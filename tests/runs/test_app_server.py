@@ -186,7 +186,7 @@ def test_a_worker_that_dies_is_said_and_the_server_goes_on() -> None:
         (("--port", "{taken}"), "--port {taken}: is taken; name another one, or leave it out"),
         (("nothing-like-it",), "no scenario 'nothing-like-it'"),
         (("--host", "203.0.113.7"), "--host 203.0.113.7: cannot be listened on"),
-        (("--study", "."), "no exported study in it"),
+        (("--study", "."), "no study in it"),
     ],
 )
 def test_what_cannot_be_started_ends_in_one_line(words: tuple[str, ...], said: str) -> None:

@@ -49,7 +49,12 @@ export class AccountDrawer {
     const close = make("button", { type: "button", class: "close", "aria-label": "Close", onclick: () => app.select(null) }, "×");
     const design = app.model.designs.length > 1 ? ` (design ${name.toUpperCase()})` : "";
     const parts = [make("header", {}, make("h2", {}, title + design), close)];
-    if (this.told?.account === account && (this.told.side ?? "a") === name) parts.push(...lines(this.told.lines));
+    const told = this.told?.account === account && (this.told.side ?? "a") === name ? this.told : null;
+    if (told?.maintenance_usd > 0) {
+      const fail = () => app.shock({ do: "shock", kind: "account_fails", account });
+      parts.push(make("button", { type: "button", title: "Takes its collateral away, so that it is liquidated", onclick: fail }, "let it fail"));
+    }
+    if (told) parts.push(...lines(told.lines));
     else if (at >= 0) parts.push(this.standing(risk, at));
     const fills = side.events.slice(0, side.eventsUpTo(tick)).filter((event) => event.account === account);
     if (fills.length) parts.push(...this.fills(fills));

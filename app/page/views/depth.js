@@ -32,8 +32,7 @@ export class DepthView {
     }
     legend(surface, [
       { name: "bids", colour: paint.blue, shape: "area" }, { name: "asks", colour: paint.orange, shape: "area" },
-    ], 8, 9);
-    surface.text(`USD within ${world.depth_bps.join(", ")} bps`, surface.width - 4, 9, { align: "right" });
+    ], { note: `USD within ${world.depth_bps.join(", ")} bps` });
   }
 
   area(plot, columns, name, n, seconds, colour, sign) {

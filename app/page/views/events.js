@@ -3,7 +3,7 @@
 import { Rows, make, table } from "../dom.js";
 import { KINDS, clock, price, usd } from "../format.js";
 
-const COLUMNS = ["num", "name", "wide", "num", "num minor"];
+const COLUMNS = ["num", "name", "wide", "num", "num small"];
 const SHOWN = 60;
 
 export class EventsView {

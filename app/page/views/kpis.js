@@ -6,6 +6,7 @@ import { MISSING, withUnit } from "../format.js";
 import { upperBound } from "../store.js";
 
 const NAMES = { a: "A", b: "B" };
+const SAME = "same";
 
 export class KpiStrip {
   constructor(box, app) {
@@ -28,14 +29,17 @@ export class KpiStrip {
   draw(tick) {
     const { model } = this.app;
     const designs = model.designs.map(([name, side]) => [name, side, side.stateAt(tick)?.kpis ?? {}]);
+    this.keep(Object.keys(designs[0][2]));
     for (const key of Object.keys(designs[0][2])) {
       const tile = this.tile(key);
       const figures = designs.map(([, , kpis]) => kpis[key]);
       const [first, second] = figures;
       say(tile.label, first.label);
+      tile.label.title = first.label;
       if (designs.length > 1) {
-        this.value(tile, difference(first, second), `B − A${first.unit && first.unit !== "×" ? `, ${first.unit}` : ""}`);
-        say(tile.note, designs.map(([name], at) => `${NAMES[name]} ${withUnit(figures[at]?.value, "")}`).join("   "));
+        const change = difference(first, second);
+        this.value(tile, change, change === SAME || first.unit === "×" ? "" : first.unit);
+        say(tile.note, designs.map(([name], at) => `${NAMES[name]} ${withUnit(figures[at]?.value, "")}`).reverse().join(" − "));
       } else {
         this.value(tile, withUnit(first.value, first.unit === "×" || first.unit === "%" ? first.unit : ""), first.unit === "×" || first.unit === "%" ? "" : first.unit);
         say(tile.note, this.place(key, first.value));
@@ -43,6 +47,16 @@ export class KpiStrip {
       mark(tile.element, "empty", !figures.some((figure) => figure?.value));
       sparkline(tile.canvas, designs.map(([, side]) => course(side, key, tick)), this.width, this.height);
     }
+  }
+
+  /** Tiles of these figures and no others, in their order: which book is the main one can change. */
+  keep(keys) {
+    if (keys.length === this.tiles.size && keys.every((key) => this.tiles.has(key))) return;
+    for (const [key, tile] of this.tiles) {
+      tile.element.remove();
+      if (!keys.includes(key)) this.tiles.delete(key);
+    }
+    this.box.append(...keys.map((key) => this.tile(key).element));
   }
 
   tile(key) {
@@ -76,7 +90,7 @@ export class KpiStrip {
 function difference(one, other) {
   if (one?.value === null || other?.value === null || !one || !other) return MISSING;
   const change = other.value - one.value;
-  return change === 0 ? "same" : `${change > 0 ? "+" : ""}${withUnit(change, one.unit === "×" ? "×" : "")}`;
+  return change === 0 ? SAME : `${change > 0 ? "+" : ""}${withUnit(change, one.unit === "×" ? "×" : "")}`;
 }
 
 function course(side, key, tick) {

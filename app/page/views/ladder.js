@@ -38,7 +38,7 @@ export class LadderView {
     bids.forEach((row, at) => line(row, middle + 18 + at * height, paint.blue));
     const spread = asks.length && bids.length ? ((ladder.asks[0][0] - ladder.bids[0][0]) / ladder.bids[0][0]) * 1e4 : null;
     const gone = !bids.length ? "no bids" : !asks.length ? "no asks" : `spread ${short(spread)} bps`;
-    surface.text(gone, 8, middle + 9, { colour: bids.length && asks.length ? paint.muted : paint.vermillion });
+    surface.text(gone, 8, middle + 9, { colour: bids.length && asks.length ? paint.muted : paint.alarm });
     if (surface.width > 220) surface.text("USD at each price", surface.width - 4, middle + 9, { align: "right" });
   }
 }

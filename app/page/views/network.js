@@ -2,7 +2,7 @@
 // brought them down; or, by asset, which asset's forced sales made losses on which.
 
 import { Surface, colours, faded, legend, timeSteps } from "../chart.js";
-import { clock, short, usd } from "../format.js";
+import { clock, short, usd, whole } from "../format.js";
 import { box } from "./price.js";
 
 const MOST_NODES = 500;
@@ -130,13 +130,13 @@ export class NetworkView {
     const mine = at.get(chosen);
     if (mine) this.ring(mine, paint);
     for (const time of timeSteps(first * seconds, last * seconds, surface.width / 100)) {
-      surface.text(clock(time), x(time / seconds), surface.height - 9, { align: "center" });
+      const place = x(time / seconds);
+      if (place > 26 && place < surface.width - 26) surface.text(clock(time), place, surface.height - 9, { align: "center" });
     }
-    const more = total > shown.length && surface.width > 560 ? `, ${shown.length} largest shown` : "";
-    if (surface.width > 400) surface.text(`${total} accounts${more}`, surface.width - 8, 10, { align: "right" });
+    const more = total > shown.length ? `, ${shown.length} largest shown` : "";
     legend(surface, [
-      { name: "by prices outside", colour: paint.orange, shape: "dot" }, { name: surface.width > 400 ? "mostly by others' forced sales" : "by others' sales", colour: paint.vermillion, shape: "dot" },
-    ], 6, 10);
+      { name: "by prices outside", brief: "by prices", colour: paint.orange, shape: "dot" }, { name: "mostly by others' forced sales", brief: "by forced sales", colour: paint.vermillion, shape: "dot" },
+    ], { note: `${whole(total)} accounts${surface.width > 560 ? more : ""}` });
     this.nodes = shown;
     this.tip(seconds);
   }
@@ -189,49 +189,58 @@ export class NetworkView {
     if (node) box(this.surface, [node.name, `${usd(node.usd)} closed by force`, `from ${clock(node.first * seconds)}`], ...this.pointer);
   }
 
-  /** Assets on a circle; width of an arrow: USD lost on its end through forced sales of its start. */
+  /** Left whose forced sales, right on what they lost somebody money; a band is as wide as the loss is large. */
   assets(side, tick) {
     const { surface } = this;
     const { pen } = surface;
     const paint = colours();
     const { source, target, usd: sums } = side.stateAt(tick)?.asset_edges ?? side.assetEdges;
-    const names = [...new Set([...source, ...target])].sort();
-    if (!names.length) {
+    const total = sums.reduce((sum, value) => sum + value, 0);
+    if (!(total > 0)) {
       surface.text("no forced sale has cost anybody anything yet", surface.width / 2, surface.height / 2, { align: "center" });
       return;
     }
-    const radius = Math.min(surface.width, surface.height) * 0.32;
-    const centre = [surface.width / 2, surface.height / 2 + 6];
-    const place = new Map(names.map((name, at) => {
-      const angle = (2 * Math.PI * at) / names.length - Math.PI / 2;
-      return [name, [centre[0] + radius * Math.cos(angle), centre[1] + radius * Math.sin(angle)]];
-    }));
-    const most = Math.max(...sums);
-    sums.forEach((value, at) => {
-      const [from, to] = [place.get(source[at]), place.get(target[at])];
-      const self = source[at] === target[at];
-      pen.strokeStyle = faded(self ? paint.vermillion : paint.orange, 0.75);
-      pen.lineWidth = 1 + (9 * value) / most;
-      pen.beginPath();
-      if (self) pen.arc(from[0], from[1], 20 + pen.lineWidth / 2, 0, 7);
-      else {
-        pen.moveTo(...from);
-        pen.quadraticCurveTo(centre[0] + (from[1] - to[1]) * 0.25, centre[1] + (to[0] - from[0]) * 0.25, ...to);
-      }
-      pen.stroke();
-      const label = self ? [from[0], from[1] + (from[1] < centre[1] ? -34 : 36)] : [(from[0] + to[0]) / 2, (from[1] + to[1]) / 2];
-      surface.text(`${short(value)} USD`, ...label, { align: "center", colour: paint.ink });
+    const names = [...new Set([...source, ...target])].sort();
+    const [top, gap] = [44, 12];
+    const scale = (surface.height - top - 14 - gap * (names.length - 1)) / total;
+    const [left, right] = [78, surface.width - 78];
+    const ends = [[source, left - 8], [target, right]].map(([list, x]) => {
+      let y = top;
+      return new Map(names.filter((name) => list.includes(name)).map((name) => {
+        const value = sums.reduce((sum, one, at) => sum + (list[at] === name ? one : 0), 0);
+        const node = { x, y, value, height: Math.max(2, value * scale), used: 0 };
+        y += node.height + gap;
+        return [name, node];
+      }));
     });
-    for (const [name, [x, y]] of place) {
-      pen.fillStyle = paint.panel;
-      pen.strokeStyle = paint.blue;
-      pen.lineWidth = 2;
+    const order = sums.map((_, at) => at).sort((one, other) => names.indexOf(source[one]) - names.indexOf(source[other]) || names.indexOf(target[one]) - names.indexOf(target[other]));
+    for (const at of order) {
+      const [from, to] = [ends[0].get(source[at]), ends[1].get(target[at])];
+      const height = Math.max(1, sums[at] * scale);
+      const [y, end, middle] = [from.y + from.used + height / 2, to.y + to.used + height / 2, (left + right) / 2];
+      from.used += height;
+      to.used += height;
+      pen.strokeStyle = faded(source[at] === target[at] ? paint.vermillion : paint.orange, 0.6);
+      pen.lineWidth = height;
       pen.beginPath();
-      pen.arc(x, y, 17, 0, 7);
-      pen.fill();
+      pen.moveTo(left, y);
+      pen.bezierCurveTo(middle, y, middle, end, right, end);
       pen.stroke();
-      surface.text(name, x, y, { align: "center", colour: paint.ink, bold: true });
     }
-    surface.text("USD lost through forced sales: on the same asset (ring), on another (line)", 8, 10);
+    ends.forEach((nodes, at) => {
+      for (const [name, { x, y, height, value }] of nodes) {
+        pen.fillStyle = paint.muted;
+        pen.fillRect(x, y, 8, height);
+        const [edge, align] = at ? [x + 14, "left"] : [x - 6, "right"];
+        const middle = Math.min(y + height / 2, surface.height - 20);
+        surface.text(name, edge, middle - 7, { align, colour: paint.ink, bold: true });
+        surface.text(short(value), edge, middle + 7, { align });
+      }
+    });
+    surface.text("forced sales of", 8, 28);
+    surface.text("cost others on", surface.width - 8, 28, { align: "right" });
+    legend(surface, [
+      { name: "the same asset", brief: "same", colour: paint.vermillion, shape: "area" }, { name: "another asset", brief: "another", colour: paint.orange, shape: "area" },
+    ], { note: "USD" });
   }
 }

@@ -76,26 +76,35 @@ export class PriceView {
     const { mark, index, reference } = columns.data;
     const plot = new Plot(surface, { top: 24 });
     const events = this.shown(side, tick, from, to);
-    let [low, high] = extent(columns.tick, [mark, index, reference], n, from, to, seconds);
-    for (const event of events) {
-      // Away from the book prices can be anywhere; they are drawn at the edge.
-      if (!ON_BOOK.has(event.kind)) continue;
-      low = Math.min(low, event.price);
-      high = Math.max(high, event.price);
-    }
-    plot.range(from, to, low, high);
+    plot.range(from, to, ...this.heights(tick, from, to));
     this.plot = plot;
     plot.frame((value) => price(value, Math.max(book.tick, (plot.high - plot.low) / 2000)), clock);
+    this.fills(plot, events, seconds);
     plot.line(columns.tick, reference, n, { colour: paint.muted, dash: [2, 3], scale: seconds });
     plot.line(columns.tick, index, n, { colour: paint.orange, width: 1.25, scale: seconds, step: true });
     plot.line(columns.tick, mark, n, { colour: paint.blue, width: 1.75, scale: seconds });
-    this.fills(plot, events, seconds);
+    if (!n) surface.text("press play, or the space bar", surface.width / 2, surface.height / 2, { align: "center", size: 13 });
     legend(surface, [
-      { name: "mark", colour: paint.blue }, { name: "index (oracle)", colour: paint.orange },
-      { name: "reference", colour: paint.muted, dash: [2, 3] }, { name: "forced fill", colour: paint.vermillion, shape: "dot" },
-    ].slice(0, surface.width < 380 ? 2 : 4), 8, 9);
+      { name: "mark", colour: paint.blue }, { name: "index (oracle)", brief: "index", colour: paint.orange },
+      { name: "reference", brief: "ref.", colour: paint.muted, dash: [2, 3] }, { name: "forced fill", brief: "forced", colour: paint.vermillion, shape: "dot" },
+    ], { note: `${book.quote} per ${book.base}` });
     if (app.source.seekable || app.zoomed) this.cursor(plot, tick * seconds);
     this.tip(plot, columns, n, seconds, book);
+  }
+
+  /** Lowest and highest price in sight, of both designs where two are compared. */
+  heights(tick, from, to) {
+    const { app } = this;
+    const seconds = app.model.world.tick_seconds;
+    const found = app.model.designs.flatMap(([, side]) => {
+      const columns = side.series[app.book];
+      const { mark, index, reference } = columns.data;
+      // Away from the book prices can be anywhere; they are drawn at the edge.
+      const prices = this.shown(side, tick, from, to).filter((event) => ON_BOOK.has(event.kind)).map((event) => event.price);
+      const n = columns.upTo(tick);
+      return n ? [...extent(columns.tick, [mark, index, reference], n, from, to, seconds), ...prices] : [];
+    });
+    return found.length ? [found.reduce((low, price) => Math.min(low, price)), found.reduce((high, price) => Math.max(high, price))] : [0, 1];
   }
 
   /** Fills of this book in sight: the largest, and those of the chosen account. */

@@ -1,6 +1,6 @@
 // How close accounts stand to liquidation: how many by margin ratio, above 100 % an account may be liquidated.
 
-import { Surface, colours } from "../chart.js";
+import { Surface, colours, legend } from "../chart.js";
 import { whole } from "../format.js";
 
 export class RatiosView {
@@ -38,12 +38,13 @@ export class RatiosView {
       pen.fillStyle = over ? paint.vermillion : at >= edges.length - 4 ? paint.orange : paint.blue;
       if (count) pen.fillRect(left + at * width + 1, y(count), Math.max(1, width - 2), bottom - y(count));
     });
-    for (const mark of [0, 0.25, 0.5, 0.75, 1]) {
+    for (const mark of surface.width < 240 ? [0, 0.5, 1] : [0, 0.25, 0.5, 0.75, 1]) {
       const at = edges.filter((edge) => edge <= mark + 1e-9).length;
       surface.text(`${100 * mark} %`, left + at * width, bottom + 12, { align: "center" });
     }
     const over = counts.slice(edges.length).reduce((sum, count) => sum + count, 0);
-    surface.text("accounts, log scale", 8, 9);
-    surface.text(`${whole(over)} above 100 %`, surface.width - 8, 9, { align: "right", colour: over ? paint.vermillion : paint.muted, bold: over > 0 });
+    legend(surface, [
+      { name: "accounts, log scale", brief: "accounts", colour: paint.blue, shape: "area" }, { name: `${whole(over)} above 100 %`, colour: paint.vermillion, shape: "area" },
+    ]);
   }
 }

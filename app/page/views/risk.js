@@ -3,12 +3,12 @@
 import { Rows, make, table } from "../dom.js";
 import { percent, price, usd } from "../format.js";
 
-const KINDS = ["name", "minor", "name", "num", "num", "num", "num minor", "num"];
+const KINDS = ["name", "least", "small", "num", "num", "num", "num least", "num small"];
 
 export class RiskView {
   constructor(box, app, name) {
     this.app = app;
-    const heads = ["account", "role", "position in", "position", "liquidation price", "distance", "equity", "margin ratio"];
+    const heads = ["account", "role", "position in", "position", "fails at", "distance", "equity", "ratio"];
     const [element, body] = table(heads, KINDS, "Next accounts to fail");
     box.append(make("div", { class: "scroll" }, element));
     this.rows = new Rows(body, KINDS, (item) => app.select({ account: item.key, side: name }));
@@ -28,7 +28,7 @@ export class RiskView {
         cells: [
           risk.name[at], risk.role[at].replaceAll("_", " "), risk.asset[at], usd(risk.position_usd[at]),
           `${price(risk.liquidation_price[at], book?.tick)}`, percent(risk.distance_percent[at]), usd(risk.equity_usd[at]),
-          ratio === null ? "no equity" : percent(100 * ratio, 1),
+          ratio === null ? "∞" : percent(100 * ratio, 1),
         ],
       };
     });
