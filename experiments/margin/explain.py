@@ -359,6 +359,8 @@ def _expiries(world: World, row: int, profile: int, held: list[int]) -> list[Pos
         records = world.instruments.copy()
         records["expiry_group"][records["expiry_group"] != group] = 0
         relief = int(expiry_relief(row, profile, 0, 0, records, world.assets, ledger.positions))
+        if relief == 0:
+            continue
         first = records[np.flatnonzero(records["expiry_group"])[0]]
         name = f"{world.asset_symbols[first['base']]} options, {(first['expiry'] - world.seconds) / 3600.0:g} h"
         lines.append(_option_line(name, 0, {_TOGETHER: -relief}))

@@ -26,6 +26,8 @@ from market.errors import InputError
 from market.kernels.explain import account_totals
 from market.kernels.margin import maintenance_excess
 from market.margin.collateral import CollateralRule, HaircutTier
+from market.margin.contingency import Contingency
+from market.margin.option_expiries import LargestLoss
 from market.margin.portfolio import ScenarioMargin, SimulatedMoves
 from market.margin.requirement import LinearSize, NoSizeLaw, RequirementRule, RootPremium, Tier
 from market.margin.rules import Margin
@@ -137,6 +139,27 @@ def test_what_the_state_of_the_market_adds_is_a_line_of_its_own() -> None:
         assert line.terms["crowding"] == pytest.approx(crowding * line.notional, abs=1)
         assert line.terms["stress"] == pytest.approx(0.5 * (rate + crowding) * line.notional, abs=1)
         assert line.needed == pot.totals[profile].requirement
+
+
+def test_an_expiry_taken_together_and_a_doubtful_price_have_lines_of_their_own() -> None:
+    """Half a bitcoin of a put spread 1,500 wide, and a perpetual, a tenth of whose index is in doubt."""
+    crash = Scenario.load("options-crash")
+    rules = Margin(expiries={"default": LargestLoss()}, contingency=Contingency(doubt=1.0, wider_than=0.05))
+    names = {"BTC-2H-58500-P": -500, "BTC-2H-57000-P": 500, "BTC-PERP": 100}
+    held = replace(
+        account({"USDC": 10**11}, names, dict.fromkeys(names)), beside={"confidence": {"BTC": 6_000.0}, "bids": {}}
+    )
+    given = replace(crash, venue=replace(crash.venue, margin=rules))
+    found, _ = explain(held, given, opening_prices(crash, seed=1) | {"BTC": 60_000.0})
+    (pot,) = found.pots["cross"]
+    for profile in PROFILES:
+        lines = {line.instrument: line for line in pot.positions[profile]}
+        assert pot.totals[profile].requirement == sum(line.needed for line in lines.values())
+        spread = [lines.pop(name) for name in ("BTC-2H-58500-P", "BTC-2H-57000-P", "BTC options, 2 h")]
+        value = spread[1].notional - spread[0].notional
+        doubt = 0.1 * 0.5 * 60_000e6 if profile == "initial" else 0.0
+        assert sum(line.needed for line in spread) - value == pytest.approx(750e6 + doubt, rel=1e-3)
+        assert lines["BTC-PERP"].terms["contingency"] == pytest.approx(0.2 * doubt, rel=1e-3)
 
 
 @settings(deadline=None, max_examples=15, derandomize=True)
