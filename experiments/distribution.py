@@ -92,7 +92,7 @@ def _rows_of_export(folder: Path) -> pa.Table | None:
 
 def _rows_of_base(kept: store.Store, base: str) -> pa.Table | None:
     """Runs of a base as it is, each once: with another twin it has another key and the same figures."""
-    names = ", ".join(f'"{name}"' for name in META.names if name != "seed")
+    names = ", ".join(f'"{name}"' for name in META.names)
     try:
         return kept.query(
             f"""SELECT * EXCLUDE ({names}) FROM stored

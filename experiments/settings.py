@@ -29,6 +29,8 @@ GROUPS = (
     (("instruments",), "Trading fees"),
     (("venue", "liquidation"), "Liquidation"),
     (("venue", "mark"), "Marks"),
+    (("venue", "funding"), "Funding"),
+    (("venue", "breakers"), "Circuit breakers"),
     (("venue", "waterfall"), "Losses"),
     (("agents", "oracles"), "Oracles"),
     (("agents", "keepers"), "Keepers"),
@@ -184,6 +186,8 @@ def _label(steps: tuple[str, ...]) -> str:
         return f"{steps[3] if steps[2] == 'books' else 'other books'} maker {words}"
     if steps[:2] == ("agents", "keepers"):
         return "keepers" if steps[2] == "count" else f"keeper {words}"
+    if steps[:2] in (("venue", "funding"), ("venue", "breakers")):
+        return f"{steps[-2].replace('_', ' ')}: {words}"
     if steps[:3] == ("venue", "liquidation", "sizing"):
         return f"sizing: {words}"
     if steps[:3] == ("venue", "liquidation", "price"):

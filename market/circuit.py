@@ -49,6 +49,12 @@ class CircuitBreakers:
         self._until, self._since = np.zeros((2, n_instruments), np.int64)
         self._tick_seconds = world.tick_seconds
 
+    def retune(self, breakers: Breakers, world: World) -> None:
+        """Follow breakers of the same kinds and windows with other limits; the fund is still that of the start."""
+        rules = _rules(breakers, world)
+        rules["reduce_fund"] = self.rules["reduce_fund"]
+        self.rules[:] = rules
+
     def trip(self, world: World) -> None:
         """Look at the marks of this tick: halts, bands, reduce-only, the throttle's room."""
         trip(

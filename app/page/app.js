@@ -76,10 +76,12 @@ export class App {
     Object.assign(this.asked, choice);
     this.late = {};
     this.source.send({ do: "open", ...this.asked });
+    this.opening = true;
     this.tell("building the market");
   }
 
   opened(world) {
+    this.opening = false;
     this.model = new Model(world);
     this.tick = 0;
     this.playing = false;
@@ -118,7 +120,8 @@ export class App {
 
   /** Say what goes on, or went wrong, where the user looks: on the start card while that is shown. */
   tell(text, bad = false) {
-    if (this.start && !this.start.box.hidden) this.start.say(text, bad);
+    if (bad) this.opening = false;
+    if (this.start && !this.start.box.hidden) this.start.say(text, { bad, busy: this.opening });
     else this.status.say(text, bad);
   }
 

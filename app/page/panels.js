@@ -15,7 +15,7 @@ import { WaterfallView } from "./views/waterfall.js";
 const ABOUT = {
   ladder: (app) => app.model.world.books[app.book]?.symbol,
   depth: (app) => app.model.world.books[app.book]?.symbol,
-  network: (app, side) => side.pending > 0 && `causes of ${whole(side.pending)} pending`,
+  network: (app, side) => side.pending > 0 && `${whole(side.pending)} pending`,
   risk: (app, side, tick) => {
     const waiting = side.stateAt(tick)?.kpis?.open_claim_count?.value;
     return waiting > 0 && `${whole(waiting)} below maintenance wait for a keeper`;

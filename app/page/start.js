@@ -65,12 +65,12 @@ export class Start {
   }
 
   /** What is going on, or went wrong, while this card covers the page. */
-  say(text, bad = false) {
+  say(text, { bad = false, busy = false } = {}) {
     this.progress.hidden = !text;
     say(this.progress, text);
     mark(this.progress, "bad", bad);
-    mark(this.progress, "busy", Boolean(text) && !bad);
-    for (const button of this.box.querySelectorAll(".buttons button")) button.disabled = Boolean(text) && !bad;
+    mark(this.progress, "busy", busy);
+    for (const button of this.box.querySelectorAll(".buttons button")) button.disabled = busy;
   }
 
   show() {

@@ -88,6 +88,18 @@ def follow_policy(target: Target, before: Scenario, after: Scenario) -> None:
         keepers.retune(after.agents.keepers, target.world)
 
 
+def follow_funding(target: Target, before: Scenario, after: Scenario) -> None:
+    """What perpetuals pay: the rule is asked anew at every interval."""
+    del target, before, after
+
+
+def follow_breakers(target: Target, before: Scenario, after: Scenario) -> None:
+    """Limits of circuit breakers that are on."""
+    del before
+    if target.world.breakers is not None:
+        target.world.breakers.retune(after.venue.breakers, target.world)
+
+
 def follow_fund(target: Target, before: Scenario, after: Scenario) -> None:
     """Money into the insurance fund, or out of it, as far as it is there."""
     symbol = next(symbol for symbol, asset in after.assets.items() if asset.settlement)
@@ -173,6 +185,18 @@ LIVE: dict[str, Follow] = {
     "venue.liquidation.price.grace_seconds": follow_policy,
     "venue.liquidation.price.adjustment": follow_policy,
     "venue.liquidation.price.spread": follow_policy,
+    "venue.funding.period_seconds": follow_funding,
+    "venue.funding.clamp": follow_funding,
+    "venue.funding.interest": follow_funding,
+    "venue.funding.band": follow_funding,
+    "venue.funding.impact_notional_usd": follow_funding,
+    "venue.funding.rate_at_full_skew": follow_funding,
+    "venue.breakers.halt.move_bps": follow_breakers,
+    "venue.breakers.halt.halt_seconds": follow_breakers,
+    "venue.breakers.band.width_bps": follow_breakers,
+    "venue.breakers.throttle.notional_usd": follow_breakers,
+    "venue.breakers.reduce_only.move_bps": follow_breakers,
+    "venue.breakers.reduce_only.lasts_seconds": follow_breakers,
     "venue.waterfall.adl": follow_policy,
     "venue.waterfall.adl_severity": follow_policy,
     "venue.waterfall.socialised_cap": follow_policy,

@@ -32,6 +32,10 @@ DESIGNS = {
     "flash-crash": ("hours=0.05", "population.count=300", "reference.crash_at_seconds=60"),
     "lending-market": ("hours=0.3", "reference.crash_at_seconds=60"),
 }
+BREAKERS = (
+    "venue.breakers.halt.kind=move", "venue.breakers.band.kind=reject", "venue.breakers.throttle.kind=notional",
+    "venue.breakers.reduce_only.kind=move",
+)  # fmt: skip
 FALL = PriceShock(asset="ETH", at_seconds=60.0, factor=0.8)
 """Happens in all of them, so that there is something to liquidate."""
 KINDS: dict[type, dict[str, Any]] = {
@@ -138,6 +142,22 @@ def test_a_setting_changed_before_the_first_tick_is_the_scenario_that_had_it() -
         assert digests(built.built.world) == digests(session.built.world), path
 
 
+def test_funding_and_breakers_changed_before_the_first_tick_are_those_of_the_scenario_that_had_them() -> None:
+    begun = replace(cut("flash-crash", *DESIGNS["flash-crash"], *BREAKERS), interventions={"fall": FALL})
+    untouched = digests(trace(begun, seed=1).built.world)
+    for path, value in (
+        ("venue.funding.period_seconds", 900.0), ("venue.breakers.halt.move_bps", 100.0),
+        ("venue.breakers.band.width_bps", 20.0), ("venue.breakers.throttle.notional_usd", 2e4),
+        ("venue.breakers.reduce_only.move_bps", 5_000.0),
+    ):  # fmt: skip
+        session = Session(begun, seed=1)
+        session.give(Change(at_seconds=0.0, path=path, value=value))
+        session.advance(session.ticks_left)
+        having = cut("flash-crash", *DESIGNS["flash-crash"], *BREAKERS, f"{path}={value!r}")
+        built = trace(replace(having, interventions={"fall": FALL}), seed=1)
+        assert digests(built.built.world) == digests(session.built.world) != untouched, path
+
+
 def _cut(path: str, value: float) -> list[str]:
     return [*CUTS["flash-crash"], *DESIGNS["flash-crash"], f"{path}={value!r}"]
 
@@ -177,7 +197,8 @@ def test_the_twin_has_them_too() -> None:
 def test_every_entry_of_the_white_list_is_a_setting_of_some_embedded_venue() -> None:
     scenarios = [Scenario.load(name) for name in library.scenarios()]
     scenarios += [Scenario.load("flash-crash", venue=name) for name in library.venues()]
-    scenarios += [Scenario.load("flash-crash", overrides=["agents.oracles.feeds.ETH.latency_seconds=2.0"])]
+    rare = ["agents.oracles.feeds.ETH.latency_seconds=2.0", "venue.funding.kind=skew", *BREAKERS]
+    scenarios += [Scenario.load("flash-crash", overrides=rare)]
     paths = {join(path) for scenario in scenarios for path, _, _ in leaves(scenario, ())}
     used = {pattern for pattern in LIVE for path in paths if fits(split(path), pattern)}
     assert used == set(LIVE)

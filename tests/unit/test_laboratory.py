@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -364,4 +365,33 @@ def test_a_study_says_where_a_run_lies(tmp_path: Path) -> None:
     assert (told["runs"], told["name"]) == (20, "export")
     assert told["quantiles"][0] == [0.0, 0.0]
     assert dict(map(tuple, told["quantiles"]))[0.5] == 9.5
+    assert distribution(Scenario.load("calm"), folders([tmp_path])) is None
+
+
+def test_a_store_says_where_a_run_lies(tmp_path: Path) -> None:
+    """Runs of the base as it is, each seed once; neither changed designs nor runs that failed."""
+    from experiments.config import resolved_toml
+    from experiments.distribution import distribution, folders
+    from experiments.store.rows import FAILED, OK, Row
+    from experiments.store.store import Store
+
+    scenario = Scenario.load("flash-crash", overrides=["hours=0.05"])
+    store = Store(str(tmp_path / "store"))
+    base = store.add_base(resolved_toml(scenario))
+
+    def row(seed: int, debt: float, *, changes: str = "{}", status: str = OK) -> Row:
+        return Row(
+            key=f"{seed:016x}{int(debt):016x}", design=changes, seed=seed, base=base, changes=changes, twin=False,
+            strategies="[]", manifest="m", results_version=1, wall_seconds=1.0, status=status,
+            figures={} if status == FAILED else {"bad_debt_usd": debt},
+        )  # fmt: skip
+
+    rows = [row(seed, float(seed)) for seed in range(20)] + [replace(row(0, 0.0), key="f" * 32, twin=True)]
+    store.write([*rows, row(90, 1e6, changes='{"hours": 2}'), row(91, 1e7, status=FAILED)])
+    found = distribution(scenario, folders([tmp_path]))
+    assert found is not None
+    told = found["bad_debt_usd"]
+    assert (told["runs"], told["name"]) == (20, "store")
+    wanted = {0.0: 0.0, 0.05: 0.95, 0.25: 4.75, 0.5: 9.5, 0.75: 14.25, 0.95: 18.05, 1.0: 19.0}
+    assert dict(map(tuple, told["quantiles"])) == pytest.approx(wanted)
     assert distribution(Scenario.load("calm"), folders([tmp_path])) is None

@@ -82,8 +82,9 @@ export class KpiStrip {
   place(key, value) {
     const study = this.app.model.world.study?.[key];
     if (!study || value === null) return "";
-    const below = study.quantiles.filter(([, quantile]) => quantile <= value).at(-1);
-    return below ? `above ${Math.round(100 * below[0])} % of ${study.runs} runs` : `below all of ${study.runs} runs`;
+    const below = study.quantiles.filter(([, quantile]) => quantile < value).at(-1);
+    if (below) return below[0] === 1 ? `above all of ${study.runs} runs` : `above ${Math.round(100 * below[0])} % of ${study.runs} runs`;
+    return `${value < study.quantiles[0][1] ? "below all" : "as the lowest"} of ${study.runs} runs`;
   }
 }
 
