@@ -14,20 +14,33 @@ from experiments.sweep.executor import Executor, Outcome
 from experiments.sweep.plan import Plan
 from experiments.sweep.work import Chunk, Done, row_of
 
-SMALL = """
+SHORT = {
+    "hours": 0.005,
+    "population.count": 60,
+    "reference.crash_at_seconds": 0.0,
+    "reference.crash_duration_seconds": 10.0,
+}
+"""A crash of 18 ticks."""
+
+
+def short_study(own: str, *, seeds: int, **values: float) -> str:
+    """A study of a short crash; `own` is the rest of it, `values` differ from SHORT or come to it, "__" for dots."""
+    said = {**SHORT, **{path.replace("__", "."): value for path, value in values.items()}}
+    lines = ['scenario = "flash-crash"', f"seeds = {{first = 1, count = {seeds}}}"]
+    return "\n".join([*lines, *(f"set.{path} = {value}" for path, value in said.items()), own.lstrip("\n")])
+
+
+SMALL = short_study(
+    """
 summary = "Two haircuts, three depths of pocket."
-scenario = "flash-crash"
-seeds = {first = 1, count = 4}
-set.hours = 0.005
-set.population.count = 60
-set.reference.crash_at_seconds = 0.0
-set.reference.crash_duration_seconds = 10.0
 [[changes]]
 kind = "grid"
 [changes.values]
 assets.ETH.haircut = [0.1, 0.3]
 population.equity_usd = [500.0, 1000.0, 2000.0]
-"""
+""",
+    seeds=4,
+)
 """24 runs of 18 ticks."""
 
 

@@ -29,7 +29,7 @@ WIDE = 30.0
 
 def better(measure: AnyMeasure) -> int:
     """1 when more of it is better, else -1."""
-    return 1 if measure.kpi in MORE_IS_BETTER else -1
+    return 1 if measure.kpi.rpartition(".")[2] in MORE_IS_BETTER else -1
 
 
 def heat_map(found: Findings, at: int, across: Axis, up: Axis) -> Figure:

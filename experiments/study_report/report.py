@@ -206,7 +206,8 @@ def _chance(compared: int) -> list[str]:
 
 def _meanings(measures: tuple[AnyMeasure, ...]) -> list[str]:
     known = {key: entry for entries in GROUPS.values() for key, entry in entries.items()}
-    kpis = dict.fromkeys(measure.kpi for measure in measures if measure.kpi in known)
+    figures_of = (measure.kpi.rpartition(".")[2] for measure in measures)  # of a venue, its own
+    kpis = dict.fromkeys(kpi for kpi in figures_of if kpi in known)
     return [f"{kpi}: {known[kpi].label.format(main='the main instrument')}; {known[kpi].meaning}" for kpi in kpis]
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from dataclasses import dataclass, field, replace
+from statistics import median
 
 from experiments.countdown import Note
 from experiments.store.rows import KILLED
@@ -21,6 +23,8 @@ from market.errors import InputError
 CHUNK_SECONDS = 2.0
 """What a chunk should take."""
 MOST_TASKS = 4096
+PACES = 16
+"""Chunks whose seconds a run are remembered."""
 CANARIES = 3
 """Designs that are tried before a study is given up."""
 DEATHS = 3
@@ -83,6 +87,7 @@ class Sweep:
         self._running: list[Chunk] = []
         self._began = self._heard = time.monotonic()
         self._parts = 0
+        self._paces: deque[float] = deque(maxlen=PACES)
 
     def run(self) -> Progress:
         """Do them all. Raises InputError when the first run cannot start, the store is full or everybody is gone."""
@@ -120,8 +125,8 @@ class Sweep:
         return tuple(map(self.plan.task, numbers))
 
     def _seconds_per_run(self) -> float:
-        done = self.progress.done
-        return max(self.progress.seconds / done, 1e-6) if done else CHUNK_SECONDS
+        """Median over the last chunks: the first run of a worker, which loads or compiles kernels, makes none small."""
+        return max(median(self._paces), 1e-6) if self._paces else CHUNK_SECONDS
 
     def _submit(self, tasks: tuple[Task, ...], *, canary: bool = False) -> Chunk:
         chunk = replace(self._template, tasks=tasks, canary=canary)
@@ -244,6 +249,8 @@ class Sweep:
         progress.seconds += done.seconds
         progress.cpu_seconds += done.cpu_seconds
         progress.failures += done.failures[: max(0, 10 - len(progress.failures))]
+        if done.done:
+            self._paces.append(done.seconds / done.done)
         self.note("simulating", progress.stored_before + progress.done, progress.total)
         self._parts += 1
         if self._parts % COMPACT_PARTS == 0:

@@ -24,14 +24,10 @@ from experiments.sweep.command import Call
 from market.errors import InputError
 from market.reference.model import ModelAsset, ModelPrices
 from market.streams import Streams
+from tests.sweeps import short_study
 
-STUDY = """
-scenario = "flash-crash"
-seeds = {first = 1, count = 20}
-set.hours = 0.005
-set.population.count = 60
-set.reference.crash_at_seconds = 1e6
-set.reference.common_jumps_per_year = 4e5
+STUDY = short_study(
+    """
 [rare]
 measure = {kind = "mean", kpi = "liquidated_notional_usd"}
 tilt = {jump_rate = 2.0, jump_size = 0.4}
@@ -39,7 +35,11 @@ tilt = {jump_rate = 2.0, jump_size = 0.4}
 measure = {kind = "mean", kpi = "market_maker_profit_usd"}
 half_width = 1e9
 first = 8
-"""
+""",
+    seeds=20,
+    reference__crash_at_seconds=1e6,
+    reference__common_jumps_per_year=4e5,
+)
 
 JUMPY = ModelPrices(
     assets=(ModelAsset(symbol="BTC", price=100.0, volatility=0.2),),

@@ -22,17 +22,12 @@ from experiments.study.model import Seeds, Stress
 from experiments.sweep.command import Call
 from market.errors import InputError
 from market.streams import Streams
+from tests.sweeps import short_study
 
 Floats = NDArray[np.float64]
 
-STUDY = """
-scenario = "flash-crash"
-seeds = {first = 1, count = 20}
-set.hours = 0.005
-set.population.count = 60
-set.reference.crash_at_seconds = 0.0
-set.reference.crash_duration_seconds = 10.0
-set.reference.crash_log_return = -0.02
+STUDY = short_study(
+    """
 [stress]
 measure = {kind = "mean", kpi = "liquidated_notional_usd"}
 at_least = 10.0
@@ -46,7 +41,10 @@ most = 6.0
 one_sigma.agents.background.default.limit_size_usd = 32500.0
 scale = "log"
 most = 6.0
-"""
+""",
+    seeds=20,
+    reference__crash_log_return=-0.02,
+)
 CORRELATED = 'correlations = [["prices", "depth", 0.6]]\n[stress.shocks.prices]'
 
 

@@ -23,23 +23,24 @@ from market.errors import InputError
 from market.reference.model import ModelAsset, ModelPrices
 from market.streams import BLOCK_TICKS, Splices, Streams
 from market.world import World
+from tests.sweeps import short_study
 
 STEPS, HIGH = 300, 64
 
-STUDY = """
-scenario = "flash-crash"
-seeds = {first = 1, count = 20}
-set.hours = 0.02
-set.population.count = 60
-set.reference.crash_at_seconds = 10.0
-set.reference.crash_duration_seconds = 40.0
-set.reference.crash_log_return = -0.1
+STUDY = short_study(
+    """
 [splitting]
 measure = {kind = "probability", kpi = "liquidated_notional_usd", above = 1e4}
 levels = [0.08, 0.12]
 runs = 5
 repetitions = 2
-"""
+""",
+    seeds=20,
+    hours=0.02,
+    reference__crash_at_seconds=10.0,
+    reference__crash_duration_seconds=40.0,
+    reference__crash_log_return=-0.1,
+)
 
 
 def walk(branch: Branch) -> tuple[int, int | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -184,3 +185,21 @@ def test_equal_designs_are_one(tmp_path: Path) -> None:
 
 def test_made_up_rows_tell_runs_apart(plan: Plan) -> None:
     assert len({figure(key) for key in keys(plan)}) == 300
+
+
+class Cold(Scripted):
+    """The first run of all takes minutes, as where kernels have to be compiled."""
+
+    def wait(self, seconds: float) -> Outcome | None:
+        outcome = super().wait(seconds)
+        if outcome is not None and outcome.done is not None and len(self.executed) == 1:
+            outcome = replace(outcome, done=replace(outcome.done, seconds=500.0))
+        return outcome
+
+
+def test_a_slow_first_run_makes_no_small_chunks(tmp_path: Path) -> None:
+    plan = small_plan(tmp_path, text=SMALL.replace("count = 4", "count = 100"))
+    store = Store(str(tmp_path / "store"))
+    store.check()
+    assert sweep(plan, store, Cold(store)).run().done == 600
+    assert len(store.parts()) < 120, "chunks of ten runs of 0.2 s, but for the first and the last ones"

@@ -25,14 +25,10 @@ from experiments.tune.search import Search, Trial, candidates
 from experiments.tune.space import space, trusted
 from market.errors import InputError
 from market.streams import Streams
+from tests.sweeps import short_study
 
-STUDY = """
-scenario = "flash-crash"
-seeds = {first = 1, count = 30}
-set.hours = 0.005
-set.population.count = 60
-set.reference.crash_at_seconds = 0.0
-set.reference.crash_duration_seconds = 10.0
+STUDY = short_study(
+    """
 [tune]
 trials = 25
 confirm = {first = 1001, count = 60}
@@ -42,7 +38,9 @@ assets.ETH.haircut = [0.05, 0.65]
 [[tune.ceilings]]
 measure = {kind = "mean", kpi = "bad_debt_usd"}
 at_most = 50.0
-"""
+""",
+    seeds=30,
+)
 HAIRCUT = "assets.ETH.haircut"
 
 Write = Callable[[str], Loaded]
