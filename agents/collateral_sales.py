@@ -53,6 +53,10 @@ class CollateralSales:
         for number, route in enumerate(self.routes):
             yield f"routes[{number}].venue", route.venue
 
+    def people(self, name: str) -> dict[str, tuple[tuple[str, str], ...]]:
+        """The desk as a whole; keepers and loopers are left out on their lending market."""
+        return {name: ()}
+
     def accounts_needed(self, venue: str) -> int:
         """An account for each keeper where there is a route to, and one for loopers."""
         return self.keepers + 1 if venue in {route.venue for route in self.routes} else 0
@@ -125,6 +129,10 @@ class CollateralDesk:
         self.on_books_usd = 0.0
         """The same of books."""
 
+    def retire(self) -> None:
+        """Sell nothing on other venues: keepers and loopers sell to the outside world, as without this agent."""
+        self._routes.clear()
+
     def sell(self, world: World, keeper: int, asset: int, amount: int, *, into: int, event: int) -> int:
         """Sell up to `amount` quanta of the keeper's balance for the asset `into`; return how many were, or went."""
         route = self._routes.get((asset, into))
@@ -150,6 +158,8 @@ class CollateralDesk:
     def after_liquidations(self, system: System) -> None:
         """Take in what was seized in this tick and swap at once what can be."""
         del system
+        if not self._routes:
+            return
         inventory = self._inventory
         inventory.take_in(self._home)
         for parcel in inventory.parcels:

@@ -110,6 +110,7 @@ class Saved:
             lost_on=table[[f"lost_on_{symbol}{UNIT}" for symbol in symbols]].to_numpy(np.int64),
             repriced=table[[f"repriced_{symbol}{UNIT}" for symbol in symbols]].to_numpy(np.int64),
             parent=table["parent"].to_numpy(np.int64),
+            abroad=np.full(len(table), -1),
             generation=table["generation"].to_numpy(np.int64),
             root=table["cascade"].to_numpy(np.int64),
             edges=np.array(edges, np.float64).reshape(-1, 4),

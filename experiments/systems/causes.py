@@ -25,6 +25,9 @@ from market.kernels.records import NONE
 if TYPE_CHECKING:
     from experiments.systems.run import SystemTrace
 
+Place = tuple[str, int]
+"""A venue, and a liquidation of it."""
+
 ELSEWHERE = 1 << 30
 """Liquidations of other venues are counted from here, beyond any of the venue itself."""
 
@@ -38,6 +41,13 @@ class SystemCauses:
     """One row per account that cost another one on another venue, and asset that the latter lost on: from_venue,
     from_account, to_venue, to_account, asset, loss_usd (negative where it helped). Forced sales that made less than
     0.1 % of a loss are left out. `from_account` is "claim SYMBOL" where a claim on a venue lost value."""
+    cascades: pd.DataFrame
+    """One row per liquidation of any venue, by time: venue, liquidation (its row in causes.parquet), account, tick,
+    parent_venue and parent ("" and -1 of roots), generation, cascade (its root, counted in this table)."""
+
+    def cascade_sizes(self) -> NDArray[np.int64]:
+        """Liquidations per cascade over all venues, largest first."""
+        return cascade_sizes(self.cascades)
 
     def matrix(self) -> pd.DataFrame:
         """USD lost on the venue of the column through forced sales on, and claims on, the venue of the row."""
@@ -55,9 +65,11 @@ def system_causes(main: SystemTrace) -> SystemCauses:
     named = {name: list(trace.built.world.ledger.names) for name, trace in main.venues.items()}
     outside, claims = main.built.system.outside, main.built.system.claims
     causes: dict[str, Contagion] = {}
+    origins: dict[str, list[Place]] = {}
     rows: list[tuple[Any, ...]] = []
     for name, own in found.items():
         joined, origin = _with_others(name, found)
+        origins[name] = origin
         known, order_of = with_claims(joined, claim_on=outside.underlying, rates=main.recorder.rates)
         whole = causes_of(known, world=main.venues[name].built.world)
         edges = whole.order_edges.copy()
@@ -77,7 +89,38 @@ def system_causes(main: SystemTrace) -> SystemCauses:
     for *pair, usd in rows:
         summed[tuple(pair)] = summed.get(tuple(pair), 0.0) + usd
     table = pd.DataFrame([(*pair, usd) for pair, usd in sorted(summed.items())], columns=columns)
-    return SystemCauses(venues=causes, crossings=table)
+    return SystemCauses(venues=causes, crossings=table, cascades=_cascades(causes, origins, named))
+
+
+def cascade_sizes(cascades: pd.DataFrame) -> NDArray[np.int64]:
+    """Liquidations per cascade of `SystemCauses.cascades`, largest first."""
+    sizes = np.unique(cascades["cascade"].to_numpy(np.int64), return_counts=True)[1]
+    return np.sort(sizes.astype(np.int64))[::-1]
+
+
+def _cascades(
+    causes: dict[str, Contagion], origins: dict[str, list[Place]], named: dict[str, list[str]]
+) -> pd.DataFrame:
+    """The trees of all venues as one: whoever broke because of another venue's sales hangs on that venue's tree."""
+    places = [(int(tick), at, row) for at, own in enumerate(causes.values()) for row, tick in enumerate(own.tick)]
+    venues = list(causes)
+    number: dict[Place, int] = {}
+    rows: list[tuple[Any, ...]] = []
+    for tick, at, row in sorted(places):
+        venue = venues[at]
+        own = causes[venue]
+        parent: Place = ("", -1)
+        if own.abroad[row] >= 0:
+            parent = origins[venue][int(own.abroad[row]) - ELSEWHERE]
+        elif own.parent[row] >= 0:
+            parent = (venue, int(own.parent[row]))
+        above = number.get(parent)
+        generation, cascade = (rows[above][6] + 1, rows[above][7]) if above is not None else (0, len(rows))
+        number[venue, row] = len(rows)
+        account = named[venue][int(own.account[row])]
+        rows.append((venue, row, account, tick, *parent, generation, cascade))
+    columns = ["venue", "liquidation", "account", "tick", "parent_venue", "parent", "generation", "cascade"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _repriced(name: str, whole: Contagion, accounts: list[str], claims: Claims) -> list[tuple[Any, ...]]:
@@ -92,12 +135,12 @@ def _repriced(name: str, whole: Contagion, accounts: list[str], claims: Claims) 
     return made
 
 
-def _with_others(name: str, found: dict[str, Records]) -> tuple[Records, list[tuple[str, int]]]:
+def _with_others(name: str, found: dict[str, Records]) -> tuple[Records, list[Place]]:
     """A venue's records with the orders and flow of the others among its own; the liquidations counted `ELSEWHERE`."""
     own = found[name]
     orders: list[NDArray[np.void]] = [own.orders]
     impacts: list[NDArray[np.void]] = [own.impacts]
-    origin: list[tuple[str, int]] = []
+    origin: list[Place] = []
     for number, (venue, other) in enumerate(found.items()):
         if venue == name:
             continue

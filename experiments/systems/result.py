@@ -94,6 +94,7 @@ class SystemResult:
             (made / "scenario.toml").write_text(resolved_toml(self.scenario))
             self.references().to_parquet(made / "references.parquet", index=False, compression="zstd")
             self.causes.crossings.to_parquet(made / "crossings.parquet", index=False, compression="zstd")
+            self.causes.cascades.to_parquet(made / "cascades.parquet", index=False, compression="zstd")
             for name, result in self.venues.items():
                 result.write_into(made / name)
             write_system_report(self, made / "report.html")
