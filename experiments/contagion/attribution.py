@@ -239,11 +239,11 @@ class _Tracer:
         )  # fmt: skip
         event_parts(
             book, since, self._first, self._last, found.orders, int(self._base[book]), int(self._quote[book]),
-            made.index_unit, made.reference_unit, at, remarked, took, weights, back[1], orders,
+            made.arrives, made.index_unit, made.reference_unit, at, remarked, took, weights, back[1], orders,
         )  # fmt: skip
 
     def _price(self, component: int, mine: slice, orders: Array) -> None:
-        """Only what moves its reference moves the price of an asset, from the tick after on."""
+        """Only what moves its reference moves the price of an asset, from when the oracle has read it on."""
         found, asset = self._found, component - len(self._base)
         impact = self._impact[np.searchsorted(self._impact, self._first) : np.searchsorted(self._impact, self._last)]
         impact = impact[(found.orders["asset"][impact] == asset) & (self._ticks[impact] + 1 < found.ticks)]
@@ -251,7 +251,8 @@ class _Tracer:
             at = found.looks[self._items.looks[mine], LOOK_TICK]
             order = np.argsort(at, kind="stable")
             later = np.concatenate([np.cumsum(self._items.weights[mine][order][::-1])[::-1], [0.0]])
-            effective = self._ticks[impact] + 1
+            effective = self._levels.arrives[self._ticks[impact] + 1, asset]
+            impact, effective = impact[effective < found.ticks], effective[effective < found.ticks]
             unit = self._levels.price_unit[effective, asset] * later[np.searchsorted(at[order], effective)]
             orders[impact - self._first] = found.orders["impact"][impact] * unit
 

@@ -168,12 +168,7 @@ def _ticks(seconds: pd.Series, tick_seconds: float) -> NDArray[np.int64]:
 def load(path: Path) -> Saved:
     """Read a run's folder. Raises InputError for what is no such folder, one of another version, or a broken file."""
     found = about(path)
-    format_ = found.get("folder_format", 1)
-    if format_ != folder.FORMAT:
-        raise InputError(
-            f"{path}: written by another version of this program (layout {format_}, this one reads {folder.FORMAT}); "
-            "simulate the scenario again"
-        )
+    check_format(path, found)
     scenario = found["scenario"]
     return Saved(
         path=path,
@@ -186,6 +181,16 @@ def load(path: Path) -> Saved:
         fills=table(path / "liquidations.parquet"),
         losses=table(path / "losses.parquet"),
     )
+
+
+def check_format(path: Path, found: dict[str, Any]) -> None:
+    """Raises InputError for a run's folder whose layout, in its `about`, is another."""
+    format_ = found.get("folder_format", 1)
+    if format_ != folder.FORMAT:
+        raise InputError(
+            f"{path}: written by another version of this program (layout {format_}, this one reads {folder.FORMAT}); "
+            "simulate the scenario again"
+        )
 
 
 def about(path: Path) -> dict[str, Any]:

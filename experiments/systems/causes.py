@@ -16,11 +16,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from experiments.contagion import Contagion, causes_of
-from experiments.contagion.records import Records, in_time, records
+from experiments.contagion.records import Records, in_time, liquidations_of, records
 from experiments.systems.repricing import with_claims
 from market.claims import Claims
 from market.instruments import USD_QUANTA
-from market.kernels.records import NONE
+from market.kernels.origins import ORDERS
+from market.kernels.records import NONE, RESALES
 
 if TYPE_CHECKING:
     from experiments.systems.run import SystemTrace
@@ -62,13 +63,14 @@ class SystemCauses:
 def system_causes(main: SystemTrace) -> SystemCauses:
     """Explain every liquidation of every venue."""
     found = {name: records(trace) for name, trace in main.venues.items()}
+    sold_on = resales(main, found)
     named = {name: list(trace.built.world.ledger.names) for name, trace in main.venues.items()}
     outside, claims = main.built.system.outside, main.built.system.claims
     causes: dict[str, Contagion] = {}
     origins: dict[str, list[Place]] = {}
     rows: list[tuple[Any, ...]] = []
     for name, own in found.items():
-        joined, origin = _with_others(name, found)
+        joined, origin = _with_others(name, found, sold_on)
         origins[name] = origin
         known, order_of = with_claims(joined, claim_on=outside.underlying, rates=main.recorder.rates)
         whole = causes_of(known, world=main.venues[name].built.world)
@@ -123,6 +125,14 @@ def _cascades(
     return pd.DataFrame(rows, columns=columns)
 
 
+def _away_from_books(orders: NDArray[np.void]) -> NDArray[np.void]:
+    """Orders as a venue sees them that has not the book they were on: by what they did to the reference."""
+    moved = orders.copy()
+    moved["book"] = NONE
+    moved["slow_move"] = moved["own_move"] = 0.0
+    return moved
+
+
 def _repriced(name: str, whole: Contagion, accounts: list[str], claims: Claims) -> list[tuple[Any, ...]]:
     """Crossings that claims on other venues made by what stands behind them."""
     made = []
@@ -135,21 +145,56 @@ def _repriced(name: str, whole: Contagion, accounts: list[str], claims: Claims) 
     return made
 
 
-def _with_others(name: str, found: dict[str, Records]) -> tuple[Records, list[Place]]:
+def resales(main: SystemTrace, found: dict[str, Records]) -> list[tuple[str, str, NDArray[np.void]]]:
+    """(venue of the seizures, venue of the book, ORDERS) of what keepers have sold on books of other venues.
+
+    What they did to a book in a tick is split by lots. `event` and `liquidation` are those of the seizures, `book` and
+    the moves those of the venue of the book.
+    """
+    made = []
+    for venue, trace in main.venues.items():
+        world, moved = trace.built.world, found[venue].moved
+        homes: dict[str, list[tuple[int, int, int, int]]] = {}
+        whole: dict[tuple[int, int], int] = {}
+        for tick, book, home, event, lots in world.pressure.resales:
+            homes.setdefault(home, []).append((tick, book, event, lots))
+            whole[tick, book] = whole.get((tick, book), 0) + lots
+        for home, rows in homes.items():
+            _, owner = liquidations_of(main.venues[home].built.world)
+            orders = np.zeros(len(rows), ORDERS)
+            for order, (tick, book, event, lots) in zip(orders, rows, strict=True):
+                share = lots / whole[tick, book]
+                slow, own, flow = (float(part) * share for part in moved[tick, book, :, RESALES])
+                order["tick"], order["book"], order["event"] = tick, book, event
+                order["liquidation"], order["asset"] = owner[event], world.instruments["base"][book]
+                order["slow_move"], order["own_move"] = slow, own
+                mark = float(trace.recorder.ticks["mark"][tick, book])
+                unit = mark * float(world.instruments["tick_value"][book]) * float(world.impact_per_quanta[book])
+                order["impact"] = flow * unit
+            made.append((home, venue, orders))
+    return made
+
+
+def _with_others(
+    name: str, found: dict[str, Records], sold_on: list[tuple[str, str, NDArray[np.void]]]
+) -> tuple[Records, list[Place]]:
     """A venue's records with the orders and flow of the others among its own; the liquidations counted `ELSEWHERE`."""
     own = found[name]
     orders: list[NDArray[np.void]] = [own.orders]
+    orders += [_away_from_books(rows) for home, venue, rows in sold_on if home == name != venue]
     impacts: list[NDArray[np.void]] = [own.impacts]
     origin: list[Place] = []
     for number, (venue, other) in enumerate(found.items()):
         if venue == name:
             continue
-        moved = other.orders[other.orders["impact"] != 0.0].copy()
-        moved["book"], moved["event"] = NONE, NONE
-        moved["slow_move"] = moved["own_move"] = 0
-        moved["liquidation"] += ELSEWHERE + len(origin)
+        here = [rows.copy() for home, place, rows in sold_on if home == venue and place == name]
+        parts = [other.orders, *(rows for home, place, rows in sold_on if home == venue and place != name)]
+        there = [_away_from_books(rows[rows["impact"] != 0.0]) for rows in parts]
+        for moved in (*here, *there):
+            moved["event"] = NONE
+            moved["liquidation"] += ELSEWHERE + len(origin)
+            orders.append(moved)
         origin += [(venue, row) for row in range(other.n)]
-        orders.append(moved)
         flow = other.impacts.copy()
         flow["venue"] = number
         impacts.append(flow)

@@ -15,7 +15,7 @@ from experiments import folder, show
 from experiments.contagion import story
 from experiments.contagion.export import export
 from experiments.contagion.graph import graph_of
-from experiments.contagion.store import Saved, load, table
+from experiments.contagion.store import Saved, about, check_format, load, table
 from experiments.report.words import Clock, listed, money, sentence
 from experiments.toml_tree import suggest
 from market.errors import InputError
@@ -36,7 +36,9 @@ class SavedSystem:
     @classmethod
     def load(cls, path: Path) -> SavedSystem:
         """Raises InputError for a folder that is damaged or of another version."""
-        names = json.loads((path / folder.MARKER).read_text(encoding="utf-8"))["venues"]
+        found = about(path)
+        check_format(path, found)
+        names = found["venues"]
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise InputError(
                 f"{path / folder.MARKER}: does not say which venues there are; simulate the scenario again"

@@ -103,6 +103,7 @@ class SystemResult:
     def provenance(self) -> dict[str, Any]:
         """What made this run: the resolved scenario and its hash, seed, versions, commit, machine, wall time."""
         return {
+            "folder_format": folder.FORMAT,
             "scenario": to_dict(self.scenario),
             "scenario_hash": scenario_hash(self.scenario),
             "seed": self.seed,
