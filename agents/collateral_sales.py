@@ -11,8 +11,9 @@ money back: inventory risk for as long as that takes.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from agents.borrower import BorrowerCohort
@@ -21,7 +22,7 @@ from agents.keeper import KeeperCohort
 from agents.sale_routes import Route, SaleRoute, reference_usd
 from market.bridges import move
 from market.errors import InputError
-from market.kernels.records import IOC, NONE, OUTSIDE, SELL
+from market.kernels.records import IOC, NONE, OUTSIDE, RESALES, SELL
 from market.parameters import PositiveBps, PositiveCount, PositiveUsd, parameters
 from market.streams import Streams
 from market.world import Inbox, World
@@ -53,6 +54,10 @@ class CollateralSales:
         for number, route in enumerate(self.routes):
             yield f"routes[{number}].venue", route.venue
 
+    def people(self, name: str) -> dict[str, tuple[tuple[str, str], ...]]:
+        """The desk as a whole; keepers and loopers are left out on their lending market."""
+        return {name: ()}
+
     def accounts_needed(self, venue: str) -> int:
         """An account for each keeper where there is a route to, and one for loopers."""
         return self.keepers + 1 if venue in {route.venue for route in self.routes} else 0
@@ -81,7 +86,8 @@ class CollateralSales:
         for venue in dict.fromkeys(route.venue for route in routes):
             ledger = system.world(venue).ledger
             for rank, row in enumerate(rows):
-                desk.mirrors[venue, row] = ledger.open(f"{name}-{rank + 1:02d}", role="keeper", flags=0)
+                mirror = desk.mirrors[venue, row] = ledger.open(f"{name}-{rank + 1:02d}", role="keeper", flags=0)
+                ledger.accounts["flow"][mirror] = RESALES
             desk.loopers[venue] = ledger.open(f"{name}-loopers", role="looper", flags=0)
         inventory.outlet = desk
         for cohort in cast.cohorts:
@@ -97,6 +103,24 @@ class _OnBook:
     keeper: int
     route: Route
     mirror: int
+    parcels: deque[list[int]] = field(default_factory=deque)
+    """[seizure it comes from, quanta not sold yet] of what was sent, sold in this order."""
+
+    def note_sales(self, venue: str) -> None:
+        """Note in the log of the venue of the book which seizures on `venue` this tick's sales come from."""
+        world, book = self.route.world, self.route.book
+        fills = world.fills[: world.n_fills]
+        lots = int(fills["lots"][(fills["taker"] == self.mirror) & (fills["book"] == book)].sum())
+        each = 0 if book is None else int(world.instruments["lot_quanta"][book])
+        while lots > 0 and self.parcels:
+            event, left = self.parcels[0]
+            # A lot that two seizures share counts to the first.
+            sold = min(lots, -(-left // each))
+            world.pressure.resales.append((world.tick, int(book or 0), venue, event, sold))
+            lots -= sold
+            self.parcels[0][1] -= sold * each
+            if self.parcels[0][1] <= 0:
+                self.parcels.popleft()
 
 
 class CollateralDesk:
@@ -125,13 +149,17 @@ class CollateralDesk:
         self.on_books_usd = 0.0
         """The same of books."""
 
+    def retire(self) -> None:
+        """Sell nothing on other venues: keepers and loopers sell to the outside world, as without this agent."""
+        self._routes.clear()
+
     def sell(self, world: World, keeper: int, asset: int, amount: int, *, into: int, event: int) -> int:
         """Sell up to `amount` quanta of the keeper's balance for the asset `into`; return how many were, or went."""
         route = self._routes.get((asset, into))
         if route is None:
             return self._outside.sell(world, keeper, asset, amount, into=into, event=event)
         if not route.pools:
-            return self._to_book(keeper, route, amount)
+            return self._to_book(keeper, route, amount, event)
         return self._through_pools(keeper, route, amount, event)
 
     def route(self, asset: int, debt: int) -> Route | None:
@@ -150,6 +178,10 @@ class CollateralDesk:
     def after_liquidations(self, system: System) -> None:
         """Take in what was seized in this tick and swap at once what can be."""
         del system
+        if not self._routes:
+            return
+        for waiting in self._on_book.values():
+            waiting.note_sales(self.parameters.venue)
         inventory = self._inventory
         inventory.take_in(self._home)
         for parcel in inventory.parcels:
@@ -210,7 +242,7 @@ class CollateralDesk:
             move(there, asset, mirror, OUTSIDE, amount)
             move(self._home, asset, OUTSIDE, owner, amount)
 
-    def _to_book(self, keeper: int, route: Route, amount: int) -> int:
+    def _to_book(self, keeper: int, route: Route, amount: int, event: int) -> int:
         """Send collateral over the bridge to where it will be sold."""
         free = min(amount, lending_of(self._home).liquidity(route.collateral))
         mirror = self.mirrors[route.venue, keeper]
@@ -218,7 +250,9 @@ class CollateralDesk:
             self._system, origin=self.parameters.venue, payer=keeper, target=route.venue, payee=mirror,
             asset=route.collateral, amount=free,
         )  # fmt: skip
-        self._on_book[keeper, route.collateral, route.debt] = _OnBook(keeper, route, mirror)
+        waiting = self._on_book.setdefault((keeper, route.collateral, route.debt), _OnBook(keeper, route, mirror))
+        if free > 0:
+            waiting.parcels.append([event, free])
         return free
 
     def _order(self, waiting: _OnBook, inbox: Inbox) -> None:

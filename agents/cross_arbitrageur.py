@@ -53,6 +53,10 @@ class CrossArbitrageurs:
         yield "first_venue", self.first_venue
         yield "second_venue", self.second_venue
 
+    def people(self, name: str) -> dict[str, tuple[tuple[str, str], ...]]:
+        """The one arbitrageur -> (venue, account) of both sides."""
+        return {name: ((self.first_venue, f"{name}-a"), (self.second_venue, f"{name}-b"))}
+
     def accounts_needed(self, venue: str) -> int:
         """One on either venue."""
         return (venue == self.first_venue) + (venue == self.second_venue)
@@ -137,12 +141,19 @@ class CrossArbitrageur:
         self._latency = sides[0].world.ticks(parameters.latency_seconds)
         self._every = max(1, sides[0].world.ticks(parameters.rebalance_seconds))
         self._seen = np.full((self._latency + 1, 2, 2), np.nan)
+        self._retired = False
+
+    def retire(self) -> None:
+        """Trade no more: with one side gone as with both."""
+        self._retired = True
 
     def after_liquidations(self, system: System) -> None:
         """Nothing: it acts on what it sees in the next tick."""
 
     def decide(self, system: System, inboxes: Mapping[str, Inbox]) -> None:
         """Trade on both venues when their quotes of a while ago crossed; now and then send money back."""
+        if self._retired:
+            return
         slots = len(self._seen)
         self._seen[system.tick % slots] = [side.quotes() for side in self.sides]
         if system.tick >= self._latency:

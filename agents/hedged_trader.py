@@ -82,6 +82,13 @@ class HedgedTraders:
         yield "long_venue", self.long_venue
         yield "short_venue", self.short_venue
 
+    def people(self, name: str) -> dict[str, tuple[tuple[str, str], ...]]:
+        """Owner -> (venue, account) of the legs."""
+        return {
+            f"{name}-{number}": ((self.long_venue, f"{name}-{number}-a"), (self.short_venue, f"{name}-{number}-b"))
+            for number in range(self.count)
+        }
+
     def accounts_needed(self, venue: str) -> int:
         """One for each owner on either venue."""
         return self.count * ((venue == self.long_venue) + (venue == self.short_venue))
@@ -195,6 +202,9 @@ class HedgedCohort:
         self._every = max(1, legs[0].world.ticks(parameters.top_up_seconds))
         self.naked_ever = np.zeros(len(delays), bool)
         """bool[n]: owners who had a naked leg at some time."""
+
+    def retire(self) -> None:
+        """Nothing: owners who hold nothing are not naked, and have nothing to send."""
 
     def after_liquidations(self, system: System) -> None:
         """Nothing: it acts on what it sees in the next tick."""

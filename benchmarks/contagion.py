@@ -64,6 +64,7 @@ def synthetic(*, liquidations: int, orders_each: int, seed: int = 1) -> Records:
         assets=owned, haircuts=owned["haircut"][None].astype(np.int64), stresses=np.full((1, BOOKS), 1_000_000),
         ladders=tier_records(perps)[None], index=reference, reference=reference, basis=np.zeros((TICKS, BOOKS)),
         carry=np.zeros((TICKS, BOOKS)), funding=np.zeros((TICKS, BOOKS), np.int64), price=price, asset_reference=price,
+        delay=np.zeros(BOOKS + 1, np.int64),
         first_levels=reference[:1].repeat(2, axis=0).T.copy(), moved=moved, looks=looks, breaches=breaches,
         breach_held=held, breach_look=np.column_stack([breach_tick, np.zeros(liquidations, np.int64)]),
         kept=np.zeros(0, CHANGE), kept_from=np.zeros(liquidations + 1, np.int64), orders=orders,

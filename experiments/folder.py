@@ -29,6 +29,7 @@ FILES = frozenset(
         "account_greeks.parquet",
         "accounts.parquet",
         "base.toml",
+        "cascades.parquet",
         "causes.parquet",
         "checklists.md",
         "contagion.gexf",

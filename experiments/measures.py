@@ -154,6 +154,14 @@ def _profit(trace: Trace, rows: list[int]) -> float:
     return float((change * asset_usd(world)).sum())
 
 
+def bad_debt(trace: Trace) -> tuple[int, int]:
+    """(gross bad debt, the part of it in accounts that are still open), USD quanta."""
+    world = trace.built.world
+    equity = world.ledger.assess(world.instruments, world.assets, world.margin)[SYSTEM_ACCOUNTS:, 1]
+    still_open = -int(equity[equity < 0].sum())
+    return _quanta(world, world.losses[: world.n_losses], "bad_debt") + still_open, still_open
+
+
 def _losses(trace: Trace) -> Kpis:
     """Gross bad debt and who bore it; `waterfall_error`, gross less the sum of the parts in quanta, must be 0."""
     world = trace.built.world
@@ -161,13 +169,12 @@ def _losses(trace: Trace) -> Kpis:
     names = ("fund", "adl", "socialised", "uncovered")
     parts = {name: _quanta(world, losses, name) for name in names}
     error = int(losses["bad_debt"].sum()) - sum(int(losses[name].sum()) for name in names)
-    equity = world.ledger.assess(world.instruments, world.assets, world.margin)[SYSTEM_ACCOUNTS:, 1]
-    still_open = -int(equity[equity < 0].sum())
+    gross, still_open = bad_debt(trace)
     events = world.events[: world.n_events]
     adl = events["kind"] == FORCED_ADL
     usd = by_book(quote_usd(world), events["book"])
     return {
-        "bad_debt_usd": (_quanta(world, losses, "bad_debt") + still_open) / USD_QUANTA,
+        "bad_debt_usd": gross / USD_QUANTA,
         "waterfall_error": error,
         "bad_debt_fund_usd": parts["fund"] / USD_QUANTA,
         "bad_debt_adl_usd": parts["adl"] / USD_QUANTA,

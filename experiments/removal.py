@@ -17,7 +17,7 @@ from market.simulation import Cast
 from market.world import World
 
 REMOVABLE = (
-    "trader", "wallet", "borrower", "looper", "depositor", "keeper", "market_maker", "arbitrageur",
+    "trader", "wallet", "borrower", "looper", "depositor", "keeper", "market_maker", "arbitrageur", "hedger",
 )  # fmt: skip
 """Roles of accounts that can be left out."""
 

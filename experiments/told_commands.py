@@ -126,8 +126,9 @@ def importance(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Whose absence saves most, and whether cheap network measures foresee it."""
+    """Whose absence saves most, and whether cheap network measures foresee it; venues, agents, shocks, keepers too."""
     from experiments import folder, show
+    from experiments.countdown import display
     from experiments.counterfactual import command, importance_command, setting
     from experiments.counterfactual.importance import importance
 
@@ -135,20 +136,29 @@ def importance(
         folder.check(out, replace=overwrite)
     found = setting(world, overrides=both)
     chosen = command.seeds_of(found, first=seed, count=seeds)
-    answer = importance(found, top=top, sample=sample, seeds=chosen, store=store, workers=workers)
+    with display(sys.stderr) as note:
+        answer = importance(
+            found, top=top, sample=sample, seeds=chosen, store=store, workers=_processes(workers), note=note
+        )
     show.answer(answer, importance_command, as_json=as_json, out=out, overwrite=overwrite)
 
 
 def marginal(
     world: World,
     *,
-    usd: Annotated[float, typer.Option(metavar="USD", help="How much is sold.")] = 100_000.0,
+    usd: Annotated[
+        float | None,
+        typer.Option(metavar="USD", help="How much is sold, and bought [default: 5% of what is closed by force]."),
+    ] = None,
     instrument: Annotated[
-        str | None, typer.Option(metavar="SYM", help="What is sold [default: what is closed by force most].")
+        str | None,
+        typer.Option(metavar="SYM", help="What is sold, of several venues VENUE:SYM [default: what is closed most]."),
     ] = None,
     at: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="When [default: when the first account breaks].")
     ] = None,
+    over: Annotated[float, typer.Option(metavar="SECONDS", help="Time over which it is sold.")] = 60.0,
+    repeats: Annotated[int, typer.Option(min=1, help="Pairs of runs a seed, one such time after the other.")] = 2,
     both: Both = [],  # noqa: B006
     seeds: Seeds = None,
     seed: First = None,
@@ -165,8 +175,9 @@ def marginal(
     chosen = command.seeds_of(found, first=seed, count=seeds)
     with display(sys.stderr) as note:
         answer = marginal(
-            found, usd=usd, seeds=chosen, instrument=instrument, at_seconds=at, workers=_processes(workers), note=note
-        )
+            found, usd=usd, seeds=chosen, instrument=instrument, at_seconds=at, over_seconds=over, repeats=repeats,
+            workers=_processes(workers), note=note,
+        )  # fmt: skip
     if as_json:
         show.print_json(numbers_command.marginal_json(answer))
     else:
@@ -187,6 +198,7 @@ def critical(
     seeds: Seeds = None,
     seed: First = None,
     workers: Workers = None,
+    store: StorePlace = STORE,
     out: Out = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -203,7 +215,7 @@ def critical(
     chosen = command.seeds_of(found, first=seed, count=seeds)
     with display(sys.stderr) as note:
         answer = critical(
-            found, vary, harmless=harmless, worst=worst, share=share, seeds=chosen, steps=steps,
+            found, vary, harmless=harmless, worst=worst, share=share, seeds=chosen, steps=steps, store=store,
             workers=_processes(workers), note=note,
         )  # fmt: skip
     if out is not None:

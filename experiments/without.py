@@ -38,8 +38,8 @@ class SystemWithout:
     """What a world of several venues is without."""
 
     accounts: Names = ()
-    """Accounts as VENUE:NAME; see `Without`. Those of agents that act on several venues cannot be left out one by one:
-    leave out the agents."""
+    """Accounts as VENUE:NAME; see `Without`. Of agents that act on several venues: an owner with all legs by name and
+    number (hedgers-12), one leg of it as VENUE:NAME; arbitrageurs, and keepers' sales on other venues, by name."""
     assets: Names = ()
     """Assets, claims among them, whose price in the outside world stays where it starts and to which no shock of the
     scenario happens."""

@@ -20,6 +20,8 @@ class Pressure:
 
     def __init__(self) -> None:
         self._rows: list[tuple[int, int, int, int, float]] = []
+        self.resales: list[tuple[int, int, str, int, int]] = []
+        """(tick, book, venue, row of its event log, lots) of each sale on a book here of what was seized there."""
 
     def note(self, tick: int, asset: int, move: float, *, event: int = NONE, flow: int = TRADERS) -> None:
         """Note a log move of the reference of an asset, positive when bought."""

@@ -150,6 +150,7 @@ def _causes(fills: pd.DataFrame, accounts: pd.DataFrame) -> Contagion:
         lost_on=causes.sum(axis=1)[:, None],
         repriced=np.zeros((n, 1), np.int64),
         parent=parent,
+        abroad=np.full(n, -1),
         generation=generation,
         root=root,
         edges=edges.astype(np.float64).reshape(-1, 4),

@@ -41,7 +41,7 @@ def causes_of(found: Records, *, world: World | None = None) -> Contagion:
     safe = np.array([own.safe for own in windows.values()], np.int64)
     loss = np.array([own.excess for own in windows.values()], np.int64) - found.breaches["excess"]
     split = attribute(found, levels(found), windows)
-    parent, generation, root = family(loss, split.causes[:, FORCED], split.parent)
+    parent, abroad, generation, root = family(loss, split.causes[:, FORCED], split.parent)
     source, target, part = split.edges.T
     share = part / np.maximum(loss[target.astype(np.int64)], 1)
     return Contagion(
@@ -54,6 +54,7 @@ def causes_of(found: Records, *, world: World | None = None) -> Contagion:
         lost_on=split.lost_on,
         repriced=split.repriced,
         parent=parent,
+        abroad=abroad,
         generation=generation,
         root=root,
         edges=np.column_stack([source, target, share, part / USD_QUANTA]),

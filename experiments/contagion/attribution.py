@@ -50,7 +50,8 @@ class Attribution:
     edges: Array
     """float64[n_edges, 3]: (from, to, USD quanta) between liquidations, from `LEAST_SHARE` of the loss on."""
     parent: Integers
-    """int64[n]: the liquidation whose orders cost most, the earlier one of two; -1 where none cost anything."""
+    """int64[n]: the liquidation whose orders cost most, the earlier one of two; -1 where none cost anything. Those of
+    other venues have numbers of n or more."""
 
 
 def apportion(total: int, parts: Array) -> Integers:
@@ -198,6 +199,7 @@ class _Tracer:
         made: list[Integers] = []
         low = int(self._liquidation[self._first : self._last].min(initial=self._row))
         by_source = np.zeros(self._row - low)
+        abroad: dict[int, float] = {}
         for asset, loss, orders in self._lost:
             rows = np.flatnonzero(np.abs(orders) >= least)
             whole = np.rint(orders[rows]).astype(np.int64)
@@ -212,10 +214,18 @@ class _Tracer:
             sources = self._liquidation[self._first : self._last] - low
             earlier = (sources >= 0) & (sources < len(by_source))
             by_source += np.bincount(sources[earlier], weights=orders[earlier], minlength=len(by_source))
+            for elsewhere in np.flatnonzero(sources >= self._found.n - low).tolist():
+                source = int(sources[elsewhere]) + low
+                abroad[source] = abroad.get(source, 0.0) + float(orders[elsewhere])
         large = np.flatnonzero(np.abs(by_source) >= least)
         pairs = np.column_stack([low + large, np.full(len(large), self._row), by_source[large]]).astype(np.float64)
-        best = int(np.argmax(by_source)) if len(by_source) else 0
-        return made, pairs, low + best if len(by_source) and by_source[best] > 0.0 else -1
+        best, cost = -1, 0.0
+        if len(by_source) and by_source.max() > 0.0:
+            best, cost = low + int(np.argmax(by_source)), float(by_source.max())
+        for source, usd in abroad.items():
+            if usd > cost:
+                best, cost = source, usd
+        return made, pairs, best
 
     def _mark(self, book: int, mine: slice, orders: Array) -> None:
         found, made, items = self._found, self._levels, self._items
@@ -229,11 +239,11 @@ class _Tracer:
         )  # fmt: skip
         event_parts(
             book, since, self._first, self._last, found.orders, int(self._base[book]), int(self._quote[book]),
-            made.index_unit, made.reference_unit, at, remarked, took, weights, back[1], orders,
+            made.arrives, made.index_unit, made.reference_unit, at, remarked, took, weights, back[1], orders,
         )  # fmt: skip
 
     def _price(self, component: int, mine: slice, orders: Array) -> None:
-        """Only what moves its reference moves the price of an asset, from the tick after on."""
+        """Only what moves its reference moves the price of an asset, from when the oracle has read it on."""
         found, asset = self._found, component - len(self._base)
         impact = self._impact[np.searchsorted(self._impact, self._first) : np.searchsorted(self._impact, self._last)]
         impact = impact[(found.orders["asset"][impact] == asset) & (self._ticks[impact] + 1 < found.ticks)]
@@ -241,7 +251,8 @@ class _Tracer:
             at = found.looks[self._items.looks[mine], LOOK_TICK]
             order = np.argsort(at, kind="stable")
             later = np.concatenate([np.cumsum(self._items.weights[mine][order][::-1])[::-1], [0.0]])
-            effective = self._ticks[impact] + 1
+            effective = self._levels.arrives[self._ticks[impact] + 1, asset]
+            impact, effective = impact[effective < found.ticks], effective[effective < found.ticks]
             unit = self._levels.price_unit[effective, asset] * later[np.searchsorted(at[order], effective)]
             orders[impact - self._first] = found.orders["impact"][impact] * unit
 

@@ -38,6 +38,9 @@ class Contagion:
     repriced: Integers
     """int64[n, n_assets]: part of it because what stands behind the asset, a claim, was worth less."""
     parent: Integers
+    abroad: Integers
+    """Number of the parent where it is on another venue, counted as in the records (systems/causes.py); -1 elsewhere.
+    Such a child is a root here."""
     generation: Integers
     root: Integers
     edges: Array
@@ -89,14 +92,17 @@ class Contagion:
         return np.bincount(self.generation) if self.n else np.zeros(0, np.int64)
 
 
-def family(loss: Integers, forced: Integers, costliest: Integers) -> tuple[Integers, Integers, Integers]:
-    """(parent, generation, root) of every liquidation.
+def family(loss: Integers, forced: Integers, costliest: Integers) -> tuple[Integers, Integers, Integers, Integers]:
+    """(parent, parent on another venue, generation, root) of every liquidation.
 
-    A child lost at least `CHILD_SHARE` to forced sales; its parent is the liquidation whose sales cost it most.
+    A child lost at least `CHILD_SHARE` to forced sales; its parent is the liquidation whose sales cost it most, -1 of
+    roots. One on another venue, whose number is n or more, makes a root of this venue.
     """
     n = len(loss)
     parent = np.where((loss > 0) & (forced >= CHILD_SHARE * loss), costliest, -1)
+    abroad = np.where(parent >= n, parent, -1)
+    parent = np.where(parent >= n, -1, parent)
     generation, root = np.zeros(n, np.int64), np.arange(n)
     for row in np.flatnonzero(parent >= 0).tolist():
         generation[row], root[row] = generation[parent[row]] + 1, root[parent[row]]
-    return parent, generation, root
+    return parent, abroad, generation, root

@@ -77,6 +77,9 @@ class Levels:
     left_own: Array
     kept: Array
     """float64[n_ticks, n_instruments]: factor of the bound on the basis."""
+    arrives: Integers
+    """int64[n_ticks, n_assets]: tick in which the venue's price takes in what its reference did in this one; n_ticks
+    where it never does."""
     price_unit: Array
     """float64[n_ticks, n_assets]: ticks per log move of the step into this tick; likewise by instrument."""
     index_unit: Array
@@ -92,8 +95,10 @@ def log_mean(one: Array, other: Array) -> Array:
 def levels(found: Records) -> Levels:
     """Work out the parts of every price of a run."""
     flows = _reference_moves(found)
-    steps = flows.copy()
-    steps[:, :, ORACLE] += _log_steps(found.price) - flows.sum(axis=2)
+    read = _read_at(found)
+    whole = np.cumsum(flows, axis=0)
+    steps = np.diff(np.take_along_axis(whole, read[:, :, None], axis=0), axis=0, prepend=whole[:1])
+    steps[:, :, ORACLE] += _log_steps(found.price) - steps.sum(axis=2)
     price_unit, price = _products(found.price, steps)
     base, quote = found.instruments["base"], found.instruments["quote"]
     index_unit, index = _products(found.index, steps[:, base] - steps[:, quote])
@@ -104,10 +109,29 @@ def levels(found: Records) -> Levels:
     basis_parts(found.mark.weight, found.mark.cap, reference, slow_gap[0], slow_gap[2], index, found.index, basis, kept)
     made = Levels(
         price=price, index=index, reference=reference, slow_gap=slow_gap, own_gap=own_gap, basis=basis,
-        average=np.zeros(0), left_slow=left_slow, left_own=left_own, kept=kept, price_unit=price_unit,
+        average=np.zeros(0), left_slow=left_slow, left_own=left_own, kept=kept, arrives=_arrivals(read),
+        price_unit=price_unit,
         index_unit=index_unit, reference_unit=reference_unit,
     )  # fmt: skip
     return made if found.mark.code != TWAP_MARK else Levels(**{**vars(made), "average": _average(found, made)})
+
+
+def _read_at(found: Records) -> Integers:
+    """int64[n_ticks, n_assets]: tick of the outside world that the venue's price of an asset was read at.
+
+    A price that has not changed since still says what it said then: what the outside world has done meanwhile is not in
+    it yet, and comes with the next one.
+    """
+    ticks = np.arange(found.ticks)[:, None]
+    changed = np.diff(found.price, axis=0, prepend=found.price[:1]) != 0
+    read = np.where(changed, np.maximum(ticks - found.delay, 0), 0)
+    return np.asarray(np.maximum.accumulate(read, axis=0), np.int64)
+
+
+def _arrivals(read: Integers) -> Integers:
+    """int64[n_ticks, n_assets]: first tick at which what is read is of this tick or a later one; n_ticks: none."""
+    n = len(read)
+    return np.stack([np.searchsorted(column, np.arange(n)) for column in read.T], axis=1).astype(np.int64)
 
 
 def _log_steps(prices: Integers) -> Array:
@@ -151,7 +175,8 @@ def _gaps(found: Records, count: int, name: str) -> tuple[tuple[Array, Array, Ar
     shape = (*found.index.shape, ORIGINS)
     before, traded, closed = np.zeros(shape[1:]), np.zeros(shape), np.zeros(shape)
     left = np.ones((*found.index.shape, 2))
-    book = found.orders["book"].astype(np.int64)
+    # Keepers' orders with what they seized elsewhere are among the messages.
+    book = np.where(found.orders["event"] == NONE, NONE, found.orders["book"]).astype(np.int64)
     gap_parts(
         found.first_levels[:, count].copy(), np.ascontiguousarray(found.moved[:, :, count]), found.reference, book,
         found.orders["tick"].astype(np.int64), found.orders[name].copy(), before, traded, closed, left,
@@ -239,6 +264,6 @@ def _candidate(
 
 def _forced_before(found: Records, tick: Integers, book: int, events: Integers) -> Array:
     """Ticks by which forced orders of a tick among the first `events` of the run moved the book's own price."""
-    mine = found.orders[found.orders["book"] == book]
+    mine = found.orders[(found.orders["book"] == book) & (found.orders["event"] != NONE)]
     moved = np.concatenate([[0.0], np.cumsum(mine["own_move"])])
     return np.asarray(moved[np.searchsorted(mine["event"], events)] - moved[np.searchsorted(mine["tick"], tick)])

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.claim_oracle import ClaimOracle
+from agents.kernels.oracle import REFERENCE_SOURCE
+from agents.oracle import OracleCohort
 from experiments.frames import fill_asset, fill_usd
 from market.kernels.history import LOOK_COLUMNS
 from market.kernels.marks import BOOK_AVERAGE, INDEX_AVERAGE, LAST_AVERAGE
@@ -69,6 +72,8 @@ class Records:
     funding: Integers
     price: Integers
     asset_reference: Integers
+    delay: Integers
+    """int64[n_assets]: ticks from a price of the outside world to the venue's, by its oracle's sources and sending."""
     first_levels: Integers
     """int64[n_instruments, 2]: averaged price and own price of the books before the first tick."""
     moved: Integers
@@ -146,6 +151,7 @@ def records(trace: Trace) -> Records:
         funding=ticks["funding_index"].copy(),
         price=recorder.asset_price[: recorder.n],
         asset_reference=recorder.asset_reference[: recorder.n],
+        delay=_delays(trace),
         first_levels=closed[0, :, [SLOW_LEVEL, OWN_LEVEL]].T.copy(),
         moved=np.ascontiguousarray(moved),
         looks=history.looks[: history.n_looks(world)],
@@ -233,6 +239,20 @@ def _impacts(world: World, ticks: NDArray[np.void], moved: Integers) -> NDArray[
     for name in ("tick", "asset", "flow", "move"):
         rows[name] = pressed[name]
     return np.concatenate([*parts, rows])
+
+
+def _delays(trace: Trace) -> Integers:
+    """By the median source of each feed, as the oracles ended; a claim priced by its contract has its underlying's."""
+    delay = np.zeros(len(trace.built.world.assets), np.int64)
+    for oracle in trace.built.cast.oracles:
+        if isinstance(oracle, OracleCohort):
+            for feed in oracle.feeds:
+                sources = oracle.sources[feed["first"] : feed["first"] + feed["n_sources"]]
+                read = np.sort(sources["latency"][sources["kind"] == REFERENCE_SOURCE])
+                delay[feed["asset"]] = int(feed["latency"]) + (int(read[(len(read) - 1) // 2]) if len(read) else 0)
+        elif isinstance(oracle, ClaimOracle):
+            delay[oracle.claims] = delay[oracle.underlying]
+    return delay
 
 
 def _mark(trace: Trace) -> MarkFigures:

@@ -110,6 +110,7 @@ class Saved:
             lost_on=table[[f"lost_on_{symbol}{UNIT}" for symbol in symbols]].to_numpy(np.int64),
             repriced=table[[f"repriced_{symbol}{UNIT}" for symbol in symbols]].to_numpy(np.int64),
             parent=table["parent"].to_numpy(np.int64),
+            abroad=np.full(len(table), -1),
             generation=table["generation"].to_numpy(np.int64),
             root=table["cascade"].to_numpy(np.int64),
             edges=np.array(edges, np.float64).reshape(-1, 4),
@@ -167,12 +168,7 @@ def _ticks(seconds: pd.Series, tick_seconds: float) -> NDArray[np.int64]:
 def load(path: Path) -> Saved:
     """Read a run's folder. Raises InputError for what is no such folder, one of another version, or a broken file."""
     found = about(path)
-    format_ = found.get("folder_format", 1)
-    if format_ != folder.FORMAT:
-        raise InputError(
-            f"{path}: written by another version of this program (layout {format_}, this one reads {folder.FORMAT}); "
-            "simulate the scenario again"
-        )
+    check_format(path, found)
     scenario = found["scenario"]
     return Saved(
         path=path,
@@ -185,6 +181,16 @@ def load(path: Path) -> Saved:
         fills=table(path / "liquidations.parquet"),
         losses=table(path / "losses.parquet"),
     )
+
+
+def check_format(path: Path, found: dict[str, Any]) -> None:
+    """Raises InputError for a run's folder whose layout, in its `about`, is another."""
+    format_ = found.get("folder_format", 1)
+    if format_ != folder.FORMAT:
+        raise InputError(
+            f"{path}: written by another version of this program (layout {format_}, this one reads {folder.FORMAT}); "
+            "simulate the scenario again"
+        )
 
 
 def about(path: Path) -> dict[str, Any]:

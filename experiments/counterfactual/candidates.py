@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.contagion import Contagion
-from experiments.frames import quote_usd
-from experiments.network.balance_sheet import BalanceSheet, balance_sheet
+from experiments.counterfactual.histories import Causes
+from experiments.frames import asset_usd, quote_usd
+from experiments.network.balance_sheet import balance_sheet
 from experiments.network.centrality import core_numbers, eigenvector, undirected
 from experiments.network.debtrank import continuous, each_alone
 from experiments.network.overlap import liquidity_overlap
 from experiments.recorder import DEPTH_BPS
 from experiments.run import Trace
 from market.instruments import USD_QUANTA
+from market.kernels.records import PPM
 from market.streams import Streams
 from market.world import World
 
 Array = NDArray[np.float64]
 
-PEOPLE = ("trader", "wallet", "borrower", "looper")
+Guests = Mapping[str, tuple[tuple[str, str], ...]]
+"""Who acts on several venues -> (venue, account) of each of their accounts."""
+
+PEOPLE = ("trader", "wallet", "borrower", "looper", "hedger")
 MEMBERS = 400
 """People in the network that eigenvector, k-core and DebtRank look at: those with the largest exposures, and all
 candidates."""
@@ -45,41 +50,62 @@ MEASURES = {
 
 @dataclass(frozen=True, kw_only=True)
 class People:
-    """People of a world at its start; one row each."""
+    """People of a world, or of all venues of a system, at the start; one row each."""
 
     names: tuple[str, ...]
-    rows: tuple[tuple[int, ...], ...]
-    """Ledger rows."""
+    """As `without.accounts` knows them."""
+    rows: tuple[tuple[tuple[str, int], ...], ...]
+    """(venue, ledger row) of all their accounts; the venue of a scenario of one is ""."""
     exposures_usd: Array
     """float64[n, n_assets], signed, on assets that move."""
+    size_usd: Array
+    """float64[n]: sum of |exposure|, venue by venue: legs that are hedged with each other are liquidated apart."""
     equity_usd: Array
     closeness: Array
 
-    @property
-    def size_usd(self) -> Array:
-        """float64[n]: sum of |exposure|."""
-        return np.asarray(np.abs(self.exposures_usd).sum(axis=1), np.float64)
+    def owners(self) -> dict[tuple[str, int], int]:
+        """(venue, ledger row) -> number of the person."""
+        return {place: number for number, places in enumerate(self.rows) for place in places}
 
 
-def people_of(world: World) -> People:
-    """The people of a world that has not taken a step."""
-    sheet: BalanceSheet = balance_sheet(world)
-    groups: dict[str, list[int]] = {}
-    for row, (name, role) in enumerate(zip(sheet.accounts, sheet.roles, strict=True)):
-        if role in PEOPLE:
-            groups.setdefault(name.partition("/")[0], []).append(row)
+def people_of(worlds: Mapping[str, World], *, guests: Guests, moving: NDArray[np.bool_]) -> People:
+    """The people of worlds that have not taken a step; `moving` bool[n_assets]: exposures that count.
+
+    `guests` are those who act on several venues, with their (venue, account)s.
+    """
+    sheets = {venue: balance_sheet(world, venue=venue) for venue, world in worlds.items()}
+    person = {account: name for name, accounts in guests.items() for account in accounts}
+    groups: dict[str, list[tuple[str, int]]] = {}
+    ratios = {venue: _closeness(world) for venue, world in worlds.items()}
+    for venue, sheet in sheets.items():
+        for row, (name, role) in enumerate(zip(sheet.accounts, sheet.roles, strict=True)):
+            if role in PEOPLE:
+                own = name.partition("/")[0]
+                called = person.get((venue, name)) or (f"{venue}:{own}" if venue else own)
+                groups.setdefault(called, []).append((venue, row))
+    exposures = {venue: sheet.exposures_usd * moving for venue, sheet in sheets.items()}
+    equity = {venue: sheet.equity_usd for venue, sheet in sheets.items()}
     rows = list(groups.values())
-    moving = world.assets["fixed"] == 0
-    exposures, equity = sheet.exposures_usd * moving, sheet.equity_usd
-    margin, _, maintenance, _ = world.ledger.assess(world.instruments, world.assets, world.margin).T / USD_QUANTA
-    ratio = np.where(maintenance > 0.0, maintenance / np.maximum(margin, 1.0), 0.0)
+    held, size = np.zeros((len(rows), len(moving))), np.zeros(len(rows))
+    for number, mine in enumerate(rows):
+        for venue in dict.fromkeys(venue for venue, _ in mine):
+            there = exposures[venue][[row for place, row in mine if place == venue]].sum(axis=0)
+            held[number] += there
+            size[number] += np.abs(there).sum()
     return People(
         names=tuple(groups),
         rows=tuple(map(tuple, rows)),
-        exposures_usd=np.array([exposures[mine].sum(axis=0) for mine in rows]).reshape(len(rows), len(moving)),
-        equity_usd=np.array([max(1.0, float(equity[mine].sum())) for mine in rows]),
-        closeness=np.array([float(ratio[mine].max()) for mine in rows]),
+        exposures_usd=held,
+        size_usd=size,
+        equity_usd=np.array([max(1.0, sum(float(equity[venue][row]) for venue, row in mine)) for mine in rows]),
+        closeness=np.array([max(float(ratios[venue][row]) for venue, row in mine) for mine in rows]),
     )
+
+
+def _closeness(world: World) -> Array:
+    """float64[n_accounts]: maintenance over margin equity."""
+    margin, _, maintenance, _ = world.ledger.assess(world.instruments, world.assets, world.margin).T / USD_QUANTA
+    return np.asarray(np.where(maintenance > 0.0, maintenance / np.maximum(margin, 1.0), 0.0), np.float64)
 
 
 def choose(people: People, *, top: int, sample: int, seed: int) -> tuple[NDArray[np.int64], int]:
@@ -99,19 +125,37 @@ def choose(people: People, *, top: int, sample: int, seed: int) -> tuple[NDArray
     return np.concatenate([largest, drawn]).astype(np.int64), len(largest)
 
 
-def depth_of(found: Trace) -> Array:
+def depth_of(worlds: Mapping[str, World], venues: Mapping[str, Trace]) -> Array:
     """float64[n_assets]: USD whose sale takes the whole price, to first order.
 
-    By the bids within half a percent after the first tick, all books of the asset together, and its permanent impact.
+    By the bids within half a percent after the first tick, the pools of the start, all venues together, and permanent
+    impact. `worlds` have not taken a step.
     """
-    world, recorder = found.built.world, found.recorder
-    near = DEPTH_BPS.index(50.0)
-    bids = recorder.depth[0, :, 0, near] * quote_usd(world)
-    found_usd, lasting = np.zeros(len(world.assets)), np.zeros(len(world.assets))
-    np.add.at(found_usd, world.instruments["base"], bids)
-    np.maximum.at(lasting, world.instruments["base"], world.impact_per_quanta / quote_usd(world))
-    passing = np.divide(0.005, found_usd, out=np.zeros(len(found_usd)), where=found_usd > 0.0)
+    near, first = DEPTH_BPS.index(50.0), next(iter(venues.values()))
+    per_move, lasting = np.zeros((2, len(first.built.world.assets)))
+    for venue, found in venues.items():
+        world = found.built.world
+        bids = found.recorder.depth[0, :, 0, near] * quote_usd(world)
+        np.add.at(per_move, world.instruments["base"], bids / 0.005)
+        np.maximum.at(lasting, world.instruments["base"], world.impact_per_quanta / quote_usd(world))
+        _add_pools(worlds[venue], per_move)
+    passing = np.divide(1.0, per_move, out=np.zeros(len(per_move)), where=per_move > 0.0)
     return np.asarray(1.0 / np.maximum(passing + lasting, 1.0 / WITHOUT_BOOK_USD), np.float64)
+
+
+def _add_pools(world: World, per_move: Array) -> None:
+    """Add what a sale of a thousandth of each pool's base asset says: USD per log move of its price, to first order."""
+    if world.pools is None:
+        return
+    usd = asset_usd(world)
+    for pool, record in enumerate(world.pools.pools):
+        base, kept = int(record["base"]), 1.0 - float(record["fee"]) / PPM
+        amount = world.pools.reserves(pool)[0] // 1000
+        paid, got = world.pools.quote(pool=pool, asset_in=base, amount=amount)
+        # On average it gets the price of halfway.
+        move = 2.0 * (1.0 - got / (paid * world.pools.price(pool) * kept)) if paid > 0 else 0.0
+        if move > 0.0:
+            per_move[base] += paid * usd[base] / move
 
 
 def measured(people: People, chosen: NDArray[np.int64], depth_usd: Array) -> dict[str, Array]:
@@ -120,9 +164,7 @@ def measured(people: People, chosen: NDArray[np.int64], depth_usd: Array) -> dic
     members = _members(size, chosen)
     held, equity = people.exposures_usd[members], people.equity_usd[members]
     at = np.searchsorted(members, chosen)
-    lost = liquidity_overlap(held, depth_usd).toarray()
-    np.fill_diagonal(lost, 0.0)
-    lost = np.maximum(lost, 0.0)
+    lost = losses_by_overlap(held, depth_usd)
     graph = undirected(lost)
     central = eigenvector(graph)
     close = lost >= LINK * np.minimum(equity[:, None], equity[None, :])
@@ -139,17 +181,28 @@ def measured(people: People, chosen: NDArray[np.int64], depth_usd: Array) -> dic
     }
 
 
+def losses_by_overlap(held_usd: Array, depth_usd: Array) -> Array:
+    """float64[n, n]: USD that the row loses when the column sells all it holds; gains count as nothing."""
+    lost = liquidity_overlap(held_usd, depth_usd).toarray()
+    np.fill_diagonal(lost, 0.0)
+    return np.asarray(np.maximum(lost, 0.0), np.float64)
+
+
 def _members(size: Array, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
     """Sorted numbers of those in the network."""
     return np.union1d(np.argsort(-size, kind="stable")[:MEMBERS], chosen).astype(np.int64)
 
 
-def cost_to_others(people: People, chosen: NDArray[np.int64], found: Contagion) -> Array:
+def cost_to_others(people: People, chosen: NDArray[np.int64], found: Causes) -> Array:
     """float64[n_chosen]: USD that each one's forced sales cost the liquidations of others, by exact causes."""
-    owner = {row: number for number, rows in enumerate(people.rows) for row in rows}
-    cost = np.zeros(len(people.names))
-    for source, target, _, usd in found.edges.tolist():
-        mine, other = (owner.get(int(found.account[int(end)])) for end in (source, target))
+    owner, cost = people.owners(), np.zeros(len(people.names))
+    for venue, own in found.venues.items():
+        for source, target, _, usd in own.edges.tolist():
+            mine, other = (owner.get((venue, int(own.account[int(end)]))) for end in (source, target))
+            if mine is not None and mine != other:
+                cost[mine] += usd
+    for one, other_one, usd in found.crossings:
+        mine, other = owner.get(one), owner.get(other_one)
         if mine is not None and mine != other:
             cost[mine] += usd
     return cost[chosen]

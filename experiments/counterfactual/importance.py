@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,27 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from experiments.contagion import contagion
+from experiments.countdown import Note
 from experiments.counterfactual.candidates import MEASURES, choose, cost_to_others, depth_of, measured, people_of
-from experiments.counterfactual.measure import figures_of
-from experiments.counterfactual.setting import Setting
-from experiments.frames import fill_usd
-from experiments.measures import kpis
-from experiments.run import PROGRESS_TICKS, Session
+from experiments.counterfactual.histories import history, start
+from experiments.counterfactual.measure import figures_of, own_usd, traces_of
+from experiments.counterfactual.parts import Part, parts_of, without
+from experiments.counterfactual.runs import Figures, Remembered, runner
+from experiments.counterfactual.setting import AnyScenario, Setting
 from experiments.scenario import Scenario
 from experiments.statistics.intervals import LEVEL, RESAMPLES
-from experiments.store.rows import OK
-from experiments.store.store import Store
-from experiments.study.designs import Block, Designs
-from experiments.study.load import Loaded
-from experiments.study.model import Seeds, Study
-from experiments.study.resolve import Change, Resolver
-from experiments.sweep.command import Call, do
-from experiments.sweep.plan import Plan
 from market.errors import InputError
-from market.kernels.records import FORCED_SEIZURE, ON_BOOK
 from market.streams import Streams
-from market.world import World
 
 Array = NDArray[np.float64]
 
@@ -40,7 +29,6 @@ FEWEST_SAVINGS = 10
 """People without whom anything changes, below which it is not either."""
 STRONG, WEAK = 0.7, 0.4
 """Rank correlations from which a measure is said to foresee importance, or to do so in part."""
-SAVINGS = ("liquidated_notional_usd", "liquidated_account_count", "bad_debt_usd")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +79,8 @@ class Importance:
     name: str
     seeds: tuple[int, ...]
     people: tuple[Person, ...]
+    parts: tuple[Part, ...]
+    """Venues, agents of several venues, shocks to assets and keepers, each left out by itself, seed by seed."""
 
     @property
     def noise_usd(self) -> float | None:
@@ -140,84 +130,78 @@ def spearman(x: Array, y: Array) -> Array:
 
 
 def importance(
-    found: Setting, *, top: int, sample: int, seeds: Sequence[int], store: str, workers: int | None = None
+    found: Setting,
+    *,
+    top: int,
+    sample: int,
+    seeds: Sequence[int],
+    store: str | None,
+    workers: int = 1,
+    note: Note = lambda *_: None,
 ) -> Importance:
-    """Simulate the world of each seed as it is, and once without each of its candidates, through the store.
+    """Simulate each seed's world as it is, and once without each of its candidates and parts; runs are kept in `store`.
 
     Candidates: the `top` people with the largest exposures, near liquidation or not, and `sample` others at random. A
     seed is a history with people of its own, so each one's savings are of one run. Raises InputError.
     """
-    scenario = found.single
-    place = Store(store)
-    place.check()
     people: list[Person] = []
-    for seed in seeds:
-        print(f"seed {seed}", file=sys.stderr, flush=True)
-        people += _of_seed(found, scenario, seed, top=top, sample=sample, place=place, workers=workers)
-    return Importance(name=found.name, seeds=tuple(seeds), people=tuple(people))
+    parts: list[Part] = []
+    with runner(workers) as made:
+        known = Remembered(figures_without, what="figures", store=store, made=made)
+        for seed in seeds:
+
+            def said(_: str, done: int, total: int, seed: int = seed) -> None:
+                note(f"seed {seed}", done, total)
+
+            more, others = _of_seed(found.scenario, seed, top=top, sample=sample, known=known, note=said)
+            people += more
+            parts += others
+    return Importance(name=found.name, seeds=tuple(seeds), people=tuple(people), parts=tuple(parts))
+
+
+def figures_without(scenario: AnyScenario, seed: int) -> Figures:
+    """The figures of a run, or under "refused" why it cannot be simulated."""
+    try:
+        return dict(figures_of(traces_of(scenario, seed)))
+    except InputError as error:
+        return {"refused": str(error)}
 
 
 def _of_seed(
-    found: Setting, scenario: Scenario, seed: int, *, top: int, sample: int, place: Store, workers: int | None
-) -> list[Person]:
-    session = Session(scenario, seed=seed)
-    people = people_of(session.built.world)
+    scenario: AnyScenario, seed: int, *, top: int, sample: int, known: Remembered, note: Note
+) -> tuple[list[Person], list[Part]]:
+    begun = start(scenario, seed)
+    guests = {} if isinstance(scenario, Scenario) else scenario.people()
+    people = people_of(begun.worlds, guests=guests, moving=begun.moving)
     chosen, largest = choose(people, top=top, sample=sample, seed=seed)
-    while session.ticks_left:
-        session.advance(min(PROGRESS_TICKS, session.ticks_left))
-    base = session.trace()
-    causes = contagion(base)
-    whole = figures_of(kpis(base, None, causes))
-    known = measured(people, chosen, depth_of(base))
-    known["causes"] = cost_to_others(people, chosen, causes)
-    own = _own_usd(base.built.world, people.rows)
+    venues, causes = history(scenario, seed)
+    whole = figures_of(venues)
+    measures = measured(people, chosen, depth_of(begun.worlds, venues))
+    measures["causes"] = cost_to_others(people, chosen, causes)
+    closed = {venue: own_usd(found.built.world) for venue, found in venues.items()}
     names = [people.names[number] for number in chosen.tolist()]
-    without = _without_each(found, names, seed, place=place, workers=workers)
+    parts = parts_of(scenario, begun, venues, people)
+    worlds = [without(scenario, field, name) for field, name in (
+        *(("accounts", name) for name in names), *((part.field, part.name) for part in parts),
+    )]  # fmt: skip
+    figures = known.figures([(world, seed) for world in worlds], note=note)
     made = []
     for at, (number, name) in enumerate(zip(chosen.tolist(), names, strict=True)):
-        saved = {figure: whole[figure] - without[at][figure] for figure in SAVINGS}
+        if "refused" in figures[at]:
+            raise InputError(f"without {name}: {figures[at]['refused']}")
+        own = sum(float(closed[venue][row]) for venue, row in people.rows[number])
+        saved = {name: whole[name] - figures[at][name] for name in whole}
         made.append(
             Person(
                 seed=seed,
                 name=name,
                 largest=at < largest,
-                own_usd=own[number],
-                saved_usd=saved["liquidated_notional_usd"] - own[number],
-                saved_accounts=saved["liquidated_account_count"] - (own[number] > 0.0),
+                own_usd=own,
+                saved_usd=saved["liquidated_notional_usd"] - own,
+                saved_accounts=saved["liquidated_account_count"] - (own > 0.0),
                 saved_bad_debt_usd=saved["bad_debt_usd"],
-                measures={measure: float(values[at]) for measure, values in known.items()},
+                measures={measure: float(values[at]) for measure, values in measures.items()},
             )
         )
-    return made
-
-
-def _own_usd(world: World, people: Sequence[Sequence[int]]) -> list[float]:
-    """What of each of the people was closed by force on books or seized, USD."""
-    events = world.events[: world.n_events]
-    events = events[np.isin(events["kind"], (*ON_BOOK, FORCED_SEIZURE))]
-    usd = np.bincount(events["account"], weights=fill_usd(world, events), minlength=len(world.ledger.accounts))
-    return [float(usd[list(rows)].sum()) for rows in people]
-
-
-def _without_each(
-    found: Setting, names: Sequence[str], seed: int, *, place: Store, workers: int | None
-) -> list[dict[str, float]]:
-    """Figures of the worlds without each of these people, from the store; what is not there is simulated."""
-    before = list(found.single.without.accounts)
-
-    def row(number: int) -> list[Change]:
-        return [Change("without.accounts", [*before, names[number]], "without.accounts")]
-
-    study = Study(scenario=found.name, twin=False, seeds=Seeds(first=seed, count=1))
-    designs = Designs((Block(len(names), row, ("without.accounts",)),))
-    plan = Plan(Loaded(file=found.file, study=study, resolver=Resolver(found.text), designs=designs))
-    if len(plan.missing(place.stored_keys())):
-        progress = do(plan, place, Call(study=found.name, store=str(place.place), workers=workers))
-        if progress.left:
-            raise KeyboardInterrupt
-    figures: dict[int, dict[str, float]] = {}
-    for stored in place.runs(plan.table(), SAVINGS).to_pylist():
-        if stored["status"] != OK:
-            raise InputError(f"{found.name} without {names[stored['design_number']]}: {stored['error']}")
-        figures[stored["design_number"]] = {name: float(stored[name] or 0.0) for name in SAVINGS}
-    return [figures[number] for number in range(len(names))]
+    others = figures[len(made) :]
+    return made, [part.saving(whole, other, seed=seed) for part, other in zip(parts, others, strict=True)]

@@ -12,11 +12,13 @@ from typing import Any
 from experiments import folder, show
 from experiments.counterfactual.candidates import MEASURES
 from experiments.counterfactual.importance import FEWEST_PEOPLE, Foresight, Importance, Person
-from experiments.counterfactual.words import single
+from experiments.counterfactual.parts import VENUE_MEASURES, means
+from experiments.counterfactual.words import cell, single
 from experiments.report import page
 from experiments.report.page import Page, Table
 from experiments.report.theme import Figure, axis, layout
 from experiments.report.words import MISSING, count, listed, money, sentence
+from experiments.statistics.intervals import Interval
 
 SHOWN = 10
 """People in the table, those whose absence saves most."""
@@ -87,6 +89,33 @@ def foresight_rows(found: Sequence[Foresight]) -> list[tuple[str, ...]]:
     ]  # fmt: skip
 
 
+PARTS_HEADER = ("without", "", "saved of others, USD", "accounts", "bad debt, USD", "known beforehand")
+
+
+def part_rows(found: Importance) -> list[tuple[str, ...]]:
+    """A row per venue, agent of several venues, shock and keeper: means over the seeds."""
+    made: list[tuple[str, ...]] = []
+    for one in means(found.parts):
+        told = [
+            f"{name} {value:.2f}" if name == "DebtRank" else f"{name} {money(value)}"
+            for name, value in one.measures.items()
+            if value
+        ]
+        if one.refused:
+            made.append((one.kind, one.name, "cannot be left out", "", "", one.refused))
+            continue
+        cells = [_mean(saved) for saved in (one.saved_usd, one.saved_accounts, one.saved_bad_debt_usd)]
+        made.append((one.kind, one.name, *cells, ", ".join(told)))
+    return made
+
+
+def _mean(found: Interval) -> str:
+    """A mean with its interval; of one history the figure alone, as the notes say."""
+    if found.n == 1 and found.value is not None:
+        return single(round(found.value))
+    return cell(found, digits=0)
+
+
 def notes(found: Importance) -> list[str]:
     """What the figures rest on."""
     return [
@@ -96,7 +125,19 @@ def notes(found: Importance) -> list[str]:
         "rank correlation: Spearman's, mean over seeds, 95% by bootstrap over people; "
         f"too few to rate below {FEWEST_PEOPLE}",
         "all measures but the last are known before the first step; the last needs the run as it is, not another one",
+        *_notes_on_parts(found),
     ]
+
+
+def _notes_on_parts(found: Importance) -> list[str]:
+    if not found.parts:
+        return []
+    over = "one history, without interval" if len(found.seeds) == 1 else "means over seeds, 95% by bootstrap-t"
+    made = [f"venues, agents, shocks, keepers: {over}; what was closed by force on a venue itself does not count"]
+    if any(one.measures for one in found.parts):
+        about = "; ".join(f"{name}: {what}" for name, what in VENUE_MEASURES.items())
+        made.append(f"of a venue is known beforehand: {about}; a few venues are too few to rate a rank correlation")
+    return made
 
 
 def print_result(found: Importance) -> None:
@@ -107,6 +148,9 @@ def print_result(found: Importance) -> None:
     show.print_table(rows(found), header=HEADER, right=(0, 3, 4, 5, 6, 7))
     print()
     show.print_table(foresight_rows(found.foresight()), header=FORESIGHT_HEADER, right=(1,))
+    if found.parts:
+        print()
+        show.print_table(part_rows(found), header=PARTS_HEADER, right=(2, 3, 4))
     print()
     for line in notes(found):
         print(textwrap.fill(f"- {line}", show.WIDTH, subsequent_indent="  "))
@@ -121,6 +165,7 @@ def as_json(found: Importance) -> dict[str, Any]:
         "noise_usd": found.noise_usd,
         "foresight": [{**asdict(one), "verdict": one.verdict} for one in found.foresight()],
         "people": [asdict(person) for person in found.people],
+        "parts": [asdict(one) for one in means(found.parts)],
     }
 
 
@@ -139,6 +184,9 @@ def save(found: Importance, target: Path, *, overwrite: bool) -> None:
     )  # fmt: skip
     table = Table(columns=HEADER, rows=rows(found), right=(0, 3, 4, 5, 6, 7), minor=(2, 4))
     made.section("people", "Whose absence saves most", table.html())
+    if found.parts:
+        table = Table(columns=PARTS_HEADER, rows=part_rows(found), right=(2, 3, 4), wide=(5,))
+        made.section("parts", "Without a venue, an agent, a shock, a keeper", table.html())
     made.section("notes", "What this rests on", page.bullets(notes(found)))
     with folder.atomic(target, replace=overwrite) as partial:
         (partial / folder.MARKER).write_text(json.dumps(as_json(found), indent=1, ensure_ascii=False) + "\n")

@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from experiments.counterfactual.setting import AnyScenario
 from experiments.frames import fill_usd, quote_usd
-from experiments.measures import Kpis
-from experiments.run import Trace, simulate
+from experiments.measures import bad_debt, largest_fall
+from experiments.run import Trace, trace
 from experiments.scenario import Scenario
-from experiments.systems.run import simulate_system
+from experiments.systems.run import trace_system
 from market.instruments import USD_QUANTA
-from market.kernels.records import FORCED_SEIZURE, ON_BOOK, OPTION, SYSTEM
+from market.kernels.records import FORCED_HEDGE, FORCED_RESALE, ON_BOOK, OPTION, SYSTEM, TWO_ASSETS
+from market.world import World
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,59 +46,96 @@ Curve = list[tuple[float, float]]
 """(seconds, USD closed by force until then)."""
 
 
+def traces_of(scenario: AnyScenario, seed: int) -> dict[str, Trace]:
+    """One run, venue by venue; "" is the venue of a scenario of one. Raises InputError for what cannot be simulated."""
+    if isinstance(scenario, Scenario):
+        return {"": trace(scenario, seed=seed)}
+    return trace_system(scenario, seed=seed).venues
+
+
 def measure(scenario: AnyScenario, seed: int) -> tuple[Measured, Curve]:
     """Simulate once, without a twin. Raises InputError for what cannot be simulated."""
-    if isinstance(scenario, Scenario):
-        result = simulate(scenario, seed=seed, twin=False)
-        return figures_of(result.kpis), curve_of({"": result.main})
-    system = simulate_system(scenario, seed=seed, twin=False)
-    venues = [one.kpis for one in system.venues.values()]
-    falls = [value for kpis in (*venues, system.kpis) for value in _falls(kpis)]
-    return {**figures_of(system.kpis), "worst_fall_pct": max(falls, default=0.0)}, curve_of(system.main.venues)
+    venues = traces_of(scenario, seed)
+    return figures_of(venues), curve_of(venues)
 
 
-def figures_of(kpis: Mapping[str, float | int | str | None]) -> Measured:
-    """The figures that worlds are compared by, of those of a run."""
-    found = {name: float(kpis[name] or 0.0) for name in FIGURES if name in kpis}
-    return {**found, "worst_fall_pct": max(_falls(kpis), default=0.0)}
+def figures_of(venues: Mapping[str, Trace]) -> Measured:
+    """The figures that worlds are compared by; those of several venues added up."""
+    return {
+        "liquidated_notional_usd": sum(float(_closed(found.built.world)[1].sum()) for found in venues.values()),
+        "liquidated_account_count": float(sum(map(liquidated, venues.values()))),
+        "bad_debt_usd": sum(bad_debt(found)[0] / USD_QUANTA for found in venues.values()),
+        "worst_fall_pct": max((fall for found in venues.values() for fall in _falls(found)), default=0.0),
+    }
 
 
-def _falls(kpis: Mapping[str, float | int | str | None] | Kpis) -> list[float]:
-    names = [name for name in kpis if name.startswith("total_drawdown_")]
-    names = names or [name for name in kpis if name.startswith("reference_drawdown_")]
-    return [float(kpis[name] or 0.0) for name in names]
+def liquidated(found: Trace) -> int:
+    """Accounts something was forced on."""
+    world = found.built.world
+    return len(np.unique(world.events["account"][: world.n_events]))
+
+
+def _falls(found: Trace) -> list[float]:
+    """Peak to trough of every mark, %; of a venue without books of every asset's reference."""
+    world, recorder = found.built.world, found.recorder
+    books = np.flatnonzero(world.instruments["kind"] != OPTION)
+    paths = recorder.ticks["mark"][: recorder.n, books] if len(books) else recorder.asset_reference[: recorder.n]
+    return [-100.0 * float(np.expm1(largest_fall(path.astype(np.float64)).log_move)) for path in paths.T]
+
+
+def _closed(world: World) -> tuple[NDArray[np.void], NDArray[np.float64]]:
+    """(events that closed something on a book, or took collateral, float64[n] USD of each)."""
+    events = world.events[: world.n_events]
+    events = events[np.isin(events["kind"], (*ON_BOOK, *TWO_ASSETS))]
+    return events, fill_usd(world, events)
+
+
+def own_usd(world: World) -> NDArray[np.float64]:
+    """float64[n_accounts]: what of each account was closed by force, USD."""
+    events, usd = _closed(world)
+    return np.asarray(np.bincount(events["account"], weights=usd, minlength=len(world.ledger.accounts)), np.float64)
 
 
 def curve_of(venues: Mapping[str, Trace]) -> Curve:
     """When how much had been closed by force, at the ticks in which something was."""
     found: dict[float, float] = {}
-    for trace in venues.values():
-        world = trace.built.world
-        events = world.events[: world.n_events]
-        events = events[np.isin(events["kind"], (*ON_BOOK, FORCED_SEIZURE))]
+    for one in venues.values():
+        world = one.built.world
+        events, closed = _closed(world)
         seconds = (events["tick"] + 1) * world.tick_seconds
-        for at, usd in zip(seconds.tolist(), fill_usd(world, events).tolist(), strict=True):
+        for at, usd in zip(seconds.tolist(), closed.tolist(), strict=True):
             found[at] = found.get(at, 0.0) + usd
     at = sorted(found)
     return list(zip(at, np.cumsum([found[second] for second in at]).tolist(), strict=True))
 
 
 def forced_usd(venues: Mapping[str, Trace]) -> float:
-    """All that was closed by force, USD."""
-    curve = curve_of(venues)
-    return curve[-1][1] if curve else 0.0
+    """All that was closed by force on books or taken, USD."""
+    return sum(float(_closed(found.built.world)[1].sum()) for found in venues.values())
+
+
+def lost_positions_usd(venues: Mapping[str, Trace]) -> float:
+    """All that people were closed out of by force, USD: also what was deleveraged, auctioned, or taken over by a vault,
+    a pool or reserves; what these sell on is not counted twice. Unlike what goes through books it never falls when a
+    shock is so deep that deleveraging takes their place."""
+    total = 0.0
+    for found in venues.values():
+        world = found.built.world
+        events = world.events[: world.n_events]
+        total += float(fill_usd(world, events[~np.isin(events["kind"], (FORCED_RESALE, FORCED_HEDGE))]).sum())
+    return total
 
 
 def at_stake_usd(venues: Mapping[str, Trace]) -> float:
     """What could be closed by force at the start, USD: long positions, and the collateral of accounts with debts."""
     total = 0.0
-    for trace in venues.values():
-        world, opening = trace.built.world, trace.opening
+    for one in venues.values():
+        world, opening = one.built.world, one.opening
         instruments = world.instruments
         customers = world.ledger.accounts["flags"] & SYSTEM == 0
         lots = np.where(instruments["kind"] == OPTION, 0, np.maximum(opening.lots[customers], 0)).sum(axis=0)
         total += float((lots * opening.marks * instruments["tick_value"] * quote_usd(world)).sum())
         owing = customers & (opening.cash < 0).any(axis=1)
         unit = world.assets["multiplier"] / world.assets["divisor"] / USD_QUANTA
-        total += float((np.maximum(opening.cash[owing], 0) * trace.recorder.asset_reference[0] * unit).sum())
+        total += float((np.maximum(opening.cash[owing], 0) * one.recorder.asset_reference[0] * unit).sum())
     return total

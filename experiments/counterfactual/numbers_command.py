@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from experiments import folder, show
-from experiments.counterfactual.critical import SURVIVES_ALL, SURVIVES_NONE, Critical
+from experiments.counterfactual.critical import NOT_PURSUED, SURVIVES_ALL, SURVIVES_NONE, Critical
 from experiments.counterfactual.marginal import Marginal
 from experiments.counterfactual.words import number, single
 from experiments.report import page
 from experiments.report.page import Page, Table
 from experiments.report.theme import Figure, axis, layout
-from experiments.report.words import count, percent, sentence
+from experiments.report.words import count, money, percent, sentence
 from experiments.statistics.means import TOO_FEW
 
 MOST_NOISE = 2.0
@@ -46,8 +46,10 @@ def marginal_lines(found: Marginal) -> list[str]:
         ]
     ratio = found.ratio
     verdict = "nothing can be told from zero" if dollar.low <= 0.0 else "more than nothing"
+    size = sum(pair.sold_usd for pair in found.pairs) / 2.0 / len(found.pairs)
     return [
         first,
+        sentence(f"The mean slope between {money(size)} sold and as much bought, spread over time"),
         sentence(
             f"That is a marginal branching ratio of {number(ratio.value)} [{number(ratio.low)}, {number(ratio.high)}]: "
             f"{verdict}"
@@ -79,7 +81,7 @@ def print_marginal(found: Marginal) -> None:
             )
             for pair in found.pairs
         ]  # fmt: skip
-        header = ("seed", "sold", "at second", "USD sold", "more closed, USD", "per dollar")
+        header = ("seed", "sold, bought", "at second", "USD, both", "more closed, USD", "per dollar")
         show.print_table(rows, header=header, right=(0, 2, 3, 4, 5))
 
 
@@ -105,11 +107,16 @@ def critical_lines(found: Critical) -> list[str]:
             f"{seeds} with a 95% interval"
         )
     criterion = (
-        f"Largest value survived on the way from {number(found.harmless)} to {number(found.worst)}; a cascade runs "
-        f"away when more than {percent(found.share)} of what is at stake at the start (long positions, collateral of "
-        "debtors) is closed by force"
+        f"Largest value survived on the way from {number(found.harmless)} to {number(found.worst)}, in steps of "
+        f"{number(abs(found.worst - found.harmless) / found.found[0].places)}; a cascade runs away when people are "
+        f"closed out of more than {percent(found.share)} of what is at stake at the start (long positions, collateral "
+        "of debtors), deleveraging included"
     )
-    return [sentence(first), *([sentence("; ".join(ends))] if ends else []), sentence(criterion)]
+    aside = found.count(NOT_PURSUED)
+    runs = f"{count(found.runs, 'run')}, {found.simulated} of them now and the others from the store"
+    if aside:
+        runs += f"; {count(aside, 'seed')} not pursued to the last step, as they cannot change the answer"
+    return [sentence(first), *([sentence("; ".join(ends))] if ends else []), sentence(criterion), sentence(runs)]
 
 
 def critical_rows(found: Critical) -> list[tuple[str, ...]]:
@@ -117,12 +124,16 @@ def critical_rows(found: Critical) -> list[tuple[str, ...]]:
     return [
         (
             f"{seed}", one.outcome,
-            number(found.value(one.survived)) if one.outcome != SURVIVES_NONE else "",
-            number(found.value(one.ran_away)) if one.outcome != SURVIVES_ALL else "",
+            _known(found.value(one.survived)),
+            _known(found.value(one.ran_away)),
             f"{len(one.tried)}",
         )
         for seed, one in zip(found.seeds, found.found, strict=True)
     ]  # fmt: skip
+
+
+def _known(value: float | None) -> str:
+    return "" if value is None else number(value)
 
 
 CRITICAL_HEADER = ("seed", "outcome", "survived", "ran away at", "runs")
@@ -145,6 +156,8 @@ def critical_json(found: Critical) -> dict[str, Any]:
         "from": found.harmless,
         "to": found.worst,
         "share": found.share,
+        "runs": found.runs,
+        "simulated_now": found.simulated,
         "median": {
             "value": found.value(middle.value), "low": found.value(middle.low), "high": found.value(middle.high),
             "n": middle.n, "rated": middle.rated,
@@ -165,10 +178,10 @@ def save_critical(found: Critical, name: str, target: Path, *, overwrite: bool) 
     lines = critical_lines(found)
     made = Page(title=f"Critical shock: {name}")
     made.add(page.paragraph(f"Critical shock · {name}", "kicker"), *page.headline(lines[0]), page.bullets(lines[1:]))
-    caption = "Every run: what was closed by force of what was at stake; beyond the line a cascade has run away."
+    caption = "Every run: what people were closed out of, of what was at stake; beyond the line it has run away."
     made.section(
         "runs", "From harmless to worst", page.paragraph(caption, "caption"),
-        made.chart("runs", {"all": _figure(found)}, height=420, label="Share closed by force by size of the shock"),
+        made.chart("runs", {"all": _figure(found)}, height=420, label="Share closed out of by size of the shock"),
     )  # fmt: skip
     table = Table(columns=CRITICAL_HEADER, rows=critical_rows(found), right=(0, 2, 3, 4))
     made.section("seeds", "Seed by seed", table.html())
@@ -193,7 +206,7 @@ def _figure(found: Critical) -> Figure:
     }  # fmt: skip
     margin = {"l": 64, "r": 20, "t": 10, "b": 48}
     sizes = axis(found.path, range=[found.harmless, found.worst])
-    shares = axis("share closed by force", rangemode="tozero", tickformat=".0%")
+    shares = axis("share closed out of", rangemode="tozero", tickformat=".0%")
     return {
         "times": {},
         "data": dots,

@@ -16,30 +16,37 @@ from experiments import show
 from experiments.contagion import contagion, store
 from experiments.countdown import Note
 from experiments.counterfactual.runs import each
-from experiments.counterfactual.setting import Setting
+from experiments.counterfactual.setting import AnyScenario, Setting
 from experiments.counterfactual.words import number
 from experiments.report.words import count, sentence
 from experiments.run import trace
 from experiments.scenario import Scenario
 from experiments.statistics.means import TOO_FEW
 from experiments.statistics.power_tail import PowerTail, power_tail
+from experiments.systems.causes import cascade_sizes, system_causes
+from experiments.systems.contagion import SavedSystem, is_system
+from experiments.systems.run import trace_system
 
 Integers = NDArray[np.int64]
 
 
 def sizes_of_run(path: Path) -> Integers:
-    """Liquidations per cascade of a run's folder, largest first. Raises InputError."""
+    """Liquidations per cascade of a run's folder, largest first; of several venues over all. Raises InputError."""
+    if is_system(path):
+        return cascade_sizes(SavedSystem.load(path).cascades)
     return store.load(path).contagion().cascade_sizes()
 
 
 def sizes_of_seeds(found: Setting, *, seeds: Sequence[int], workers: int, note: Note) -> Integers:
-    """Liquidations per cascade of all seeds together, largest first. Raises InputError for several venues."""
-    parts = each(_sizes, [(found.single, seed) for seed in seeds], workers=workers, note=note)
+    """Liquidations per cascade of all seeds together, largest first; of several venues over all."""
+    parts = each(_sizes, [(found.scenario, seed) for seed in seeds], workers=workers, note=note)
     return np.sort(np.concatenate([np.zeros(0, np.int64), *parts]).astype(np.int64))[::-1]
 
 
-def _sizes(scenario: Scenario, seed: int) -> Integers:
-    return contagion(trace(scenario, seed=seed)).cascade_sizes()
+def _sizes(scenario: AnyScenario, seed: int) -> Integers:
+    if isinstance(scenario, Scenario):
+        return contagion(trace(scenario, seed=seed)).cascade_sizes()
+    return system_causes(trace_system(scenario, seed=seed)).cascade_sizes()
 
 
 def lines(sizes: Integers, tail: PowerTail) -> list[str]:

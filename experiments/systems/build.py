@@ -13,7 +13,7 @@ from experiments.build import Built, Guests, WholePath, build_venue, check_lengt
 from experiments.scenario import Scenario
 from experiments.systems.interventions import interventions
 from experiments.systems.scenario import SystemScenario
-from experiments.systems.without import reduced, still_assets
+from experiments.systems.without import reduced, retire_guests, still_assets
 from market.bridges import Bridges
 from market.claims import Claims
 from market.errors import InputError
@@ -72,6 +72,7 @@ def build_system(scenario: SystemScenario, *, seed: int) -> BuiltSystem:
     claims.back(system)
     cohorts = {name: agent.join(system, name=name, streams=streams) for name, agent in scenario.agents.items()}
     system.cohorts = tuple(cohorts.values())
+    notes += retire_guests(scenario, system, cohorts)
     return BuiltSystem(system=system, venues=venues, scenarios=scenarios, cohorts=cohorts, notes=tuple(notes))
 
 

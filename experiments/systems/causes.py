@@ -16,14 +16,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from experiments.contagion import Contagion, causes_of
-from experiments.contagion.records import Records, in_time, records
+from experiments.contagion.records import Records, in_time, liquidations_of, records
 from experiments.systems.repricing import with_claims
 from market.claims import Claims
 from market.instruments import USD_QUANTA
-from market.kernels.records import NONE
+from market.kernels.origins import ORDERS
+from market.kernels.records import NONE, RESALES
 
 if TYPE_CHECKING:
     from experiments.systems.run import SystemTrace
+
+Place = tuple[str, int]
+"""A venue, and a liquidation of it."""
 
 ELSEWHERE = 1 << 30
 """Liquidations of other venues are counted from here, beyond any of the venue itself."""
@@ -38,6 +42,13 @@ class SystemCauses:
     """One row per account that cost another one on another venue, and asset that the latter lost on: from_venue,
     from_account, to_venue, to_account, asset, loss_usd (negative where it helped). Forced sales that made less than
     0.1 % of a loss are left out. `from_account` is "claim SYMBOL" where a claim on a venue lost value."""
+    cascades: pd.DataFrame
+    """One row per liquidation of any venue, by time: venue, liquidation (its row in causes.parquet), account, tick,
+    parent_venue and parent ("" and -1 of roots), generation, cascade (its root, counted in this table)."""
+
+    def cascade_sizes(self) -> NDArray[np.int64]:
+        """Liquidations per cascade over all venues, largest first."""
+        return cascade_sizes(self.cascades)
 
     def matrix(self) -> pd.DataFrame:
         """USD lost on the venue of the column through forced sales on, and claims on, the venue of the row."""
@@ -52,12 +63,15 @@ class SystemCauses:
 def system_causes(main: SystemTrace) -> SystemCauses:
     """Explain every liquidation of every venue."""
     found = {name: records(trace) for name, trace in main.venues.items()}
+    sold_on = resales(main, found)
     named = {name: list(trace.built.world.ledger.names) for name, trace in main.venues.items()}
     outside, claims = main.built.system.outside, main.built.system.claims
     causes: dict[str, Contagion] = {}
+    origins: dict[str, list[Place]] = {}
     rows: list[tuple[Any, ...]] = []
     for name, own in found.items():
-        joined, origin = _with_others(name, found)
+        joined, origin = _with_others(name, found, sold_on)
+        origins[name] = origin
         known, order_of = with_claims(joined, claim_on=outside.underlying, rates=main.recorder.rates)
         whole = causes_of(known, world=main.venues[name].built.world)
         edges = whole.order_edges.copy()
@@ -77,7 +91,46 @@ def system_causes(main: SystemTrace) -> SystemCauses:
     for *pair, usd in rows:
         summed[tuple(pair)] = summed.get(tuple(pair), 0.0) + usd
     table = pd.DataFrame([(*pair, usd) for pair, usd in sorted(summed.items())], columns=columns)
-    return SystemCauses(venues=causes, crossings=table)
+    return SystemCauses(venues=causes, crossings=table, cascades=_cascades(causes, origins, named))
+
+
+def cascade_sizes(cascades: pd.DataFrame) -> NDArray[np.int64]:
+    """Liquidations per cascade of `SystemCauses.cascades`, largest first."""
+    sizes = np.unique(cascades["cascade"].to_numpy(np.int64), return_counts=True)[1]
+    return np.sort(sizes.astype(np.int64))[::-1]
+
+
+def _cascades(
+    causes: dict[str, Contagion], origins: dict[str, list[Place]], named: dict[str, list[str]]
+) -> pd.DataFrame:
+    """The trees of all venues as one: whoever broke because of another venue's sales hangs on that venue's tree."""
+    places = [(int(tick), at, row) for at, own in enumerate(causes.values()) for row, tick in enumerate(own.tick)]
+    venues = list(causes)
+    number: dict[Place, int] = {}
+    rows: list[tuple[Any, ...]] = []
+    for tick, at, row in sorted(places):
+        venue = venues[at]
+        own = causes[venue]
+        parent: Place = ("", -1)
+        if own.abroad[row] >= 0:
+            parent = origins[venue][int(own.abroad[row]) - ELSEWHERE]
+        elif own.parent[row] >= 0:
+            parent = (venue, int(own.parent[row]))
+        above = number.get(parent)
+        generation, cascade = (rows[above][6] + 1, rows[above][7]) if above is not None else (0, len(rows))
+        number[venue, row] = len(rows)
+        account = named[venue][int(own.account[row])]
+        rows.append((venue, row, account, tick, *parent, generation, cascade))
+    columns = ["venue", "liquidation", "account", "tick", "parent_venue", "parent", "generation", "cascade"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _away_from_books(orders: NDArray[np.void]) -> NDArray[np.void]:
+    """Orders as a venue sees them that has not the book they were on: by what they did to the reference."""
+    moved = orders.copy()
+    moved["book"] = NONE
+    moved["slow_move"] = moved["own_move"] = 0.0
+    return moved
 
 
 def _repriced(name: str, whole: Contagion, accounts: list[str], claims: Claims) -> list[tuple[Any, ...]]:
@@ -92,21 +145,56 @@ def _repriced(name: str, whole: Contagion, accounts: list[str], claims: Claims) 
     return made
 
 
-def _with_others(name: str, found: dict[str, Records]) -> tuple[Records, list[tuple[str, int]]]:
+def resales(main: SystemTrace, found: dict[str, Records]) -> list[tuple[str, str, NDArray[np.void]]]:
+    """(venue of the seizures, venue of the book, ORDERS) of what keepers have sold on books of other venues.
+
+    What they did to a book in a tick is split by lots. `event` and `liquidation` are those of the seizures, `book` and
+    the moves those of the venue of the book.
+    """
+    made = []
+    for venue, trace in main.venues.items():
+        world, moved = trace.built.world, found[venue].moved
+        homes: dict[str, list[tuple[int, int, int, int]]] = {}
+        whole: dict[tuple[int, int], int] = {}
+        for tick, book, home, event, lots in world.pressure.resales:
+            homes.setdefault(home, []).append((tick, book, event, lots))
+            whole[tick, book] = whole.get((tick, book), 0) + lots
+        for home, rows in homes.items():
+            _, owner = liquidations_of(main.venues[home].built.world)
+            orders = np.zeros(len(rows), ORDERS)
+            for order, (tick, book, event, lots) in zip(orders, rows, strict=True):
+                share = lots / whole[tick, book]
+                slow, own, flow = (float(part) * share for part in moved[tick, book, :, RESALES])
+                order["tick"], order["book"], order["event"] = tick, book, event
+                order["liquidation"], order["asset"] = owner[event], world.instruments["base"][book]
+                order["slow_move"], order["own_move"] = slow, own
+                mark = float(trace.recorder.ticks["mark"][tick, book])
+                unit = mark * float(world.instruments["tick_value"][book]) * float(world.impact_per_quanta[book])
+                order["impact"] = flow * unit
+            made.append((home, venue, orders))
+    return made
+
+
+def _with_others(
+    name: str, found: dict[str, Records], sold_on: list[tuple[str, str, NDArray[np.void]]]
+) -> tuple[Records, list[Place]]:
     """A venue's records with the orders and flow of the others among its own; the liquidations counted `ELSEWHERE`."""
     own = found[name]
     orders: list[NDArray[np.void]] = [own.orders]
+    orders += [_away_from_books(rows) for home, venue, rows in sold_on if home == name != venue]
     impacts: list[NDArray[np.void]] = [own.impacts]
-    origin: list[tuple[str, int]] = []
+    origin: list[Place] = []
     for number, (venue, other) in enumerate(found.items()):
         if venue == name:
             continue
-        moved = other.orders[other.orders["impact"] != 0.0].copy()
-        moved["book"], moved["event"] = NONE, NONE
-        moved["slow_move"] = moved["own_move"] = 0
-        moved["liquidation"] += ELSEWHERE + len(origin)
+        here = [rows.copy() for home, place, rows in sold_on if home == venue and place == name]
+        parts = [other.orders, *(rows for home, place, rows in sold_on if home == venue and place != name)]
+        there = [_away_from_books(rows[rows["impact"] != 0.0]) for rows in parts]
+        for moved in (*here, *there):
+            moved["event"] = NONE
+            moved["liquidation"] += ELSEWHERE + len(origin)
+            orders.append(moved)
         origin += [(venue, row) for row in range(other.n)]
-        orders.append(moved)
         flow = other.impacts.copy()
         flow["venue"] = number
         impacts.append(flow)

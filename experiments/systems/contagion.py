@@ -15,12 +15,12 @@ from experiments import folder, show
 from experiments.contagion import story
 from experiments.contagion.export import export
 from experiments.contagion.graph import graph_of
-from experiments.contagion.store import Saved, load
+from experiments.contagion.store import Saved, about, check_format, load, table
 from experiments.report.words import Clock, listed, money, sentence
 from experiments.toml_tree import suggest
 from market.errors import InputError
 
-CROSSINGS = "crossings.parquet"
+CROSSINGS, CASCADES = "crossings.parquet", "cascades.parquet"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,19 +30,23 @@ class SavedSystem:
     path: Path
     venues: dict[str, Saved]
     crossings: pd.DataFrame
-    """As `SystemCauses.crossings`."""
+    """As `SystemCauses.crossings`; likewise `cascades`."""
+    cascades: pd.DataFrame
 
     @classmethod
     def load(cls, path: Path) -> SavedSystem:
         """Raises InputError for a folder that is damaged or of another version."""
-        names = json.loads((path / folder.MARKER).read_text(encoding="utf-8"))["venues"]
-        file = path / CROSSINGS
-        try:
-            crossings = pd.read_parquet(file)
-        except (OSError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(f"{file}: cannot be read ({reason}); simulate the scenario again") from None
-        return cls(path=path, venues={name: load(path / name) for name in names}, crossings=crossings)
+        found = about(path)
+        check_format(path, found)
+        names = found["venues"]
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise InputError(
+                f"{path / folder.MARKER}: does not say which venues there are; simulate the scenario again"
+            )
+        return cls(
+            path=path, venues={name: load(path / name) for name in names}, crossings=table(path / CROSSINGS),
+            cascades=table(path / CASCADES),
+        )  # fmt: skip
 
 
 def is_system(path: Path) -> bool:

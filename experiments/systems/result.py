@@ -94,6 +94,7 @@ class SystemResult:
             (made / "scenario.toml").write_text(resolved_toml(self.scenario))
             self.references().to_parquet(made / "references.parquet", index=False, compression="zstd")
             self.causes.crossings.to_parquet(made / "crossings.parquet", index=False, compression="zstd")
+            self.causes.cascades.to_parquet(made / "cascades.parquet", index=False, compression="zstd")
             for name, result in self.venues.items():
                 result.write_into(made / name)
             write_system_report(self, made / "report.html")
@@ -102,6 +103,7 @@ class SystemResult:
     def provenance(self) -> dict[str, Any]:
         """What made this run: the resolved scenario and its hash, seed, versions, commit, machine, wall time."""
         return {
+            "folder_format": folder.FORMAT,
             "scenario": to_dict(self.scenario),
             "scenario_hash": scenario_hash(self.scenario),
             "seed": self.seed,

@@ -124,12 +124,43 @@ class SystemScenario:
             for symbol in self.without.assets
             if symbol not in self.assets
         ]
+        return [*found, *self._accounts_that_are_not()]
+
+    def _accounts_that_are_not(self) -> list[str]:
+        found, names = [], list(self.venues)
+        people = self.people() if any(":" not in text for text in self.without.accounts) else {}
         for text in self.without.accounts:
             venue, colon, _ = text.partition(":")
-            if not colon or venue not in names:
-                near = suggest(venue, names) if colon else f"; venues are {', '.join(names)}"
+            if colon and venue not in names:
+                found.append(f"without.accounts: expected VENUE:NAME, got {text!r}{suggest(venue, names)}")
+            elif not colon and text not in people:
+                near = suggest(text, list(people)) if people else ""
+                near = near if "did you mean" in near else f"; venues are {', '.join(names)}"
                 found.append(f"without.accounts: expected VENUE:NAME, got {text!r}{near}")
         return found
+
+    def people(self) -> dict[str, tuple[tuple[str, str], ...]]:
+        """Who acts on several venues -> (venue, account) of each of their accounts."""
+        found: dict[str, tuple[tuple[str, str], ...]] = {}
+        for name, agent in self.agents.items():
+            found |= agent.people(name)
+        return found
+
+    def left_out_of(self, name: str) -> tuple[list[str], list[str]]:
+        """(accounts of the venue itself, accounts there of those who act on several venues) that are left out."""
+        if not self.without.accounts:
+            return [], []
+        people = self.people()
+        owned = {account for accounts in people.values() for venue, account in accounts if venue == name}
+        own: list[str] = []
+        guests: list[str] = []
+        for text in self.without.accounts:
+            venue, colon, account = text.partition(":")
+            if not colon:
+                guests += [account for venue, account in people[text] if venue == name]
+            elif venue == name:
+                (guests if account in owned else own).append(account)
+        return own, guests
 
     def _venues_that_are_not(self) -> list[str]:
         names = list(self.venues)
@@ -167,11 +198,7 @@ class SystemScenario:
             agents=own.agents,
             recording=self.recording,
             without=Without(
-                accounts=tuple(
-                    account
-                    for venue, _, account in (text.partition(":") for text in self.without.accounts)
-                    if venue == name
-                ),
+                accounts=tuple(self.left_out_of(name)[0]),
                 oracle_errors=self.without.oracle_errors,
             ),
         )

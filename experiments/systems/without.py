@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from agents.collateral_sales import CollateralSales
+from experiments.removal import take_out
 from experiments.systems.scenario import CrossAgent, SystemScenario
 from market.claims import Claim, StakedToken
 from market.errors import InputError
 from market.shocks import Freeze, Shock
+from market.system import System
 
 
 def reduced(scenario: SystemScenario) -> SystemScenario:
@@ -33,8 +36,23 @@ def reduced(scenario: SystemScenario) -> SystemScenario:
         claims={symbol: _honoured(claim, left_out.venues) for symbol, claim in scenario.claims.items()},
         shocks={name: shock for name, shock in shocks.items() if getattr(shock, "venue", "") not in left_out.venues},
         agents={name: agent for name, agent in agents.items() if agent is not None},
-        without=replace(left_out, venues=(), accounts=_elsewhere(left_out.accounts, left_out.venues)),
+        without=replace(left_out, venues=(), accounts=_elsewhere(scenario, agents)),
     )
+
+
+def retire_guests(scenario: SystemScenario, system: System, cohorts: Mapping[str, Any]) -> list[str]:
+    """Leave those out who act on several venues, once they have joined; return a line on each. Raises InputError."""
+    notes: list[str] = []
+    for venue, member in system.members.items():
+        _, guests = scenario.left_out_of(venue)
+        notes += [f"{venue}: {note}" for note in take_out(member.world, member.cast, guests)]
+    gone = {text.rpartition(":")[2] for text in scenario.without.accounts}
+    for name, agent in scenario.agents.items():
+        for person, accounts in agent.people(name).items():
+            if gone & {person, *(account for _, account in accounts)}:
+                cohorts[name].retire()
+                notes += [] if accounts else [f"without {person}: keepers and loopers sell to the outside world"]
+    return notes
 
 
 def still_assets(scenario: SystemScenario, moving: Sequence[str]) -> list[str]:
@@ -64,5 +82,15 @@ def _left(agent: CrossAgent, gone: Sequence[str]) -> CrossAgent | None:
     return None if any(venue in gone for _, venue in agent.places()) else agent
 
 
-def _elsewhere(accounts: tuple[str, ...], gone: Sequence[str]) -> tuple[str, ...]:
-    return tuple(text for text in accounts if text.partition(":")[0] not in gone)
+def _elsewhere(scenario: SystemScenario, agents: Mapping[str, CrossAgent | None]) -> tuple[str, ...]:
+    """Accounts left out that are not gone with their venue or their agent."""
+    left_out = scenario.without
+    if not left_out.venues:
+        return left_out.accounts
+    people = {person for name, agent in agents.items() if agent is not None for person in agent.people(name)}
+    kept = []
+    for text in left_out.accounts:
+        venue, colon, _ = text.partition(":")
+        if (venue not in left_out.venues) if colon else (text in people):
+            kept.append(text)
+    return tuple(kept)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from market.kernels.jit import kernel
-from market.kernels.records import BACKGROUND, LIQUIDITY, TRADERS, UNTRACED
+from market.kernels.records import BACKGROUND, LIQUIDITY, RESALES, TRADERS, UNTRACED
 
 OUTSIDE_WORLD, ORACLE, OF_CLAIM, FORCED_SALES, BY_TRADERS, BY_BACKGROUND, BY_LIQUIDITY, NOBODY, BY_FUNDING = range(9)
 """Origins of a price; OF_CLAIM: what stands behind an asset that is a claim."""
@@ -85,9 +85,9 @@ def _sum(gaps, out):
 def gap_parts(first, moved, reference, books, ticks_of, moves, before, traded, closed, left):
     """Parts of the gap between a book's price and its reference, tick by tick.
 
-    `first` int64[n_books] levels before tick 0, `moved` int64[n_ticks, n_books, FLOWS] what messages did to them,
-    `reference` int64[n_ticks, n_books]; forced orders: `books` (NONE: elsewhere), `ticks_of` int64[n], `moves`
-    float64[n], in order of time.
+    `first` int64[n_books] levels before tick 0, `moved` int64[n_ticks, n_books, FLOWS] what messages did to them
+    (RESALES among them, which displace like forced orders, after all others), `reference` int64[n_ticks, n_books];
+    forced orders: `books` (NONE: elsewhere), `ticks_of` int64[n], `moves` float64[n], in order of time.
     Written: `before` float64[n_books, ORIGINS], `traded` and `closed` float64[n_ticks, n_books, ORIGINS] after messages
     and after forced orders, `left` float64[n_ticks, n_books, 2] the factor of displacements down and up.
     """
@@ -106,6 +106,7 @@ def gap_parts(first, moved, reference, books, ticks_of, moves, before, traded, c
             _move(gaps, BY_TRADERS, float(moved[tick, book, TRADERS]), parts)
             _move(gaps, BY_BACKGROUND, float(moved[tick, book, BACKGROUND]), parts)
             _move(gaps, NOBODY, float(moved[tick, book, UNTRACED]), parts)
+            _displace(gaps, FORCED_SALES, float(moved[tick, book, RESALES]))
             _sum(gaps, traded[tick, book])
             while event < len(books) and ticks_of[event] <= tick:
                 if books[event] == book and ticks_of[event] == tick:
@@ -216,12 +217,14 @@ def trace_back(
 
 @kernel
 def event_parts(
-    book, since, first, last, orders, base, quote, index_unit, reference_unit, marks_at, marks_remarked, marks_took,
-    weights, back, out,
+    book, since, first, last, orders, base, quote, arrives, index_unit, reference_unit, marks_at, marks_remarked,
+    marks_took, weights, back, out,
 ):  # fmt: skip
     """Add to `out[row - first]` what each forced order `first .. last - 1` makes of the marks behind `back`.
 
-    `orders` ORDERS, by time; `index_unit` and `reference_unit` float64[n_ticks, n_instruments] ticks per log move.
+    `orders` ORDERS, by time; `arrives` int64[n_ticks, n_assets] the tick in which a move of an asset's reference in
+    this one comes to the venue's price; `index_unit` and `reference_unit` float64[n_ticks, n_instruments] ticks per log
+    move.
     Marks of the order's own tick, taken after it, count directly.
     """
     n = back.shape[0]
@@ -242,6 +245,8 @@ def event_parts(
             sign = 1.0 if order.asset == base else (-1.0 if order.asset == quote else 0.0)
             if sign != 0.0:
                 next_tick = order.tick + 1
-                unit = index_unit[next_tick, book] * back[at + 1, 4]
-                unit += reference_unit[next_tick, book] * back[at + 1, 5]
+                unit = reference_unit[next_tick, book] * back[at + 1, 5]
+                seen = arrives[next_tick, order.asset]
+                if seen - since < n:
+                    unit += index_unit[seen, book] * back[seen - since, 4]
                 out[row - first] += sign * order.impact * unit

@@ -260,14 +260,15 @@ ACCOUNT = np.dtype(
         ("first_order", i4),  # head of the list of its resting orders, slot
         ("claim", i4),  # CLAIMED while a keeper may close it, CLAIM_HELD once a breaker has held that back; else 0
         ("mode", i4),  # CROSS, PORTFOLIO
-        ("flow", i4),  # whose orders its are: TRADERS, BACKGROUND, LIQUIDITY
+        ("flow", i4),  # whose orders its are: TRADERS, BACKGROUND, LIQUIDITY, RESALES
     ]
 )
 
-TRADERS, BACKGROUND, LIQUIDITY, UNTRACED = range(4)
+TRADERS, BACKGROUND, LIQUIDITY, UNTRACED, RESALES = range(5)
 """Who moved a book, but for forced orders: traders, background flow, those who make and arbitrage markets; nobody's
-message (an expiry, the cancelled orders of an account that was liquidated without a fill)."""
-FLOWS = 4
+message (an expiry, the cancelled orders of an account that was liquidated without a fill); keepers who sell here what
+they have seized on another venue."""
+FLOWS = 5
 
 CLAIMED, CLAIM_HELD = 1, 2
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import networkx as nx
 import numpy as np
@@ -13,16 +16,24 @@ import pytest
 from typer.testing import CliRunner
 
 from experiments.cli import app
-from experiments.contagion import CAUSES, FORCED
+from experiments.contagion import CAUSES, FORCED, Contagion
 from experiments.contagion.levels import levels
 from experiments.contagion.records import records
-from experiments.systems.causes import SystemCauses, system_causes
-from experiments.systems.contagion import CROSSINGS
+from experiments.systems.causes import (
+    ELSEWHERE,
+    SystemCauses,
+    _cascades,
+    cascade_sizes,
+    resales,
+    system_causes,
+)
+from experiments.systems.contagion import CASCADES, CROSSINGS
 from experiments.systems.repricing import with_claims
 from experiments.systems.result import SystemResult
 from experiments.systems.run import SystemTrace, trace_system
+from market.kernels.moves import FLOW, OWN, SLOW
 from market.kernels.origins import FORCED_SALES, OF_CLAIM
-from market.kernels.records import NONE
+from market.kernels.records import FLOWS, FORCED_SEIZURE, NONE, RESALES
 from tests.cuts import cut_system
 
 SEED = 1
@@ -131,3 +142,87 @@ def test_what_cannot_be_told_of_a_system(run_dir: Path) -> None:
     assert "give the folder of one" in said(run_dir, "--event", 3, code=2)
     assert "was liquidated on no venue" in said(run_dir, "--account", "nobody", code=2)
     assert "not in this run" in said(run_dir, "--asset", "XYZ", code=2)
+
+
+def test_folders_of_systems_that_cannot_be_read_say_why(run_dir: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(run_dir, copy)
+    about = json.loads((copy / "run.json").read_text())
+    for changed, message in (
+        ({**about, "folder_format": 1}, "written by another version"),
+        ({**about, "venues": 3}, "does not say which venues there are"),
+    ):
+        (copy / "run.json").write_text(json.dumps(changed))
+        assert message in said(copy, code=2)
+    (copy / "run.json").write_text(json.dumps(about))
+    for name in (CASCADES, CROSSINGS, "lender/causes.parquet"):
+        whole = (copy / name).read_bytes()
+        (copy / name).write_bytes(whole[:-50])
+        assert f"{name}: cannot be read, it is damaged or cut short" in said(copy, code=2)
+        (copy / name).unlink()
+        assert f"{name}: is missing" in said(copy, code=2)
+        (copy / name).write_bytes(whole)
+    (copy / "run.json").write_text("{")
+    assert "cannot be read" in said(copy, code=2)
+    (copy / "run.json").write_text(json.dumps(about))
+    shutil.rmtree(copy / "amm")
+    assert "amm: no such folder" in said(copy, code=2)
+
+
+def test_cascades_go_on_from_venue_to_venue() -> None:
+    """Trees of all venues together hold every liquidation once; who broke by another's sales hangs on its tree."""
+    _, found = run_of("collateral-exploit")
+    table = found.cascades
+    assert len(table) == sum(own.n for own in found.venues.values())
+    assert found.cascade_sizes().sum() == len(table)
+    places = {(row.venue, row.liquidation): row for row in table.itertuples()}
+    for venue, own in found.venues.items():
+        for row in range(own.n):
+            here = places[venue, row]
+            if own.abroad[row] >= 0:
+                assert here.parent_venue != venue
+                assert own.parent[row] == -1
+            elif own.parent[row] >= 0:
+                assert (here.parent_venue, here.parent) == (venue, own.parent[row])
+            above = places.get((here.parent_venue, here.parent))
+            assert (here.cascade, here.generation) == (
+                (here.Index, 0) if above is None else (above.cascade, above.generation + 1)
+            )
+    lines = {"a": _line([-1, 0], [-1, -1]), "b": _line([-1, 0], [ELSEWHERE + 1, -1])}
+    others = {"a": [("b", 0), ("b", 1)], "b": [("a", 0), ("a", 1)]}
+    path = _cascades(lines, others, {"a": ["x", "y"], "b": ["v", "w"]})
+    assert path["generation"].tolist() == [0, 1, 2, 3]
+    assert cascade_sizes(path).tolist() == [4]
+
+
+def _line(parent: list[int], abroad: list[int]) -> Contagion:
+    """Two liquidations of a venue, the second by the first; those of "b" come later."""
+    tick = np.array([1, 2]) + 2 * (abroad[0] >= 0)
+    return cast(Contagion, SimpleNamespace(tick=tick, parent=parent, abroad=abroad, account=np.array([0, 1])))
+
+
+def test_what_keepers_sell_on_another_venue_s_book_is_forced_by_the_seizure() -> None:
+    """Lots in the log are what moved the book; what they did to the price of the asset cost people there."""
+    route = 'agents.sales.routes=[{collateral="QUSD", debt="USDC", venue="exchange", instrument="QUSD-USDC"}]'
+    impact = "assets.QUSD.permanent_impact_bps_per_million_usd=20"
+    main = trace_system(cut_system("stablecoin-depeg", route, impact, "bridge.latency_seconds=12"), seed=SEED)
+    exchange, lender = main.venues["exchange"].built.world, main.venues["lender"].built.world
+    sold = exchange.pressure.resales
+    assert len(sold) > 10
+    assert all(lender.events["kind"][event] == FORCED_SEIZURE for _, _, _, event, _ in sold)
+    taken = sum(int(lender.events["lots"][event]) for event in {event for _, _, _, event, _ in sold})
+    lots = sum(row[-1] for row in sold)
+    assert 0.5 * taken < lots * int(exchange.instruments["lot_quanta"][1]) <= taken
+    own = records(main.venues["exchange"])
+    assert own.moved[:, 1, FLOW // FLOWS, RESALES].sum() == -lots
+    found = {name: records(trace) for name, trace in main.venues.items()}
+    ((home, venue, orders),) = resales(main, found)
+    assert (home, venue) == ("lender", "exchange")
+    for column, name in ((SLOW // FLOWS, "slow_move"), (OWN // FLOWS, "own_move")):
+        assert orders[name].sum() == pytest.approx(own.moved[:, 1, column, RESALES].sum())
+    assert orders["impact"].sum() < 0.0
+    causes = system_causes(main)
+    for one in causes.venues.values():
+        assert (one.causes.sum(axis=1) == one.loss).all()
+    across = causes.crossings[causes.crossings["asset"] == "QUSD"]
+    assert across.loc[across["from_venue"] == "lender", "loss_usd"].sum() > 0.0

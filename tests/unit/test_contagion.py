@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
 
@@ -17,6 +18,7 @@ from experiments.recorder import Recorder
 from experiments.run import Trace
 from experiments.validation.liquidation import Ladder
 from market.kernels.attribution import shapley
+from market.kernels.origins import ORACLE, OUTSIDE_WORLD
 from market.kernels.records import MARKET, REST_OF_MARKET, SELL
 from market.venue import IndexMark, MidMark
 from tests.engine_worlds import USD, Engine, engine, plain_venue
@@ -31,7 +33,7 @@ def watched(world: Engine, *, ticks: int) -> Engine:
 
 
 def records_of(world: Engine) -> Records:
-    built = SimpleNamespace(world=world.world, rules=world.rules)
+    built = SimpleNamespace(world=world.world, rules=world.rules, cast=world.cast)
     return records(cast(Trace, SimpleNamespace(built=built, recorder=world.observers[0])))
 
 
@@ -171,3 +173,25 @@ def test_apportioned_parts_sum_to_the_whole(total: int) -> None:
     whole = apportion(total, parts)
     assert whole.sum() == total
     assert np.abs(whole - parts).max() <= 1.5
+
+
+def test_what_an_oracle_tells_late_is_what_the_outside_world_did_and_its_errors_are_its_own() -> None:
+    """The reference falls by a tenth at tick 2, which the venue learns at tick 4, ten ticks too low; right at tick 5.
+    In between the old price stands, and nobody's doing has changed."""
+    world = falls((640.0, 70.0), (1_000, 100))
+    world.run(8)
+    found = records_of(world)
+    asset = int(found.instruments["base"][0])
+    outside, told = found.asset_reference.copy(), found.price.copy()
+    outside[:, asset] = [10_000] * 2 + [9_000] * 6
+    told[:, asset] = [10_000] * 4 + [8_990] + [9_000] * 3
+    delay = np.zeros(len(found.assets), np.int64)
+    delay[asset] = 2
+    made = levels(replace(found, asset_reference=outside, price=told, delay=delay)).price[:, asset]
+    assert made.sum(axis=1) == pytest.approx(told[:, asset])
+    others = np.delete(made, [OUTSIDE_WORLD, ORACLE], axis=1)
+    assert np.abs(others).max() < 3.0, "what flow did to the reference is a trifle here"
+    assert made[:, OUTSIDE_WORLD] == pytest.approx([10_000] * 4 + [9_000] * 4, abs=3.0)
+    assert made[:, ORACLE] == pytest.approx([0, 0, 0, 0, -10, 0, 0, 0], abs=1.0)
+    at_once = levels(replace(found, asset_reference=outside, price=told, delay=0 * delay)).price[:, asset]
+    assert at_once[4, ORACLE] == pytest.approx(-10, abs=1.0), "a price that stands has not seen what came after it"

@@ -9,15 +9,19 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from experiments.build import build
 from experiments.contagion import contagion
 from experiments.counterfactual import setting
 from experiments.counterfactual.candidates import MEASURES, People, choose, cost_to_others, measured, people_of
+from experiments.counterfactual.histories import Causes, history, start
 from experiments.counterfactual.importance import Foresight, foresight, importance, spearman
 from experiments.counterfactual.importance_command import as_json, lines, save
+from experiments.counterfactual.measure import figures_of, measure, own_usd
+from experiments.counterfactual.parts import parts_of
+from experiments.frames import asset_usd
 from experiments.run import simulate
+from market.errors import InputError
 from market.streams import Streams
-from tests.cuts import CUTS
+from tests.cuts import CUTS, SYSTEM_CUTS
 
 SHORT = (*CUTS["flash-crash"], "population.count=600", "hours=0.12")
 
@@ -25,8 +29,9 @@ SHORT = (*CUTS["flash-crash"], "population.count=600", "hours=0.12")
 def people(exposures: list[list[float]], equity: list[float], closeness: list[float]) -> People:
     n = len(exposures)
     return People(
-        names=tuple(f"p{row}" for row in range(n)), rows=tuple((row,) for row in range(n)),
-        exposures_usd=np.array(exposures), equity_usd=np.array(equity), closeness=np.array(closeness),
+        names=tuple(f"p{row}" for row in range(n)), rows=tuple((("", row),) for row in range(n)),
+        exposures_usd=np.array(exposures), size_usd=np.abs(exposures).sum(axis=1),
+        equity_usd=np.array(equity), closeness=np.array(closeness),
     )  # fmt: skip
 
 
@@ -57,10 +62,11 @@ def test_candidates_are_the_largest_by_turns_and_others_at_random() -> None:
 
 
 def test_people_have_all_their_accounts() -> None:
-    world = build(setting("flash-crash", overrides=SHORT).single, seed=1).world
-    found = people_of(world)
+    begun = start(setting("flash-crash", overrides=SHORT).scenario, 1)
+    world = begun.worlds[""]
+    found = people_of(begun.worlds, guests={}, moving=begun.moving)
     assert len(found.names) == len(set(found.names)) == 600
-    rows = [row for mine in found.rows for row in mine]
+    rows = [row for mine in found.rows for _, row in mine]
     assert len(rows) == len(set(rows)) == sum(role in ("trader", "wallet") for role in world.ledger.roles)
     assert (found.size_usd > 0.0).sum() > 500
     assert not found.exposures_usd[:, world.asset("USDC")].any()
@@ -89,11 +95,11 @@ def test_verdicts_follow_the_interval_and_few_are_not_rated() -> None:
 
 def test_savings_are_differences_of_whole_runs_and_stored(tmp_path: Path) -> None:
     world, store = setting("flash-crash", overrides=SHORT), str(tmp_path / "store")
-    found = importance(world, top=4, sample=2, seeds=[2], store=store, workers=1)
-    assert len(found.people) == 6
+    found = importance(world, top=3, sample=2, seeds=[2], store=store)
+    assert len(found.people) == 5
     person = max(found.people, key=lambda one: abs(one.saved_usd))
-    without = setting("flash-crash", overrides=(*SHORT, f'without.accounts=["{person.name}"]')).single
-    runs = [simulate(scenario, seed=2, twin=False) for scenario in (world.single, without)]
+    without_it = setting("flash-crash", overrides=(*SHORT, f'without.accounts=["{person.name}"]')).single
+    runs = [simulate(scenario, seed=2, twin=False) for scenario in (world.single, without_it)]
     closed = [float(run.kpis["liquidated_notional_usd"] or 0.0) for run in runs]
     assert person.saved_usd == pytest.approx(closed[0] - closed[1] - person.own_usd, abs=1e-3)
     own = runs[0].liquidations
@@ -101,15 +107,65 @@ def test_savings_are_differences_of_whole_runs_and_stored(tmp_path: Path) -> Non
     assert person.own_usd == pytest.approx(
         mine.loc[mine["kind"].isin(["position", "collateral"]), "notional_usd"].sum()
     )
-    causes = contagion(runs[0].main)
-    there = people_of(build(world.single, seed=2).world)
-    at = there.names.index(person.name)
-    assert person.measures["causes"] == cost_to_others(there, np.array([at]), causes)[0]
+    begun = start(world.scenario, 2)
+    there = people_of(begun.worlds, guests={}, moving=begun.moving)
+    at = np.array([there.names.index(person.name)])
+    assert person.measures["causes"] == cost_to_others(there, at, Causes(venues={"": contagion(runs[0].main)}))[0]
     assert set(person.measures) == set(MEASURES)
-    parts = len(list((tmp_path / "store" / "runs").iterdir()))
-    assert importance(world, top=4, sample=2, seeds=[2], store=store, workers=1) == found
-    assert len(list((tmp_path / "store" / "runs").iterdir())) == parts, "nothing is simulated twice"
+    # The shock to SOL is a part as well, and so are keepers.
+    (sol,) = (part for part in found.parts if part.name == "SOL")
+    still = setting("flash-crash", overrides=(*SHORT, 'without.assets=["SOL"]'))
+    assert sol.saved_usd == pytest.approx(closed[0] - measure(still.scenario, 2)[0]["liquidated_notional_usd"])
+    assert [part.name for part in found.parts if part.kind == "keeper"] == ["keeper-01", "keeper-02", "keeper-03"]
+    stored = sorted((tmp_path / "store" / "answers").iterdir())
+    assert importance(world, top=3, sample=2, seeds=[2], store=store) == found
+    assert sorted((tmp_path / "store" / "answers").iterdir()) == stored, "nothing is simulated twice"
     assert found.noise_usd is None
-    assert "too few to rate, 6 people" in " ".join(lines(found))
+    assert "too few to rate, 5 people" in " ".join(lines(found))
     save(found, tmp_path / "out", overwrite=False)
     assert json.loads((tmp_path / "out" / "run.json").read_text()) == json.loads(json.dumps(as_json(found)))
+    stored[0].write_bytes(stored[0].read_bytes()[:-9])
+    with pytest.raises(InputError, match="damaged or cut short"):
+        importance(world, top=3, sample=2, seeds=[2], store=store)
+
+
+def test_of_several_venues_people_may_act_on_more_than_one_and_venues_can_be_left_out() -> None:
+    """A hedger's legs are one person; removing a venue saves what is closed on the others, not what was on it."""
+    short = (*SYSTEM_CUTS["cross-venue-hedge"], "agents.hedgers.equity_usd=2e6")
+    world = setting("cross-venue-hedge", overrides=short)
+    found = importance(world, top=3, sample=0, seeds=[1], store=None)
+    hedger = next(one for one in found.people if one.name.startswith("hedgers-"))
+    venues, causes = history(world.scenario, 1)
+    whole = figures_of(venues)
+    other = setting("cross-venue-hedge", overrides=(*short, f'without.accounts=["{hedger.name}"]'))
+    after = measure(other.scenario, 1)[0]
+    names = {name: one.built.world.ledger.names for name, one in venues.items()}
+    legs = [("north", f"{hedger.name}-a"), ("south", f"{hedger.name}-b")]
+    own = sum(float(own_usd(venues[venue].built.world)[names[venue].index(leg)]) for venue, leg in legs)
+    saved = whole["liquidated_notional_usd"] - after["liquidated_notional_usd"] - own
+    assert (hedger.own_usd, hedger.saved_usd) == pytest.approx((own, saved))
+    south = next(part for part in found.parts if part.name == "south")
+    alone = measure(setting("cross-venue-hedge", overrides=(*short, 'without.venues=["south"]')).scenario, 1)[0]
+    on_north = float(own_usd(venues["north"].built.world).sum())
+    assert south.saved_usd == pytest.approx(on_north - alone["liquidated_notional_usd"])
+    assert 0.0 < south.measures["DebtRank"] < 1.0
+    assert {part.kind for part in found.parts} == {"venue", "agent", "shock to", "keeper"}
+    assert causes.crossings
+
+
+def test_claims_on_a_venue_count_to_it_where_they_are_held_elsewhere() -> None:
+    """Receipts for deposits on the lender are owned on the exchange: part of the lender's ruin."""
+    world = setting("collateral-exploit", overrides=SYSTEM_CUTS["collateral-exploit"])
+    begun = start(world.scenario, 1)
+    people = people_of(begun.worlds, guests={}, moving=begun.moving)
+    traders = [name for name in people.names if name.startswith("exchange:")]
+    assert len(traders) > 400
+    assert begun.shocked == ("ETH", "bETH")
+    venues, _ = history(world.scenario, 1)
+    parts = {part.name: part.measures for part in parts_of(world.scenario, begun, venues, people) if part.measures}
+    owners = {row for venue, row in people.owners() if venue == "exchange"}
+    there = begun.worlds["exchange"]
+    receipts = there.asset("rUSDC")
+    held = there.ledger.cash[sorted(owners), receipts].sum() * asset_usd(there)[receipts]
+    assert parts["lender"]["claims"] == pytest.approx(held)
+    assert parts["exchange"]["claims"] == 0.0

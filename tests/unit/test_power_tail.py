@@ -10,7 +10,7 @@ import pytest
 from experiments.counterfactual import setting, tail_command
 from experiments.run import simulate
 from experiments.scenario import Scenario
-from experiments.statistics.power_tail import power_tail
+from experiments.statistics.power_tail import _fit, exponent, power_tail
 from market.streams import Streams
 from tests.cuts import CUTS
 
@@ -27,6 +27,23 @@ def test_a_zeta_law_is_found_with_its_exponent(exponent: float) -> None:
     assert found.distance is not None
     assert found.distance < 0.08
     assert found.better != "lognormal"
+
+
+def test_the_bootstrap_fits_as_the_package_does_and_begins_anew_in_every_resample() -> None:
+    """Exponents are those of `powerlaw`; an interval that knew where the tail begins would be narrower."""
+    draw = Streams(4).generator("tests.begin")
+    sizes = np.concatenate([draw.integers(1, 9, 300), 7 + draw.zipf(2.2, 200)]).clip(max=10**6)
+    for least in (1, 5, 8):
+        tail = sizes[sizes >= least]
+        assert exponent(tail, least) == pytest.approx(float(_fit(tail, least).alpha), abs=2e-3)
+    found = power_tail(sizes)
+    assert found.least is not None
+    assert found.low is not None
+    assert found.high is not None
+    tail = sizes[sizes >= found.least]
+    resamples = tail[draw.integers(0, len(tail), (199, len(tail)))]
+    low, high = np.quantile([exponent(sample, found.least) for sample in resamples], [0.025, 0.975])
+    assert found.high - found.low > 1.2 * (high - low)
 
 
 def test_a_thin_tail_is_told_from_a_power_law() -> None:
