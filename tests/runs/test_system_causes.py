@@ -7,7 +7,7 @@ import shutil
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import networkx as nx
 import numpy as np
@@ -175,7 +175,7 @@ def test_cascades_go_on_from_venue_to_venue() -> None:
     table = found.cascades
     assert len(table) == sum(own.n for own in found.venues.values())
     assert found.cascade_sizes().sum() == len(table)
-    places = {(row.venue, row.liquidation): row for row in table.itertuples()}
+    places: dict[Any, Any] = {(row.venue, row.liquidation): row for row in table.itertuples()}
     for venue, own in found.venues.items():
         for row in range(own.n):
             here = places[venue, row]
