@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from experiments import InputError
 from experiments.fields import leaves
 from experiments.scenario import Scenario
+from experiments.systems.scenario import SystemScenario, VenueScenario
 
 _ACCOUNTS = ("count", "makers_per_book")
 
@@ -38,26 +40,35 @@ class Limits:
     """Tables within tables of an uploaded scenario."""
 
 
-def check_size(scenario: Scenario, limits: Limits) -> None:
+def check_size(scenario: Scenario | SystemScenario, limits: Limits) -> None:
     """Refuse what is too large before anything of it is built. Raises InputError."""
     if scenario.ticks > limits.ticks:
         raise InputError(f"hours: {scenario.ticks:,} ticks; at most {limits.ticks:,} here")
-    if len(scenario.instruments) > limits.books:
-        raise InputError(f"instruments: {len(scenario.instruments)}; at most {limits.books} here")
-    counted = sum(
-        int(leaf.value) * (len(scenario.instruments) if leaf.path.endswith("makers_per_book") else 1)
-        for leaf in leaves(scenario)
-        if leaf.path.rpartition(".")[2] in _ACCOUNTS and isinstance(leaf.value, int)
-    )
+    venues = [scenario] if isinstance(scenario, Scenario) else list(scenario.venues.values())
+    books = sum(len(venue.instruments) for venue in venues)
+    if books > limits.books:
+        raise InputError(f"instruments: {books}; at most {limits.books} here")
+    counted = sum(_accounts(venue) for venue in venues)
+    if isinstance(scenario, SystemScenario):
+        counted += sum(getattr(agent, "count", 0) for agent in scenario.agents.values()) * len(venues)
     if counted > limits.accounts:
         raise InputError(f"population.count: {counted:,} accounts with all agents; at most {limits.accounts:,} here")
 
 
-def check_world(world: Any, limits: Limits) -> None:
-    """Refuse a world whose books or accounts turned out too large. Raises InputError."""
-    levels = int(world.instruments["n_levels"].sum())
+def _accounts(venue: Scenario | VenueScenario) -> int:
+    return sum(
+        int(leaf.value) * (len(venue.instruments) if leaf.path.endswith("makers_per_book") else 1)
+        for leaf in leaves(venue)
+        if leaf.path.rpartition(".")[2] in _ACCOUNTS and isinstance(leaf.value, int)
+    )
+
+
+def check_worlds(worlds: Sequence[Any], limits: Limits) -> None:
+    """Refuse a run whose books or accounts turned out too large. Raises InputError."""
+    levels = sum(int(world.instruments["n_levels"].sum()) for world in worlds)
     if levels > limits.levels:
         raise InputError(f"instruments: {levels:,} price levels; at most {limits.levels:,} here; a coarser tick_size")
     # Isolated margin and wallets open several rows for one trader.
-    if len(world.ledger.accounts) > 3 * limits.accounts:
-        raise InputError(f"population: {len(world.ledger.accounts):,} accounts; at most {3 * limits.accounts:,} here")
+    accounts = sum(len(world.ledger.accounts) for world in worlds)
+    if accounts > 3 * limits.accounts:
+        raise InputError(f"population: {accounts:,} accounts; at most {3 * limits.accounts:,} here")

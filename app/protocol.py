@@ -77,6 +77,8 @@ class Set(_Message):
     path: Path
     value: Value
     side: Side = "both"
+    venue: Name | None = None
+    """Of a system: where; the one that is looked at when left out."""
 
 
 class Shock(_Message):
@@ -90,6 +92,7 @@ class Shock(_Message):
     seconds: Annotated[float, Field(gt=0.0, le=1e7)] | None = None
     account: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
     side: Side = "both"
+    venue: Name | None = None
 
 
 class Account(_Message):
@@ -98,6 +101,7 @@ class Account(_Message):
     do: Literal["account"]
     account: Annotated[int, Field(ge=0, le=10_000_000)]
     side: Literal["a", "b"] = "a"
+    venue: Name | None = None
 
 
 class SelectBook(_Message):
@@ -105,6 +109,13 @@ class SelectBook(_Message):
 
     do: Literal["select_book"]
     book: Annotated[int, Field(ge=0, le=10_000)]
+
+
+class SelectVenue(_Message):
+    """Look at this venue of the system from now on; the figures of the others come along."""
+
+    do: Literal["select_venue"]
+    venue: Name
 
 
 class Export(_Message):
@@ -122,7 +133,7 @@ class Ack(_Message):
 
 
 Message = Annotated[
-    Open | Play | Pause | Step | Jump | Restart | Set | Shock | Account | SelectBook | Export | Ack,
+    Open | Play | Pause | Step | Jump | Restart | Set | Shock | Account | SelectBook | SelectVenue | Export | Ack,
     Field(discriminator="do"),
 ]
 ADAPTER: TypeAdapter[Any] = TypeAdapter(Message)

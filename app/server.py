@@ -51,6 +51,7 @@ class Named(BaseModel):
 
     name: str
     summary: str
+    several: bool = Field(description="Whether it has several venues.")
 
 
 class Scenarios(BaseModel):

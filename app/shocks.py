@@ -42,8 +42,14 @@ def described(world: Any) -> list[dict[str, Any]]:
             "instruments": list(world.instrument_symbols) if "instrument" in needs else [],
         }
         for kind, label, help_, needs, defaults in _BUTTONS
-        if kind != "maker_leaves" or "market_maker" in world.ledger.roles
+        if _does_something(kind, world)
     ]
+
+
+def _does_something(kind: str, world: Any) -> bool:
+    if kind == "maker_leaves":
+        return "market_maker" in world.ledger.roles
+    return kind not in ("keeper_outage", "account_fails") or largest_account(world) is not None
 
 
 def made(shock: Shock, world: Any) -> Intervention:

@@ -154,6 +154,7 @@ class Worker:
             protocol.Set: view.set,
             protocol.Shock: view.shock,
             protocol.SelectBook: lambda said: setattr(view, "book", said.book),
+            protocol.SelectVenue: lambda said: view.select_venue(said.venue),
             protocol.Step: lambda said: self._step(view, said.ticks),
             protocol.Pause: lambda _: self._stop(),
             protocol.Play: self._play,

@@ -211,7 +211,7 @@ def _run_system(
     target = out or RUNS / f"{file.stem}-seed{seed}{own}{'' if twin else '-no-twin'}"
     folder.check(target, replace=overwrite or out is None)
     with display(sys.stderr) as progress, _located(provenance):
-        result = simulate_system(world, seed=seed, twin=twin, progress=progress)
+        result = simulate_system(world, seed=seed, twin=twin, progress=progress, snapshots=True)
         progress(label="writing the report", done=0, total=0, liquidations=0)
         written = result.save(target, overwrite=overwrite or out is None)
     if as_json:

@@ -46,6 +46,7 @@ FILES = frozenset(
         "forced_causes.parquet",
         "hit.md",
         "kpis.json",
+        "lending.parquet",
         "liquidations.parquet",
         "losses.parquet",
         "manifests.json",
@@ -66,6 +67,7 @@ FILES = frozenset(
         "settlements.parquet",
         "snapshots.parquet",
         "study.toml",
+        "venue_prices.parquet",
     }
 )
 """What a run writes; a folder with anything else in it is somebody's work and is never replaced."""

@@ -5,17 +5,68 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agents.borrower import BorrowerCohort
 from agents.depositor import DepositorCohort
 from agents.inventory import KeeperInventory
 from experiments.frames import asset_usd, fill_usd
-from market.kernels.records import DEFICIT, FORCED_SEIZURE
+from market.kernels.records import DEFICIT, FORCED_SEIZURE, NONE
+from market.world import World
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from experiments.run import Trace
 
 Kpis = dict[str, float | int | str | None]
+
+
+def priced_assets(world: World) -> NDArray[np.int64]:
+    """int64[n]: assets with a price of their own and no book, in a venue that lends or that trades on no book."""
+    if world.lending is None and (len(world.instruments) or world.pools is not None):
+        return np.zeros(0, np.int64)
+    return np.flatnonzero((world.assets["fixed"] == 0) & (world.assets["spot_book"] == NONE))
+
+
+def lending_frame(trace: Trace) -> pd.DataFrame:
+    """One row per sample and asset that is lent: seconds, asset, utilisation and borrow rate a year as shares, and USD
+    that can still be borrowed or withdrawn."""
+    import pandas as pd
+
+    world, recorder = trace.built.world, trace.recorder
+    if world.lending is None:
+        raise ValueError("nothing is lent in this world")
+    rows = [row for row, reserve in enumerate(world.lending.reserves) if reserve is not None]
+    symbols, n = [world.asset_symbols[row] for row in rows], recorder.n_samples
+    kept = recorder.lending
+    seconds = (recorder.sampled_at[:n] + 1) * world.tick_seconds
+    columns = {"utilisation": kept.utilisation, "borrow_rate": kept.borrow_rate, "liquidity_usd": kept.liquidity_usd}
+    return pd.DataFrame(
+        {
+            "seconds": np.repeat(seconds, len(rows)),
+            "asset": pd.Categorical(symbols * n, categories=symbols),
+            **{name: np.array(column).reshape(n, -1)[:, rows].ravel() for name, column in columns.items()},
+        }
+    )
+
+
+def venue_prices_frame(trace: Trace) -> pd.DataFrame:
+    """One row per tick and asset without a book: seconds, asset, the venue's price and the outside world's, USD."""
+    import pandas as pd
+
+    world, recorder = trace.built.world, trace.recorder
+    rows = priced_assets(world)
+    symbols, n = [world.asset_symbols[row] for row in rows.tolist()], recorder.n
+    tick = world.assets["price_tick"][rows]
+    return pd.DataFrame(
+        {
+            "seconds": np.repeat(np.arange(1, n + 1) * world.tick_seconds, len(rows)),
+            "asset": pd.Categorical(symbols * n, categories=symbols),
+            "price_usd": (recorder.asset_price[:n, rows] * tick).ravel(),
+            "reference_usd": (recorder.asset_reference[:n, rows] * tick).ravel(),
+        }
+    )
 
 
 def lending_kpis(trace: Trace) -> Kpis:

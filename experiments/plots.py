@@ -37,7 +37,8 @@ def colours() -> dict[str, str]:
     return dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", css.split("}")[0]))
 
 
-def _figure(title: str, x: str, y: str) -> go.Figure:
+def figure(title: str, x: str, y: str) -> go.Figure:
+    """An empty figure in the colours of the report."""
     paint = colours()
     axis = {"gridcolor": paint["grid"], "linecolor": paint["line"], "zeroline": False, "automargin": True}
     return go.Figure(
@@ -69,7 +70,7 @@ class Plots:
         rows = self._of(self._result.prices, symbol)
         kept = rows.iloc[kept_rows([rows["mark"].to_numpy(np.float64)], len(rows), MOST_POINTS)]
         quote = self._result.scenario.instruments[symbol].quote
-        made = _figure(f"{symbol}: price and forced fills", "seconds", quote)
+        made = figure(f"{symbol}: price and forced fills", "seconds", quote)
         lines = (
             ("reference", paint["muted"], "dot"),
             ("index", paint["orange"], "solid"),
@@ -104,7 +105,7 @@ class Plots:
         """USD resting within 10, 50 and 100 basis points of the mark: bids up, asks down."""
         symbol, paint = self._instrument(instrument), colours()
         rows = self._of(self._result.depth, symbol)
-        made = _figure(f"{symbol}: depth, bids above and asks below", "seconds", "USD")
+        made = figure(f"{symbol}: depth, bids above and asks below", "seconds", "USD")
         for side, colour, sign in (("bid", paint["blue"], 1.0), ("ask", paint["orange"], -1.0)):
             own = rows[rows["side"] == side]
             for distance, width in zip(DEPTH_BPS, (3.0, 1.8, 1.0), strict=True):
@@ -123,7 +124,7 @@ class Plots:
         counts = recorder.margin_counts[: recorder.n_margins]
         seconds = (recorder.margins_at[: recorder.n_margins] + 1) * scenario.tick_seconds
         names = [f"up to {round(100 * edge)} %" for edge in MARGIN_RATIO_EDGES.tolist()]
-        made = _figure("accounts by margin ratio", "seconds", "margin ratio")
+        made = figure("accounts by margin ratio", "seconds", "margin ratio")
         made.add_heatmap(
             x=seconds,
             y=[*names, "above 100 %", "no equity left"],
@@ -139,7 +140,7 @@ class Plots:
         """Gross bad debt, and who bore it."""
         kpis, paint = self._result.kpis, colours()
         parts = [float(kpis[f"bad_debt_{layer}_usd"] or 0.0) for layer in _LAYERS]
-        made = _figure("bad debt, and who bore it", "", "USD")
+        made = figure("bad debt, and who bore it", "", "USD")
         made.add_waterfall(
             x=["bad debt", *(layer.replace("_", " ") for layer in _LAYERS)],
             y=[float(kpis["bad_debt_usd"] or 0.0), *(-part for part in parts)],
@@ -153,7 +154,7 @@ class Plots:
     def contagion(self) -> go.Figure:
         """Liquidations by time and causal generation, each joined to the one whose forced orders cost it most."""
         found, paint = self._result.causes, colours()
-        made = _figure("contagion: who brought down whom", "seconds", "causal generation")
+        made = figure("contagion: who brought down whom", "seconds", "causal generation")
         seconds = (found.tick + 1) * self._result.scenario.tick_seconds
         # Liquidations of one generation lie beside each other, in the order of their numbers.
         height = found.generation + 0.7 * ((np.arange(found.n) * 0.6180339887498949) % 1.0 - 0.5)
@@ -193,7 +194,7 @@ class Plots:
         sums = self._result.causes.causes.sum(axis=0) / 1e6
         shown = np.flatnonzero(sums)
         order = shown[np.argsort(np.abs(sums[shown]))]
-        made = _figure("what brought margin excess down, all liquidations", "USD", "")
+        made = figure("what brought margin excess down, all liquidations", "USD", "")
         names = [CAUSES[at].replace("_", " ") for at in order.tolist()]
         made.add_bar(x=sums[order], y=names, orientation="h", marker={"color": colours()["blue"]})
         return made
@@ -232,6 +233,9 @@ def html(result: Result) -> str:
         "keeper_profit_usd",
     )  # fmt: skip
     main = str(result.kpis.get("main_instrument", ""))
+    # The story is about what is traded on books.
+    told = escape(result.story.headline) if result.scenario.instruments else ""
+    headline = f"<p><strong>{told}</strong></p>" if told else ""
     rows = []
     for key in keys:
         value = result.kpis.get(key)
@@ -243,8 +247,7 @@ def html(result: Result) -> str:
         label = escape(entry.label.replace("{main}", main))
         rows.append(f'<tr><td>{label}</td><td style="text-align:right">{number}</td><td>{escape(unit)}</td></tr>')
     return (
-        f"<div><p><strong>{escape(result.story.headline)}</strong></p>"
-        f"<p>{escape(result.scenario.summary)} Seed {result.seed}.</p>"
+        f"<div>{headline}<p>{escape(result.scenario.summary)} Seed {result.seed}.</p>"
         f"<table><tbody>{''.join(rows)}</tbody></table>"
         "<p><code>result.plot.price()</code>, <code>.depth()</code>, <code>.contagion()</code>, "
         "<code>.causes()</code>, <code>.waterfall()</code>, <code>.margin_ratios()</code> draw; "

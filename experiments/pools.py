@@ -65,8 +65,8 @@ class PoolRecorder:
 
 
 def pools_frame(trace: Trace) -> pd.DataFrame:
-    """One row per tick and pool: seconds, pool, price (quote units per base unit; NaN when empty), reserves in units of
-    either asset, volume of the tick in USD at the reference prices of the end."""
+    """One row per tick and pool: seconds, pool, price (quote units per base unit; NaN when empty), the outside world's
+    price likewise, reserves in units of either asset, volume of the tick in USD at the reference prices of the end."""
     import pandas as pd
 
     from experiments.frames import asset_usd
@@ -83,11 +83,13 @@ def pools_frame(trace: Trace) -> pd.DataFrame:
     paid = np.diff(ticks["paid_base"], axis=0, prepend=first) * usd[base]
     paid = paid + np.diff(ticks["paid_quote"], axis=0, prepend=first) * usd[quote]
     price = ticks["price"] * (quantum[quote] / quantum[base])
+    outside = recorder.asset_reference[:n] * world.assets["price_tick"]
     return pd.DataFrame(
         {
             "seconds": np.repeat(np.arange(1, n + 1) * world.tick_seconds, n_pools),
             "pool": pd.Categorical(list(market.symbols) * n, categories=market.symbols),
             "price": np.where(price > 0.0, price, np.nan).ravel(),
+            "reference": (outside[:, base] / np.maximum(outside[:, quote], 1e-300)).ravel(),
             "base": (ticks["base"] * quantum[base]).ravel(),
             "quote": (ticks["quote"] * quantum[quote]).ravel(),
             "volume_usd": paid.ravel(),

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 import pandas as pd
 
-from experiments import folder, frames, greeks, pools
+from experiments import folder, frames, greeks, lending, pools
 from experiments.contagion import Contagion, contagion, graph, store
 from experiments.fields import scenario_hash, to_dict
+from experiments.lending import priced_assets
 from experiments.measures import Kpis, kpis
 from experiments.scenario import Scenario
 
@@ -119,6 +120,16 @@ class Result:
         return pools.pools_frame(self.main)
 
     @cached_property
+    def lending(self) -> pd.DataFrame:
+        """One row per sample and asset that is lent, in a lending market (experiments/lending.py)."""
+        return lending.lending_frame(self.main)
+
+    @cached_property
+    def venue_prices(self) -> pd.DataFrame:
+        """One row per tick and asset that the venue prices without a book (experiments/lending.py)."""
+        return lending.venue_prices_frame(self.main)
+
+    @cached_property
     def story(self) -> Story:
         """Who failed, why, and who paid, in sentences: what the report opens with."""
         from experiments.report.facts import facts
@@ -171,11 +182,13 @@ class Result:
             write_picture(self, made / "picture.svg")
 
     def _further_tables(self) -> tuple[str, ...]:
-        """Tables of what expires and of pools, where there are any."""
+        """Tables of what expires, of pools, and of what is lent, where there is any of it."""
         world = self.main.built.world
         options = ("greeks", "account_greeks") if world.options is not None else ()
         dated = (*options, "settlements") if world.expiries is not None else ()
-        return (*dated, "pools") if world.pools is not None else dated
+        pooled = (*dated, "pools") if world.pools is not None else dated
+        lent = (*pooled, "lending") if world.lending is not None else pooled
+        return (*lent, "venue_prices") if len(priced_assets(world)) else lent
 
     def provenance(self) -> dict[str, Any]:
         """What made this run: the resolved scenario and its hash, seed, versions, commit, machine, wall time."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from market.streams import Splices
 from market.world import World
 
 if TYPE_CHECKING:
+    from experiments.contagion.records import Joined
     from experiments.result import Result
 
 PROGRESS_TICKS = 512
@@ -125,7 +126,40 @@ def without_liquidations(scenario: Scenario) -> Scenario:
     return replace(scenario, venue=replace(scenario.venue, liquidation=liquidation))
 
 
-class Session:
+class VenueRun:
+    """The world of one venue in progress and everything recorded of it; whoever owns it takes the steps."""
+
+    def __init__(self, scenario: Scenario, built: Built) -> None:
+        self._began = time.perf_counter()
+        self.scenario, self.built = scenario, built
+        world = built.world
+        self.recorder = Recorder(
+            world,
+            ticks=scenario.ticks,
+            sample_ticks=max(1, world.ticks(scenario.recording.sample_seconds)),
+            margin_ticks=max(1, world.ticks(scenario.recording.margin_seconds)),
+        )
+        self._opening = opening_of(world, utilisation=scenario.recording.utilisation)
+        self.interventions = Interventions(scenario, built)
+
+    @property
+    def ticks_left(self) -> int:
+        """Ticks until the scenario is over."""
+        return self.scenario.ticks - self.built.world.tick
+
+    def trace(self) -> Trace:
+        """What has been recorded until now."""
+        wall = time.perf_counter() - self._began
+        return Trace(built=self.built, recorder=self.recorder, opening=self._opening, wall_seconds=wall)
+
+    def joined(self) -> Joined:
+        """What causes of its liquidations are worked out from."""
+        from experiments.contagion.records import alone, records
+
+        return alone(records(self.trace()))
+
+
+class Session(VenueRun):
     """A run in progress: take steps, look at `built.world` in between, and get the trace.
 
     However the run is cut into calls of `advance`, it is the same run.
@@ -136,23 +170,20 @@ class Session:
     ) -> None:
         """Build the world. Raises InputError for what cannot be simulated."""
         kernel_cache.tidy()
-        self._began = time.perf_counter()
-        self.scenario, self.seed = scenario, seed
-        self.built = build(scenario, seed=seed, strategies=strategies, splices=splices)
-        world = self.built.world
-        self.recorder = Recorder(
-            world,
-            ticks=scenario.ticks,
-            sample_ticks=max(1, world.ticks(scenario.recording.sample_seconds)),
-            margin_ticks=max(1, world.ticks(scenario.recording.margin_seconds)),
-        )
-        self._opening = opening_of(world, utilisation=scenario.recording.utilisation)
-        self.interventions = Interventions(scenario, self.built)
+        began = time.perf_counter()
+        self.seed = seed
+        super().__init__(scenario, build(scenario, seed=seed, strategies=strategies, splices=splices))
+        self._began = began
 
     @property
-    def ticks_left(self) -> int:
-        """Ticks until the scenario is over."""
-        return self.scenario.ticks - self.built.world.tick
+    def venues(self) -> dict[str, VenueRun]:
+        """Itself, as a system of one venue without a name."""
+        return {"": self}
+
+    @property
+    def tick(self) -> int:
+        """Ticks that are over."""
+        return self.built.world.tick
 
     def advance(self, ticks: int = 1, *, observers: tuple[Observer, ...] = ()) -> None:
         """Take so many steps, at most `ticks_left`, and record each."""
@@ -171,18 +202,17 @@ class Session:
 
         Raises InputError, and does nothing, when it cannot be done.
         """
-        taken = {**self.scenario.interventions, **self.interventions.given}
-        name = next(name for i in count(1) if (name := f"live-{i:04d}") not in taken)
+        name = free_name({**self.scenario.interventions, **self.interventions.given})
         return self.interventions.give(name, replace(what, at_seconds=self.built.world.seconds))
 
     def as_scenario(self) -> Scenario:
         """The scenario that does by itself what was done in this session: the same run with the same seed."""
         return replace(self.scenario, interventions={**self.scenario.interventions, **self.interventions.given})
 
-    def trace(self) -> Trace:
-        """What has been recorded until now."""
-        wall = time.perf_counter() - self._began
-        return Trace(built=self.built, recorder=self.recorder, opening=self._opening, wall_seconds=wall)
+
+def free_name(taken: Collection[str]) -> str:
+    """What an intervention is called that was asked for while the world ran."""
+    return next(name for i in count(1) if (name := f"live-{i:04d}") not in taken)
 
 
 def trace(

@@ -37,6 +37,7 @@ class Outside:
         tick_seconds: float,
     ) -> None:
         self.path = path
+        self._symbols = tuple(symbols)
         self.impact = np.zeros(len(symbols))
         """float64[n_assets]: permanent log displacement by flow on all venues."""
         self.underlying = np.full(len(symbols), NONE)
@@ -50,6 +51,10 @@ class Outside:
         self._shocks = [(symbols.index(shock.asset), shock) for shock in shocks]
         self._tick_seconds = tick_seconds
         self._price(0)
+
+    def add(self, shock: PriceShock) -> None:
+        """One more shock, from the next `advance` on."""
+        self._shocks.append((self._symbols.index(shock.asset), shock))
 
     def row(self, tick: int) -> NDArray[np.float64]:
         """float64[n_assets], USD, of the tick that `advance` came to; the same array at every call."""

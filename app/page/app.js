@@ -6,10 +6,11 @@ import { make } from "./dom.js";
 import { KEYS, listen } from "./keyboard.js";
 import { Panels } from "./panels.js";
 import { LiveSource } from "./source-live.js";
-import { ReplaySource, modelOf, unpack } from "./source-replay.js";
+import { ReplaySource, recorded, unpack } from "./source-replay.js";
 import { Start } from "./start.js";
-import { Model, upperBound } from "./store.js";
+import { upperBound } from "./store.js";
 import { Tour } from "./tour.js";
+import { Laboratory, VenueSwitch } from "./venues.js";
 import { AccountDrawer } from "./views/account.js";
 import { KpiStrip } from "./views/kpis.js";
 
@@ -17,9 +18,11 @@ const byId = (id) => document.getElementById(id);
 
 export class App {
   constructor() {
-    this.model = this.source = this.selection = this.zoomed = null;
+    this.lab = this.model = this.source = this.selection = this.zoomed = null;
+    this.venue = "";
     this.book = this.tick = this.stamp = 0;
-    this.byAsset = this.playing = false;
+    this.ends = "account";
+    this.playing = false;
     this.speed = 60;
     this.asked = { scenario: null, venue: null, seed: 1, set: {}, compare: null };
     this.late = {};
@@ -27,7 +30,9 @@ export class App {
     this.updates = 0;
     this.status = new StatusLine(byId("status"));
     this.time = new TimeControls(byId("time"), this);
-    this.kpis = new KpiStrip(byId("kpis"), this);
+    this.whole = new KpiStrip(byId("whole"), this, () => this.lab.designs);
+    this.venues = new VenueSwitch(byId("venues"), this);
+    this.kpis = new KpiStrip(byId("kpis"), this, () => this.model.designs);
     this.panels = new Panels(byId("panels"), this);
     this.settings = new Settings(byId("settings"), this);
     this.shocks = new Shocks(byId("shocks"), this);
@@ -46,13 +51,14 @@ export class App {
   async replay(text) {
     const told = await unpack(text);
     document.body.classList.add("replay");
-    this.model = modelOf(told);
-    this.title(told.world);
-    this.source = new ReplaySource({ ticks: told.world.ticks, onmove: (tick) => this.move(tick), onstop: () => this.paused() });
+    this.lab = recorded(told);
+    this.look(this.lab.world.shown ?? "");
+    this.title(this.lab.world);
+    this.source = new ReplaySource({ ticks: this.model.ticks, onmove: (tick) => this.move(tick), onstop: () => this.paused() });
     for (const note of told.notes) this.status.say(note);
-    this.kpis.box.replaceChildren();
+    this.venues.build();
     this.panels.build();
-    this.seek(told.world.ticks);
+    this.seek(this.model.ticks);
   }
 
   live() {
@@ -82,18 +88,18 @@ export class App {
 
   opened(world) {
     this.opening = false;
-    this.model = new Model(world);
+    this.lab = new Laboratory(world);
     this.tick = 0;
     this.playing = false;
-    this.selection = this.zoomed = null;
-    this.book = Math.min(this.book, Math.max(0, world.books.length - 1));
+    this.zoomed = null;
     this.title(world);
     this.status.clear();
     this.start.hide();
-    this.kpis.tiles.clear();
-    this.kpis.box.replaceChildren();
-    this.settings.show(world.settings ?? [], world.compare);
-    this.shocks.show(world.shocks ?? []);
+    this.whole.clear();
+    this.settings.build(this.lab);
+    this.shocks.build(this.lab);
+    this.look(world.shown ?? "");
+    this.venues.build();
     this.panels.build();
     if (this.guided) {
       this.guided = false;
@@ -102,10 +108,40 @@ export class App {
     }
   }
 
+  /** Turn to a venue: its model, its figures, its settings and shocks. */
+  look(venue) {
+    this.venue = venue;
+    this.model = this.lab.models.get(venue);
+    this.selection = this.drawer.told = null;
+    this.book = Math.min(this.book, Math.max(0, this.model.world.books.length - 1));
+    this.kpis.clear();
+    this.settings.show(venue);
+    this.shocks.show(venue);
+  }
+
+  chooseVenue(venue) {
+    if (venue === this.venue) return;
+    this.book = 0;
+    this.look(venue);
+    this.panels.build();
+    if (!this.source.seekable) this.source.send({ do: "select_venue", venue });
+    this.change();
+  }
+
+  nextVenue() {
+    const names = this.lab?.names ?? [];
+    if (names.length > 1) this.chooseVenue(names[(names.indexOf(this.venue) + 1) % names.length]);
+  }
+
+  /** Which venue a message is about; nothing where there is but one. */
+  get place() {
+    return this.lab.whole ? { venue: this.venue } : {};
+  }
+
   frame(frame, acknowledge) {
     if (!this.model) return;
-    if (frame.tick < this.model.tick) this.model = new Model(this.model.world);
-    this.model.addFrame(frame);
+    this.lab.add(frame);
+    this.model = this.lab.models.get(this.venue);
     this.playing = frame.playing;
     this.acknowledge.push(acknowledge);
     this.move(frame.tick);
@@ -114,7 +150,7 @@ export class App {
   message(message) {
     if (message.is === "error") this.tell(message.where ? `${message.where}: ${message.message}` : message.message, true);
     else if (message.is === "progress") this.tell(message.message);
-    else if (message.is === "account") this.drawer.tell(message);
+    else if (message.is === "account" && (message.venue ?? "") === this.venue) this.drawer.tell(message);
     else if (message.is === "export") this.save(message.name, message.toml);
   }
 
@@ -238,7 +274,7 @@ export class App {
       const side = this.model.sides[choice.side ?? "a"];
       const event = side.events.find((one) => (choice.event === undefined ? one.account === choice.account : one.id === choice.event));
       if (event && event.book >= 0 && event.book !== this.book) this.chooseBook(event.book);
-      if (!this.source.seekable) this.source.send({ do: "account", account: choice.account, side: choice.side ?? "a" });
+      if (!this.source.seekable) this.source.send({ do: "account", account: choice.account, side: choice.side ?? "a", ...this.place });
     }
     this.change();
   }
@@ -253,17 +289,24 @@ export class App {
     if (this.model) this.chooseBook((this.book + 1) % Math.max(1, this.model.world.books.length));
   }
 
-  toggleAssets() {
-    this.byAsset = !this.byAsset;
+  /** What the network is between: accounts, assets, or venues where there are several. */
+  get nextEnds() {
+    const ways = this.lab.whole ? ["account", "asset", "venue"] : ["account", "asset"];
+    return ways[(ways.indexOf(this.ends) + 1) % ways.length];
+  }
+
+  turnNetwork() {
+    if (!this.lab) return;
+    this.ends = this.nextEnds;
     this.change();
   }
 
   set(setting, value, side) {
     if (setting.live) {
-      this.source.send({ do: "set", path: setting.path, value, side });
+      this.source.send({ do: "set", path: setting.path, value, side, ...this.place });
       return;
     }
-    this.late[`${side}|${setting.path}`] = { side, path: setting.path, value };
+    this.late[`${side}|${setting.opens}`] = { side, path: setting.opens, value };
     this.status.say(`${setting.label}: takes effect when the run is restarted.`);
   }
 
@@ -278,7 +321,7 @@ export class App {
   }
 
   shock(message) {
-    this.source.send({ ...message, side: this.settings.side?.value ?? "both" });
+    this.source.send({ ...message, side: this.settings.side?.value ?? "both", ...this.place });
   }
 
   // --- looks --------------------------------------------------------------------------------------------------------
@@ -326,6 +369,8 @@ export class App {
   paint() {
     this.due = false;
     this.time.draw();
+    this.whole.draw(this.tick);
+    this.venues.draw(this.tick);
     this.kpis.draw(this.tick);
     this.panels.draw();
     this.drawer.draw(this.tick);

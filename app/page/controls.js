@@ -53,25 +53,47 @@ export class TimeControls {
   }
 }
 
-/** Sliders made from the scenario's own schema, by group. */
-export class Settings {
+/** Something for every venue, of which that of one is shown. */
+class ByVenue {
   constructor(box, app) {
     this.app = app;
     this.box = box;
+    this.parts = new Map();
   }
 
-  show(settings, compare) {
-    const groups = new Map();
-    for (const setting of settings) groups.set(setting.group, [...(groups.get(setting.group) ?? []), setting]);
+  build(lab) {
+    this.parts = new Map(lab.entries.map((entry) => [entry.name ?? "", make("div", {}, ...this.made(entry, lab.world))]));
+    this.box.replaceChildren(...this.before(lab.world), ...this.parts.values());
+  }
+
+  before() {
+    return [];
+  }
+
+  show(venue) {
+    for (const [name, part] of this.parts) part.hidden = name !== venue;
+  }
+}
+
+/** Sliders made from the scenario's own schema, by group. */
+export class Settings extends ByVenue {
+  /** Which design they change, of two. */
+  before({ compare }) {
     this.side = compare ? make("select", { "aria-label": "Which design settings change" },
       make("option", { value: "both" }, "both designs"), make("option", { value: "a" }, "design A"), make("option", { value: "b", selected: true }, "design B")) : null;
-    const parts = [...groups].map(([name, members], at) =>
+    return this.side ? [make("label", { class: "which" }, "changes apply to ", this.side)] : [];
+  }
+
+  made({ settings, name }) {
+    this.venue = name;
+    const groups = new Map();
+    for (const setting of settings) groups.set(setting.group, [...(groups.get(setting.group) ?? []), setting]);
+    return [...groups].map(([name, members], at) =>
       make("details", { open: at === 0 }, make("summary", {}, name), ...members.map((setting) => this.row(setting))));
-    this.box.replaceChildren(...(this.side ? [make("label", { class: "which" }, "changes apply to ", this.side)] : []), ...parts);
   }
 
   row(setting) {
-    const id = `set-${setting.path}`;
+    const id = this.venue ? `set-${this.venue}-${setting.path}` : `set-${setting.path}`;
     const value = make("output", { for: id });
     const input = this.input(setting, id);
     const read = () => (setting.kind === "switch" ? input.checked : setting.kind === "choice" ? input.value : Number(input.value));
@@ -109,14 +131,9 @@ export class Settings {
 }
 
 /** A button for every shock, with what it asks for. */
-export class Shocks {
-  constructor(box, app) {
-    this.app = app;
-    this.box = box;
-  }
-
-  show(shocks) {
-    this.box.replaceChildren(...shocks.map((shock) => this.row(shock)));
+export class Shocks extends ByVenue {
+  made({ shocks }) {
+    return shocks.map((shock) => this.row(shock));
   }
 
   row(shock) {

@@ -2,13 +2,13 @@
 
 export const KEYS = [
   ["space", "play, pause"], ["→", "one step on"], ["←", "one step back (replay)"], ["n", "next liquidation"], ["r", "restart"],
-  ["b", "next book"], ["a", "contagion by account or by asset"], ["z", "all of the time"], ["t", "light, dark"], ["?", "this list"], ["Esc", "close"],
+  ["b", "next book"], ["v", "next venue"], ["a", "contagion by account, by asset, by venue"], ["z", "all of the time"], ["t", "light, dark"], ["?", "this list"], ["Esc", "close"],
 ];
 
 export function listen(app) {
   const ways = {
     " ": () => app.toggle(), ArrowRight: () => app.step(1), ArrowLeft: () => app.step(-1), n: () => app.jump(), r: () => app.restart(),
-    b: () => app.nextBook(), a: () => app.toggleAssets(), z: () => app.zoom(null), t: () => app.switchTheme(), "?": () => app.help(), Escape: () => app.escape(),
+    b: () => app.nextBook(), v: () => app.nextVenue(), a: () => app.turnNetwork(), z: () => app.zoom(null), t: () => app.switchTheme(), "?": () => app.help(), Escape: () => app.escape(),
   };
   document.addEventListener("keydown", (event) => {
     const typing = event.target.matches("input, select, textarea");

@@ -5,7 +5,9 @@ import { whole } from "./format.js";
 import { DepthView } from "./views/depth.js";
 import { EventsView } from "./views/events.js";
 import { LadderView } from "./views/ladder.js";
+import { LendingView, LiquidityView } from "./views/lending.js";
 import { NetworkView } from "./views/network.js";
+import { PoolsView, ReservesView } from "./views/pools.js";
 import { PriceView } from "./views/price.js";
 import { RatiosView } from "./views/ratios.js";
 import { RiskView } from "./views/risk.js";
@@ -22,16 +24,27 @@ const ABOUT = {
   },
 };
 
-const PANELS = [
-  ["price", "Price and forced fills", PriceView],
-  ["ladder", "Order book now", LadderView],
-  ["network", "Contagion: who brought down whom", NetworkView],
-  ["risk", "Next accounts to fail", RiskView],
-  ["depth", "Depth over time", DepthView],
-  ["ratios", "Margin ratios", RatiosView],
-  ["waterfall", "Losses, and who bore them", WaterfallView],
-  ["events", "Events", EventsView],
-];
+/** The views of a venue: what stands beside the price, and over time, depends on where it trades. */
+function panelsOf(world) {
+  const kinds = new Set(world.books.map(({ kind }) => kind));
+  const [lends, pools] = [world.lent?.length > 0, world.pools?.length > 0];
+  const books = [...kinds].some((kind) => kind !== "asset" && kind !== "pool");
+  const now = { book: ["Order book now", LadderView], lent: ["Lent: utilisation and rates", LendingView], pool: ["Pools now", PoolsView] };
+  const later = { book: ["Depth over time", DepthView], lent: ["Liquidity left", LiquidityView], pool: ["Reserves over time", ReservesView] };
+  const main = books || !(lends || pools) ? "book" : lends ? "lent" : "pool";
+  const more = [lends && main !== "lent" && "lent", pools && main !== "pool" && "pool"].filter(Boolean);
+  return [
+    ["price", kinds.has("asset") ? "The venue's prices and forced sales" : "Price and forced fills", PriceView],
+    ["ladder", ...now[main]],
+    ["network", "Contagion: who brought down whom", NetworkView],
+    ["risk", "Next accounts to fail", RiskView],
+    ["depth", ...later[main]],
+    ["ratios", "Margin ratios", RatiosView],
+    ["waterfall", "Losses, and who bore them", WaterfallView],
+    ...more.flatMap((what) => [[`now-${what}`, ...now[what]], [`later-${what}`, ...later[what]]]),
+    ["events", "Events", EventsView],
+  ];
+}
 
 export class Panels {
   constructor(box, app) {
@@ -47,7 +60,8 @@ export class Panels {
     const designs = app.model.designs;
     this.abouts = [];
     this.box.classList.toggle("two", designs.length > 1);
-    const sections = PANELS.map(([name, title, View]) => {
+    this.books = this.kind = null;
+    const sections = panelsOf(app.model.world).map(([name, title, View]) => {
       const halves = designs.map(([design]) => {
         const body = make("div", { class: "body", "data-side": design });
         return [design, body, make("div", { class: "half" }, designs.length > 1 ? make("p", { class: `design ${design}` }, make("b", {}, design.toUpperCase()), app.rulesOf(design)) : null, body)];
@@ -76,7 +90,7 @@ export class Panels {
       return this.books;
     }
     if (name === "network") {
-      this.kind = make("button", { type: "button", title: "By account or by asset (a)", onclick: () => app.toggleAssets() }, "by asset");
+      this.kind = make("button", { type: "button", title: "By account, by asset, or by venue (a)", onclick: () => app.turnNetwork() });
       return this.kind;
     }
     return null;
@@ -86,7 +100,7 @@ export class Panels {
   draw(all = false) {
     const { app } = this;
     if (this.books) this.books.value = String(app.book);
-    if (this.kind) this.kind.textContent = app.byAsset ? "by account" : "by asset";
+    if (this.kind) this.kind.textContent = `by ${app.nextEnds}`;
     for (const [about, element] of this.abouts) {
       const told = app.model.designs.map(([name, side]) => [name, about(app, side, app.tick)]).filter(([, text]) => text);
       const same = new Set(told.map(([, text]) => text)).size < 2;

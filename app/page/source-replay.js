@@ -1,6 +1,7 @@
 // A finished run whose columns are in the page: base64 of deflated bytes, whole numbers as differences.
 
-import { Columns, Model } from "./store.js";
+import { Columns } from "./store.js";
+import { Laboratory } from "./venues.js";
 
 const ARRAYS = { i1: Int8Array, i2: Int16Array, i4: Int32Array, f4: Float32Array, f8: Float64Array };
 
@@ -33,31 +34,38 @@ export async function unpack(text) {
   return { ...told, columns };
 }
 
-export function modelOf(told) {
-  const { world, columns } = told;
-  const model = new Model(world);
+/** Everything that is known of a finished run, of each of its venues. */
+export function recorded(told) {
+  const lab = new Laboratory(told.world);
+  for (const part of told.venues) fill(lab.models.get(part.name), part, told.columns);
+  for (const state of told.whole ?? []) lab.whole.a.addPoint(state.tick, state.kpis);
+  if (told.whole) lab.whole.a.states = told.whole;
+  return lab;
+}
+
+function fill(model, told, columns) {
   const side = model.sides.a;
-  const tick = columns["series.tick"];
-  world.books.forEach((_, at) => {
-    const own = (names, prefix) => Object.fromEntries(names.map((name) => [name, columns[`${prefix}.${at}.${name}`]]));
-    side.series[at] = Columns.of(tick, own(side.series[at].names, "series"));
-    side.depth[at] = Columns.of(columns["depth.tick"], own(side.depth[at].names, "depth"));
-  });
+  const whose = told.name ? `${told.name}/` : "";
+  const column = (name) => columns[whose + name];
+  const own = (made, times, prefix) =>
+    column(`${prefix}.${made.names[0]}`) ? Columns.of(column(times), Object.fromEntries(made.names.map((name) => [name, column(`${prefix}.${name}`)]))) : made;
+  side.series = side.series.map((made, at) => own(made, "series.tick", `series.${at}`));
+  side.depth = side.depth.map((made, at) => own(made, "depth.tick", `depth.${at}`));
+  side.pools = side.pools.map((made, at) => own(made, "series.tick", `pools.${at}`));
+  side.lending = side.lending.map((made, at) => own(made, "lending.tick", `lending.${at}`));
   const names = told.accounts;
   const numbers = ["id", "tick", "account", "book", "side", "usd", "price", "kind"];
-  const events = Object.fromEntries(numbers.map((name) => [name, columns[`events.${name}`]]));
+  const events = Object.fromEntries(numbers.map((name) => [name, column(`events.${name}`)]));
   events.kind = [...events.kind].map((kind) => told.kinds[kind]);
   events.name = [...events.account].map((account) => names[account]);
   side.addEvents(events);
-  side.addEdges(Object.fromEntries(["source", "target", "usd", "tick"].map((name) => [name, columns[`edges.${name}`]])));
+  side.addEdges(Object.fromEntries(["source", "target", "usd", "tick"].map((name) => [name, column(`edges.${name}`)])));
   side.assetEdges = told.asset_edges;
   side.log = told.log;
   side.states = told.states;
   for (const state of told.states) side.addPoint(state.tick, state.kpis);
   side.version = 1;
-  model.ticks = world.ticks;
   model.tick = 0;
-  return model;
 }
 
 /** Time that runs through a finished run as the page's clock does. */

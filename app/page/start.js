@@ -19,11 +19,12 @@ export class Start {
     this.progress.hidden = true;
     const field = (name, text) => make("label", { for: this.form[name].id }, text, this.form[name]);
     this.otherField = field("other", "rules of design B");
-    this.otherField.hidden = true;
-    this.form.compare.addEventListener("change", () => (this.otherField.hidden = !this.form.compare.checked));
+    this.venueField = field("venue", "rules of");
+    this.several = make("p", { class: "help" }, "Several venues, stepped together, each with rules of its own: of two designs, B is made with its sliders.");
+    this.form.compare.addEventListener("change", () => this.tell());
     this.form.scenario.addEventListener("change", () => this.tell());
     box.querySelector(".choices").replaceChildren(
-      field("scenario", "scenario"), this.about, field("venue", "rules of"), field("seed", "seed"),
+      field("scenario", "scenario"), this.about, this.several, this.venueField, field("seed", "seed"),
       field("compare", "compare two designs on the same random numbers"), this.otherField,
       this.progress,
       make("div", { class: "buttons" },
@@ -52,15 +53,21 @@ export class Start {
   }
 
   tell() {
-    say(this.about, this.scenarios.find(({ name }) => name === this.form.scenario.value)?.summary ?? "");
+    const chosen = this.scenarios.find(({ name }) => name === this.form.scenario.value);
+    say(this.about, chosen?.summary ?? "");
+    // The rules of one venue can be laid over a scenario of one; each venue of several has its own.
+    this.venueField.hidden = Boolean(chosen?.several);
+    this.otherField.hidden = !this.form.compare.checked || Boolean(chosen?.several);
+    this.several.hidden = !chosen?.several;
   }
 
   go(guided) {
     const { scenario, venue, seed, compare, other } = this.form;
     this.app.guided = guided;
+    const rules = (select) => (this.several.hidden ? select.value || null : null);
     this.app.open({
-      scenario: scenario.value, venue: venue.value || null, seed: Math.max(0, Math.round(Number(seed.value) || 0)), set: {},
-      compare: compare.checked ? { venue: other.value || null, set: {} } : null,
+      scenario: scenario.value, venue: rules(venue), seed: Math.max(0, Math.round(Number(seed.value) || 0)), set: {},
+      compare: compare.checked ? { venue: rules(other), set: {} } : null,
     });
   }
 

@@ -91,9 +91,44 @@ export function upperBound(values, limit, n = values.length) {
   return low;
 }
 
+/** Figures over time, and how things stood at some moments. */
+export class Course {
+  constructor() {
+    this.states = [];
+    this.points = { tick: [], values: new Map() };
+  }
+
+  addPoint(tick, kpis) {
+    const { points } = this;
+    if (points.tick.at(-1) === tick) return;
+    points.tick.push(tick);
+    for (const [key, figure] of Object.entries(kpis)) {
+      if (!points.values.has(key)) points.values.set(key, new Array(points.tick.length - 1).fill(null));
+      points.values.get(key).push(figure.value);
+    }
+    for (const values of points.values.values()) if (values.length < points.tick.length) values.push(null);
+    if (points.tick.length > MOST_POINTS) {
+      const keep = (list) => list.filter((_, at) => at % 2 === 0);
+      points.tick = keep(points.tick);
+      for (const [key, values] of points.values) points.values.set(key, keep(values));
+    }
+  }
+
+  /** How things stood at a tick: the last state told by then; nothing before the first. */
+  stateAt(tick) {
+    let found = null;
+    for (const state of this.states) {
+      if (state.tick > tick) break;
+      found = state;
+    }
+    return found ?? this.states[0] ?? null;
+  }
+}
+
 /** One design: everything that has been told of it. */
-export class Side {
+export class Side extends Course {
   constructor(world) {
+    super();
     this.world = world;
     this.version = 0;
     this.series = world.books.map(() => new Columns(["mark", "index", "reference", "bid", "ask"]));
@@ -107,8 +142,8 @@ export class Side {
     this.assetEdges = { source: [], target: [], usd: [] };
     this.log = [];
     this.pending = 0;
-    this.states = [];
-    this.points = { tick: [], values: new Map() };
+    this.pools = (world.pools ?? []).map(() => new Columns(["base", "quote"]));
+    this.lending = (world.lent ?? []).map(() => new Columns(["utilisation", "borrow_rate", "liquidity_usd"], 4_000));
   }
 
   /** Take in a frame's side. */
@@ -123,6 +158,8 @@ export class Side {
       book.ask.forEach((column, distance) => (columns[`ask${distance}`] = column));
       this.depth[at].append(depth.tick, columns);
     });
+    series.pools?.forEach((pool, at) => this.pools[at].append(series.tick, pool));
+    depth.lending?.forEach((asset, at) => this.lending[at].append(depth.tick, asset));
     this.addEvents(told.events);
     this.addEdges(told.edges);
     this.assetEdges = told.asset_edges;
@@ -166,32 +203,6 @@ export class Side {
     }
   }
 
-  addPoint(tick, kpis) {
-    const { points } = this;
-    if (points.tick.at(-1) === tick) return;
-    points.tick.push(tick);
-    for (const [key, figure] of Object.entries(kpis)) {
-      if (!points.values.has(key)) points.values.set(key, new Array(points.tick.length - 1).fill(null));
-      points.values.get(key).push(figure.value);
-    }
-    for (const values of points.values.values()) if (values.length < points.tick.length) values.push(null);
-    if (points.tick.length > MOST_POINTS) {
-      const keep = (list) => list.filter((_, at) => at % 2 === 0);
-      points.tick = keep(points.tick);
-      for (const [key, values] of points.values) points.values.set(key, keep(values));
-    }
-  }
-
-  /** How things stood at a tick: the last state told by then; nothing before the first. */
-  stateAt(tick) {
-    let found = null;
-    for (const state of this.states) {
-      if (state.tick > tick) break;
-      found = state;
-    }
-    return found ?? this.states[0] ?? null;
-  }
-
   /** Forced fills up to a tick. */
   eventsUpTo(tick) {
     return upperBound(this.eventTicks, tick);
@@ -211,10 +222,18 @@ export class Model {
   }
 
   addFrame(frame) {
+    this.at(frame);
+    this.addSides(frame);
+  }
+
+  at(frame) {
     this.tick = frame.tick;
     this.ticks = frame.ticks;
     this.playing = frame.playing;
     this.done = frame.done;
+  }
+
+  addSides(frame) {
     for (const [name, told] of Object.entries(frame.sides)) this.sides[name]?.add(frame.tick, told);
   }
 

@@ -19,6 +19,11 @@ class Pack:
     def __init__(self) -> None:
         self._told: list[dict[str, Any]] = []
         self._bytes: list[bytes] = []
+        self._whose = ""
+
+    def begin(self, whose: str) -> None:
+        """Let the names of what follows begin so."""
+        self._whose = whose
 
     def add(self, name: str, values: NDArray[Any], *, scale: float = 1.0) -> None:
         """Add a column as multiples of `scale`, to which it is rounded; coarser ones where they would not fit in 32
@@ -31,7 +36,9 @@ class Pack:
         steps = np.diff(whole, prepend=0)
         most = int(np.abs(steps).max(initial=0))
         kind = next(name for name, type_ in _TYPES if most <= np.iinfo(type_).max)
-        self._told.append({"name": name, "type": kind, "n": len(steps), "scale": scale, "difference": True})
+        self._told.append(
+            {"name": self._whose + name, "type": kind, "n": len(steps), "scale": scale, "difference": True}
+        )
         self._bytes.append(steps.astype(f"<{kind}").tobytes())
 
     def text(self, **more: Any) -> str:

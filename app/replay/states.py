@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 
 from experiments.contagion.store import UNIT, Saved
 from experiments.run import State
+from experiments.snapshots.system import across, crossings_of, summed
+from experiments.systems.contagion import SavedSystem
 
 if TYPE_CHECKING:
     from app.replay.columns import RunFolder
@@ -86,3 +89,58 @@ def _without_snapshots(run: RunFolder) -> list[State]:
             }
         )
     return made
+
+
+def system_states(path: Path, found: dict[str, list[State]], runs: dict[str, RunFolder]) -> list[State]:
+    """The figures of all venues together, at every moment that one of them has a state of: tick, kpis, venues and
+    crossings, as a frame of the laboratory has them."""
+    crossed = _Crossings(path, runs)
+    made: list[State] = []
+    for tick in sorted({state["tick"] for states in found.values() for state in states}):
+        latest = {
+            name: next((state for state in reversed(states) if state["tick"] <= tick), states[0])["kpis"]
+            for name, states in found.items()
+        }
+        crossings = crossed.until(tick)
+        between = sum(row["forced_usd"] + row["claims_usd"] for row in crossings if row["source"] != row["target"])
+        kpis = {**summed(latest), **across(between)}
+        made.append({"tick": tick, "kpis": kpis, "venues": latest, "crossings": crossings})
+    return made
+
+
+class _Crossings:
+    """What crossed between venues by the first liquidation of whom it cost, and what stayed within them."""
+
+    def __init__(self, path: Path, runs: dict[str, RunFolder]) -> None:
+        table = SavedSystem.load(path).crossings
+        first = {
+            (name, account): tick
+            for name, run in runs.items()
+            for account, tick in zip(
+                reversed(run.saved.liquidations["account"].tolist()),
+                reversed(run.tick(run.saved.liquidations["seconds"]).tolist()),
+                strict=True,
+            )
+        }
+        columns = (
+            table[name].tolist() for name in ("from_venue", "from_account", "to_venue", "to_account", "loss_usd")
+        )
+        self._rows = [
+            (first[to_venue, account], source, to_venue, int(cause.startswith("claim ")), usd)
+            for source, cause, to_venue, account, usd in zip(*columns, strict=True)
+        ]
+        # Forced sales within a venue are what is left of its own.
+        within = [(at, target, target, 0, -usd) for at, _, target, claim, usd in self._rows if not claim]
+        for name, run in runs.items():
+            ticks = run.tick(run.saved.liquidations["seconds"]).tolist()
+            forced = run.saved.usd("forced_sales").tolist()
+            within += [(at, name, name, 0, usd) for at, usd in zip(ticks, forced, strict=True)]
+        self._rows += within
+
+    def until(self, tick: int) -> list[dict[str, Any]]:
+        """As `experiments.snapshots.system.crossings_of`."""
+        found: dict[str, dict[str, list[float]]] = {}
+        for at, source, target, claim, usd in self._rows:
+            if at <= tick:
+                found.setdefault(target, {}).setdefault(source, [0.0, 0.0])[claim] += usd
+        return crossings_of(found)

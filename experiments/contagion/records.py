@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,6 +32,10 @@ IMPACT = np.dtype([("tick", "<i4"), ("asset", "<i4"), ("flow", "<i4"), ("venue",
 """Flow that moved the reference of an asset for good, from the next tick on: `flow` TRADERS, BACKGROUND, LIQUIDITY."""
 
 _AVERAGE_OF = {BOOK_AVERAGE: OF_BOOK, INDEX_AVERAGE: OF_INDEX, LAST_AVERAGE: OF_LAST}
+
+
+ELSEWHERE = 1 << 30
+"""Liquidations of other venues are counted from here, beyond any of the venue itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +116,26 @@ class Records:
     def marks(self) -> Integers:
         """int64[n_looks, n_instruments]."""
         return self.looks[:, LOOK_COLUMNS:]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joined:
+    """Records of one venue, with what reached it from the other venues of its system laid among its own."""
+
+    records: Records
+    orders: NDArray[np.void]
+    """ORDERS: its own and the others', each once."""
+    order_of: Integers
+    """Row of `orders` behind each of `records.orders`."""
+    elsewhere: tuple[tuple[str, int], ...] = ()
+    """(venue, its number there) of the liquidations that are counted from ELSEWHERE on."""
+    claims: Mapping[int, str] = field(default_factory=dict)
+    """Row of an asset that is a claim on another venue -> that venue."""
+
+
+def alone(found: Records) -> Joined:
+    """The records of a venue that nothing reaches from others."""
+    return Joined(records=found, orders=found.orders, order_of=np.arange(len(found.orders)))
 
 
 def records(trace: Trace) -> Records:

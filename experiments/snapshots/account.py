@@ -9,9 +9,9 @@ import numpy as np
 from experiments.contagion import CAUSES, windows_of
 from experiments.contagion.attribution import attribute
 from experiments.contagion.levels import levels
-from experiments.contagion.records import Records, records
+from experiments.contagion.records import Records
 from experiments.frames import KINDS, fill_usd, lot_size, quote_usd
-from experiments.run import Session
+from experiments.run import VenueRun
 from experiments.snapshots.numbers import rounded
 from market.instruments import USD_QUANTA
 from market.kernels.explain import EQUITY_COLUMNS, equity_lines
@@ -25,7 +25,7 @@ MOST_FILLS = 100
 LOOKBACK_SOURCES = 6
 
 
-def explain_account(session: Session, row: int) -> dict[str, Any]:
+def explain_account(session: VenueRun, row: int) -> dict[str, Any]:
     """Everything about the account of a ledger row; money in USD, prices in quote units. IndexError for no such row."""
     world = session.built.world
     if not 0 <= row < len(world.ledger.names):
@@ -176,12 +176,12 @@ def _fills(world: World, row: int) -> list[dict[str, Any]]:
     ]
 
 
-def _causes(session: Session, row: int) -> list[dict[str, Any]]:
+def _causes(session: VenueRun, row: int) -> list[dict[str, Any]]:
     """Why it was liquidated: the fall of its margin excess since it was last safe, by cause, to the cent."""
     world = session.built.world
     if row not in world.events["account"][: world.n_events]:
         return []
-    found = records(session.trace())
+    found = session.joined().records
     mine = np.flatnonzero(found.breaches["account"] == row)[-MOST_CAUSES:].tolist()
     windows = windows_of(found, mine, world=world)
     split = attribute(found, levels(found), windows)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from experiments.frames import asset_usd, quote_usd
 from experiments.recorder import MARGIN_RATIO_EDGES
 from experiments.snapshots.describe import numbers_of_books
+from experiments.snapshots.lines import numbers_of_assets
 from experiments.snapshots.numbers import listed, rounded
 from market.instruments import USD_QUANTA
 from market.kernels.margin import maintenance_excess
@@ -80,7 +81,8 @@ def at_risk(world: World, assessment: Integers) -> dict[str, Any]:
     most = min(_CANDIDATES, n)
     nearest = np.argpartition(np.where(excess < 0, np.inf, reach), most - 1)[:most]
     rows = np.concatenate([waiting, nearest[np.isfinite(reach[nearest]) & (excess[nearest] >= 0)]])
-    numbers = numbers_of_books(world)
+    books = numbers_of_books(world)
+    numbers = books, numbers_of_assets(world, books)
     found = [_risk(world, row, positions, holdings, numbers, float(reach[row])) for row in rows.tolist()]
     kept = [*sorted(found[: len(waiting)], key=_distance), *sorted(found[len(waiting) :], key=_distance)][:AT_RISK]
     order = [row for row, *_ in kept]
@@ -118,12 +120,14 @@ def _worth(world: World) -> tuple[Array, Array]:
     return np.asarray(positions, np.float64), np.asarray(holdings, np.float64)
 
 
-def _risk(world: World, row: int, positions: Array, holdings: Array, numbers: Integers, reach: float) -> _Risk:
+def _risk(
+    world: World, row: int, positions: Array, holdings: Array, numbers: tuple[Integers, Integers], reach: float
+) -> _Risk:
     held = positions[row].tolist()
     book = max(range(len(held)), key=lambda at: abs(held[at])) if any(held) else NONE
     if book == NONE:
-        return _holding_risk(world, row, holdings, numbers, reach)
-    symbol, usd, number = world.instrument_symbols[book], held[book], int(numbers[book])
+        return _holding_risk(world, row, holdings, numbers[1], reach)
+    symbol, usd, number = world.instrument_symbols[book], held[book], int(numbers[0][book])
     has_options = world.options is not None and bool(positions[row][world.instruments["kind"] == OPTION].any())
     if has_options or world.ledger.accounts["mode"][row] == PORTFOLIO:
         return row, number, symbol, usd, None, 100.0 * reach
@@ -140,7 +144,7 @@ def _holding_risk(world: World, row: int, holdings: Array, numbers: Integers, re
     """Of an account without positions: a borrower."""
     asset = int(np.argmax(np.abs(holdings[row])))
     symbol, usd = world.asset_symbols[asset], float(holdings[row, asset])
-    book = int(numbers[world.assets["spot_book"][asset]])
+    book = int(numbers[asset])
     factor = _breaking_factor(world, row, asset, falling=usd > 0.0)
     if factor is None:
         return row, book, symbol, usd, None, 100.0 * reach

@@ -12,8 +12,8 @@ from experiments.contagion import FORCED, windows_of
 from experiments.contagion.attribution import Attribution, attribute
 from experiments.contagion.cascades import CHILD_SHARE
 from experiments.contagion.levels import levels
-from experiments.contagion.records import Records, liquidations_of, records
-from experiments.run import Session
+from experiments.contagion.records import ELSEWHERE, Joined, Records, liquidations_of
+from experiments.run import VenueRun
 from market.instruments import USD_QUANTA
 
 OUTSIDE = -1
@@ -30,6 +30,8 @@ class Spread:
 
     asset_usd: NDArray[np.float64]
     """float64[n_assets, n_assets]: USD lost on the column's asset through forced sales of the row's asset."""
+    crossings: dict[str, list[float]] = field(default_factory=dict)
+    """By venue, "" for the same one: USD lost through forced sales on it, and through claims on it."""
     pending: int = 0
     """Liquidations whose causes are still to be worked out."""
     cascade_of: dict[int, int] = field(default_factory=dict)
@@ -40,7 +42,7 @@ class Spread:
         """Nothing yet."""
         return cls(asset_usd=np.zeros((n_assets, n_assets)))
 
-    def follow(self, session: Session) -> dict[str, Any]:
+    def follow(self, session: VenueRun) -> dict[str, Any]:
         """Explain what has not been explained yet, `MOST_AT_ONCE` at most, and return its edges between accounts.
 
         {"source", "target", "usd", "tick"}: USD of the target's fall of margin excess that the source's forced orders
@@ -53,23 +55,39 @@ class Spread:
         new, self.pending = unknown[:MOST_AT_ONCE], max(0, len(unknown) - MOST_AT_ONCE)
         if not new:
             return edges
-        found = records(session.trace())
+        joined = session.joined()
+        found = joined.records
         windows = windows_of(found, new, world=world)
         split = attribute(found, levels(found), windows)
+        elsewhere = _elsewhere(split, found.n)
         for row in new:
             loss = windows[row].excess - int(found.breaches["excess"][row])
             forced = int(split.causes[row, FORCED])
             child = loss > 0 and forced >= CHILD_SHARE * loss and split.parent[row] >= 0
             number = int(log[row])
             self.cascade_of[number] = self.cascade_of.get(int(log[split.parent[row]]), number) if child else number
-            _add_edges(edges, found, split, row, loss)
-        self._add_assets(found, split)
+            _add_edges(edges, found, split, row, loss - forced + int(elsewhere[row]))
+        self._add_assets(joined, split)
+        self._add_crossings(joined, split, new)
         return edges
 
-    def _add_assets(self, found: Records, split: Attribution) -> None:
+    def _add_assets(self, joined: Joined, split: Attribution) -> None:
         edges = split.order_edges[split.order_edges["order"] >= 0]
-        source = found.orders["asset"][edges["order"]]
+        source = joined.orders["asset"][joined.order_of[edges["order"]]]
         np.add.at(self.asset_usd, (source, edges["asset"]), edges["loss"] / USD_QUANTA)
+
+    def _add_crossings(self, joined: Joined, split: Attribution, rows: list[int]) -> None:
+        forced: dict[str, int] = {}
+        edges = split.order_edges
+        foreign = edges["source"] >= ELSEWHERE
+        for source, loss in zip(edges["source"][foreign].tolist(), edges["loss"][foreign].tolist(), strict=True):
+            venue = joined.elsewhere[source - ELSEWHERE][0]
+            forced[venue] = forced.get(venue, 0) + loss
+        within = int(split.causes[rows, FORCED].sum()) - sum(forced.values())
+        for venue, loss in ({"": within} | forced).items():
+            self.crossings.setdefault(venue, [0.0, 0.0])[0] += loss / USD_QUANTA
+        for asset, venue in joined.claims.items():
+            self.crossings.setdefault(venue, [0.0, 0.0])[1] += int(split.repriced[rows, asset].sum()) / USD_QUANTA
 
     @property
     def cascade_sizes(self) -> NDArray[np.int64]:
@@ -87,8 +105,16 @@ class Spread:
         }
 
 
-def _add_edges(edges: dict[str, Any], found: Records, split: Attribution, row: int, loss: int) -> None:
-    """Add what brought down one liquidation."""
+def _elsewhere(split: Attribution, n: int) -> NDArray[np.int64]:
+    """int64[n]: USD quanta that forced sales on other venues made of the loss of each liquidation."""
+    made = np.zeros(n, np.int64)
+    foreign = split.order_edges["source"] >= ELSEWHERE
+    np.add.at(made, split.order_edges["target"][foreign], split.order_edges["loss"][foreign])
+    return made
+
+
+def _add_edges(edges: dict[str, Any], found: Records, split: Attribution, row: int, outside: int) -> None:
+    """Add what brought down one liquidation; `outside` USD quanta are what no order of the same venue did."""
     accounts, own = found.breaches["account"], split.edges[split.edges[:, 1] == row]
     target = int(accounts[row])
     by_account: dict[int, float] = {}
@@ -96,7 +122,7 @@ def _add_edges(edges: dict[str, Any], found: Records, split: Attribution, row: i
         by_account[int(accounts[int(source)])] = by_account.get(int(accounts[int(source)]), 0.0) + part
     by_account.pop(target, None)
     largest = sorted(by_account.items(), key=lambda pair: (-pair[1], pair[0]))[:SOURCES]
-    told = [(OUTSIDE, float(loss - int(split.causes[row, FORCED]))), *largest]
+    told = [(OUTSIDE, float(outside)), *largest]
     for account, part in told:
         if part > 0.0:
             edges["source"].append(account)

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.frames import KINDS, by_book, fill_usd, quote_usd
+from experiments.lending import priced_assets
 from experiments.recorder import DEPTH_BPS, Recorder
+from experiments.snapshots import lines
 from experiments.snapshots.describe import numbers_of_books, shown_books
 from experiments.snapshots.numbers import kept_rows, listed
 from market.kernels.records import FORCED_ADL, FORCED_SEIZURE, SELL
@@ -23,18 +25,25 @@ _SERIES = {"mark": "mark", "index": "index", "reference": "reference", "bid": "b
 def series(world: World, recorder: Recorder, first: int) -> dict[str, Any]:
     """Prices of every book, open claims and messages, of the ticks from row `first` of the recorder on.
 
-    A bid or ask of 0 says that there was none.
+    A bid or ask of 0 says that there was none. After the books come the lines of `experiments.snapshots.lines`.
     """
     ticks = recorder.ticks[first : recorder.n]
     books = shown_books(world)
-    rows = kept_rows([ticks["mark"][:, book] for book in books.tolist()], len(ticks))
+    paths = [ticks["mark"][:, book] for book in books.tolist()]
+    paths += [recorder.asset_price[first : recorder.n, asset] for asset in priced_assets(world).tolist()]
+    if recorder.pools is not None:
+        paths += list(recorder.pools.ticks["price"][first : recorder.n].T)
+    rows = kept_rows(paths, len(ticks))
     size = world.instruments["tick_size"]
     return {
         "tick": listed(first + rows + 1),
         "books": [
             {name: listed(ticks[field][rows, book] * size[book], _PRICE_DECIMALS) for name, field in _SERIES.items()}
             for book in books.tolist()
-        ],
+        ]
+        + lines.asset_series(world, recorder, first + rows)
+        + lines.pool_series(world, recorder, first + rows),
+        "pools": lines.reserves(world, recorder, first + rows),
         "open_claims": listed(recorder.open_claims[first : recorder.n][rows]),
         "messages": listed(recorder.messages[first : recorder.n][rows]),
     }
@@ -42,7 +51,7 @@ def series(world: World, recorder: Recorder, first: int) -> dict[str, Any]:
 
 def depth(world: World, recorder: Recorder, first: int) -> dict[str, Any]:
     """USD resting within each distance of the mark, of the samples from row `first` on; `books[i].bid[j]` is a list
-    over samples for the j-th distance."""
+    over samples for the j-th distance. `lending` as in `experiments.snapshots.lines`, of the same samples."""
     usd = quote_usd(world)
     samples = recorder.depth[first : recorder.n_samples] * usd[None, :, None, None]
     interest = recorder.open_interest[first : recorder.n_samples]
@@ -51,6 +60,7 @@ def depth(world: World, recorder: Recorder, first: int) -> dict[str, Any]:
     return {
         "tick": listed(at + 1),
         "bps": list(DEPTH_BPS),
+        "lending": lines.lending(world, recorder, first),
         "books": [
             {
                 "bid": [listed(samples[:, book, 0, column], 0) for column in range(len(DEPTH_BPS))],
@@ -67,13 +77,15 @@ def events(world: World, first: int) -> dict[str, Any]:
 
     `side` is -1 for a forced sale, +1 for a forced purchase; `keeper` the ledger row of the keeper, or of the
     counterparty away from the books; `shortfall_usd` what a counterparty bore of the account's loss in ADL; `book` is
-    -1 where there is none. Of a seizure, `price` is the venue's price of the collateral, in USD.
+    -1 where there is none; a seizure is shown where its collateral has a price. Of a seizure, `price` is the venue's
+    price of the collateral, in USD.
     """
     rows = world.events[first : world.n_events]
     books = rows["book"]
     seized = rows["kind"] == FORCED_SEIZURE
     collateral = np.where(seized, rows["seized"], 0)
-    shown = np.where(seized, world.assets["spot_book"][collateral], books)
+    numbers = numbers_of_books(world)
+    shown = np.where(seized, lines.numbers_of_assets(world, numbers)[collateral], numbers[books])
     per_price = rows["lots"] * by_book(world.instruments["tick_value"], books)
     price = rows["value"] / np.maximum(per_price, 1) * by_book(world.instruments["tick_size"], books)
     price = np.where(seized, rows["mark"] * world.assets["price_tick"][collateral], price)
@@ -86,7 +98,7 @@ def events(world: World, first: int) -> dict[str, Any]:
         "round": listed(rows["round"]),
         "account": accounts,
         "name": [names[account] for account in accounts],
-        "book": listed(numbers_of_books(world)[shown]),
+        "book": listed(shown),
         "side": np.where(rows["side"] == SELL, -1, 1).tolist(),
         "usd": listed(fill_usd(world, rows)),
         "price": listed(price, _PRICE_DECIMALS),

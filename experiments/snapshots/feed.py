@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.run import Session, Trace
+from experiments.run import Trace, VenueRun
 from experiments.snapshots import accounts, columns
 from experiments.snapshots.causes import Spread
 from experiments.snapshots.describe import shown_books
@@ -27,10 +27,13 @@ _FIRSTS = {
 class Feed:
     """Reads a session; at most one feed may be read for one page, since it remembers what it has told."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: VenueRun, *, turn: int = 0) -> None:
+        """`turn` says at which of the first `CAUSES_EVERY` looks causes are worked out."""
         world = session.built.world
         self._session = session
-        self._ticks = self._samples = self._events = self._looks = self._done = 0
+        self._ticks = self._samples = self._events = self._done = 0
+        self._looks = -turn
+        self._held: dict[str, list[Any]] = {"source": [], "target": [], "usd": [], "tick": []}
         self._falls = Falls(len(world.instruments))
         self._spread = Spread.of(len(world.assets))
         self._keepers, self._makers = rows_of(world, "keeper"), rows_of(world, "market_maker")
@@ -82,11 +85,27 @@ class Feed:
             ),
         }
 
-    def _edges(self) -> dict[str, Any]:
+    def brief(self) -> dict[str, Any]:
+        """Figures alone, for a venue that nobody looks at; causes are worked out all the same."""
+        self._follow()
+        world = self._session.built.world
+        return self._figures(self._session.trace(), world.ledger.assess(world.instruments, world.assets, world.margin))
+
+    @property
+    def crossings(self) -> dict[str, list[float]]:
+        """As `Spread.crossings`."""
+        return self._spread.crossings
+
+    def _follow(self) -> None:
         self._looks += 1
-        if (self._looks - 1) % CAUSES_EVERY and self._session.ticks_left:
-            return {"source": [], "target": [], "usd": [], "tick": []}
-        return self._spread.follow(self._session)
+        if (self._looks - 1) % CAUSES_EVERY == 0 or not self._session.ticks_left:
+            for name, column in self._spread.follow(self._session).items():
+                self._held[name] += column
+
+    def _edges(self) -> dict[str, Any]:
+        self._follow()
+        made, self._held = self._held, {name: [] for name in self._held}
+        return made
 
     def _log(self, world: World) -> list[dict[str, Any]]:
         """Firsts, books that halt and trade again, each at the look that found it, and interventions."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from experiments.run import Session, State
+from experiments.run import State, VenueRun
 from experiments.snapshots.feed import Feed
 from market.world import World
 
@@ -13,7 +13,7 @@ CALM, BUSY = 20, 100
 class SnapshotRecorder:
     """An observer; it adds to `states` what `Feed.now` gives, and the tick."""
 
-    def __init__(self, session: Session, states: list[State]) -> None:
+    def __init__(self, session: VenueRun, states: list[State]) -> None:
         self._feed = Feed(session)
         self._states = states
         ticks = session.scenario.ticks

@@ -10,6 +10,7 @@ import numpy as np
 
 from agents.claim_oracle import ClaimOracle
 from experiments.build import Built, Guests, WholePath, build_venue, check_length, reference_of, streams_of
+from experiments.interventions.kinds import told
 from experiments.scenario import Scenario
 from experiments.systems.interventions import interventions
 from experiments.systems.scenario import SystemScenario
@@ -32,6 +33,8 @@ class BuiltSystem:
     scenarios: dict[str, Scenario]
     cohorts: dict[str, Any]
     """The agents of several venues, by their names in the scenario."""
+    prices: dict[str, PriceShock]
+    """What is done to the outside world while it runs."""
     notes: tuple[str, ...]
 
 
@@ -67,13 +70,24 @@ def build_system(scenario: SystemScenario, *, seed: int) -> BuiltSystem:
         claims=claims,
         interventions=interventions(scenario, {name: one.world for name, one in venues.items()}, claims),
     )
+    notes += _timed(scenario.interventions)
     for name, built in venues.items():
-        notes += [f"{name}: {note}" for note in built.notes]
+        told_of = (*_timed(scenario.venues[name].interventions), *built.notes)
+        notes += [f"{name}: {note}" for note in told_of]
     claims.back(system)
     cohorts = {name: agent.join(system, name=name, streams=streams) for name, agent in scenario.agents.items()}
     system.cohorts = tuple(cohorts.values())
     notes += retire_guests(scenario, system, cohorts)
-    return BuiltSystem(system=system, venues=venues, scenarios=scenarios, cohorts=cohorts, notes=tuple(notes))
+    return BuiltSystem(
+        system=system, venues=venues, scenarios=scenarios, cohorts=cohorts, prices=dict(scenario.interventions),
+        notes=tuple(notes),
+    )  # fmt: skip
+
+
+def _timed(interventions: Mapping[str, Any]) -> list[str]:
+    """What is done to the running system, in order of time."""
+    timed = sorted(interventions.values(), key=lambda what: what.at_seconds)
+    return [f"at {what.at_seconds:g} s: {told(what)}" for what in timed]
 
 
 def _venue(

@@ -8,6 +8,7 @@ rate of a claim on another venue made, is money on an edge from venue to venue.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,21 +17,20 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from experiments.contagion import Contagion, causes_of
-from experiments.contagion.records import Records, in_time, liquidations_of, records
+from experiments.contagion.records import ELSEWHERE, Array, Joined, Records, in_time, liquidations_of, records
 from experiments.systems.repricing import with_claims
 from market.claims import Claims
 from market.instruments import USD_QUANTA
 from market.kernels.origins import ORDERS
 from market.kernels.records import NONE, RESALES
+from market.system import System
 
 if TYPE_CHECKING:
+    from experiments.run import Trace, VenueRun
     from experiments.systems.run import SystemTrace
 
 Place = tuple[str, int]
 """A venue, and a liquidation of it."""
-
-ELSEWHERE = 1 << 30
-"""Liquidations of other venues are counted from here, beyond any of the venue itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,27 +63,26 @@ class SystemCauses:
 def system_causes(main: SystemTrace) -> SystemCauses:
     """Explain every liquidation of every venue."""
     found = {name: records(trace) for name, trace in main.venues.items()}
-    sold_on = resales(main, found)
+    sold_on = resales(main.venues, found)
     named = {name: list(trace.built.world.ledger.names) for name, trace in main.venues.items()}
-    outside, claims = main.built.system.outside, main.built.system.claims
+    claims = main.built.system.claims
     causes: dict[str, Contagion] = {}
     origins: dict[str, list[Place]] = {}
     rows: list[tuple[Any, ...]] = []
     for name, own in found.items():
-        joined, origin = _with_others(name, found, sold_on)
-        origins[name] = origin
-        known, order_of = with_claims(joined, claim_on=outside.underlying, rates=main.recorder.rates)
-        whole = causes_of(known, world=main.venues[name].built.world)
+        joined = join(name, found, sold_on, system=main.built.system, rates=main.recorder.rates)
+        origins[name] = list(joined.elsewhere)
+        whole = causes_of(joined.records, world=main.venues[name].built.world)
         edges = whole.order_edges.copy()
-        edges["order"] = np.where(edges["order"] == NONE, NONE, order_of[edges["order"]])
+        edges["order"] = np.where(edges["order"] == NONE, NONE, joined.order_of[edges["order"]])
         foreign = edges["source"] >= ELSEWHERE
         accounts = [named[name][row] for row in own.breaches["account"].tolist()]
         for edge in edges[foreign]:
-            venue, liquidation = origin[int(edge["source"]) - ELSEWHERE]
+            venue, liquidation = joined.elsewhere[int(edge["source"]) - ELSEWHERE]
             source = named[venue][int(found[venue].breaches["account"][liquidation])]
             symbol = claims.symbols[int(edge["asset"])]
             rows.append((venue, source, name, accounts[edge["target"]], symbol, int(edge["loss"]) / USD_QUANTA))
-        rows += _repriced(name, whole, accounts, claims)
+        rows += _repriced(name, whole, accounts, joined, claims)
         edges["order"][foreign] = edges["source"][foreign] = NONE  # within the venue they are among the rest
         causes[name] = replace(whole, order_edges=edges, orders=joined.orders)
     columns = ["from_venue", "from_account", "to_venue", "to_account", "asset", "loss_usd"]
@@ -133,26 +132,29 @@ def _away_from_books(orders: NDArray[np.void]) -> NDArray[np.void]:
     return moved
 
 
-def _repriced(name: str, whole: Contagion, accounts: list[str], claims: Claims) -> list[tuple[Any, ...]]:
+def _repriced(
+    name: str, whole: Contagion, accounts: list[str], joined: Joined, claims: Claims
+) -> list[tuple[Any, ...]]:
     """Crossings that claims on other venues made by what stands behind them."""
     made = []
-    for asset, rule in claims.rules.items():
-        if rule.venue not in ("", name):
-            symbol = claims.symbols[asset]
-            for row in np.flatnonzero(whole.repriced[:, asset]).tolist():
-                usd = int(whole.repriced[row, asset]) / USD_QUANTA
-                made.append((rule.venue, f"claim {symbol}", name, accounts[row], symbol, usd))
+    for asset, venue in joined.claims.items():
+        symbol = claims.symbols[asset]
+        for row in np.flatnonzero(whole.repriced[:, asset]).tolist():
+            usd = int(whole.repriced[row, asset]) / USD_QUANTA
+            made.append((venue, f"claim {symbol}", name, accounts[row], symbol, usd))
     return made
 
 
-def resales(main: SystemTrace, found: dict[str, Records]) -> list[tuple[str, str, NDArray[np.void]]]:
+def resales(
+    venues: Mapping[str, Trace | VenueRun], found: dict[str, Records]
+) -> list[tuple[str, str, NDArray[np.void]]]:
     """(venue of the seizures, venue of the book, ORDERS) of what keepers have sold on books of other venues.
 
     What they did to a book in a tick is split by lots. `event` and `liquidation` are those of the seizures, `book` and
     the moves those of the venue of the book.
     """
     made = []
-    for venue, trace in main.venues.items():
+    for venue, trace in venues.items():
         world, moved = trace.built.world, found[venue].moved
         homes: dict[str, list[tuple[int, int, int, int]]] = {}
         whole: dict[tuple[int, int], int] = {}
@@ -160,7 +162,7 @@ def resales(main: SystemTrace, found: dict[str, Records]) -> list[tuple[str, str
             homes.setdefault(home, []).append((tick, book, event, lots))
             whole[tick, book] = whole.get((tick, book), 0) + lots
         for home, rows in homes.items():
-            _, owner = liquidations_of(main.venues[home].built.world)
+            _, owner = liquidations_of(venues[home].built.world)
             orders = np.zeros(len(rows), ORDERS)
             for order, (tick, book, event, lots) in zip(orders, rows, strict=True):
                 share = lots / whole[tick, book]
@@ -173,6 +175,23 @@ def resales(main: SystemTrace, found: dict[str, Records]) -> list[tuple[str, str
                 order["impact"] = flow * unit
             made.append((home, venue, orders))
     return made
+
+
+def join(
+    name: str,
+    found: dict[str, Records],
+    sold_on: list[tuple[str, str, NDArray[np.void]]],
+    *,
+    system: System,
+    rates: Array,
+) -> Joined:
+    """What the liquidations of a venue are explained from; `rates` float64[n_ticks, n_assets] of claims."""
+    others, origin = _with_others(name, found, sold_on)
+    known, order_of = with_claims(others, claim_on=system.outside.underlying, rates=rates)
+    claims = {asset: rule.venue for asset, rule in system.claims.rules.items() if rule.venue not in ("", name)}
+    return Joined(
+        records=known, orders=others.orders, order_of=order_of, elsewhere=tuple(origin), claims=claims
+    )  # fmt: skip
 
 
 def _with_others(

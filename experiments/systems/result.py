@@ -6,7 +6,7 @@ import platform
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -19,6 +19,9 @@ from experiments.systems.causes import SystemCauses, system_causes
 from experiments.systems.measures import system_kpis
 from experiments.systems.run import SystemTrace
 from experiments.systems.scenario import SystemScenario, load_system
+
+if TYPE_CHECKING:
+    from experiments.systems.plots import SystemPlots
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +68,19 @@ class SystemResult:
     def notes(self) -> tuple[str, ...]:
         """What the program did to the input, one line each."""
         return self.main.built.notes
+
+    @property
+    def plot(self) -> SystemPlots:
+        """Plotly figures of the whole: `result.plot.contagion()` and others (experiments/systems/plots.py)."""
+        from experiments.systems.plots import SystemPlots
+
+        return SystemPlots(self)
+
+    def _repr_html_(self) -> str:
+        """The result in a notebook: headline, venues and figures."""
+        from experiments.systems.plots import html
+
+        return html(self)
 
     def references(self) -> pd.DataFrame:
         """One row per tick and asset: reference in USD, factor of shocks, rate of a claim, impact, units on bridges."""

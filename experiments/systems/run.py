@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from experiments import kernel_cache
-from experiments.recorder import Recorder
-from experiments.run import PROGRESS_TICKS, Trace, opening_of, saying
-from experiments.systems.build import BuiltSystem, build_system
+from experiments.run import PROGRESS_TICKS, State, Trace, saying
+from experiments.systems.build import BuiltSystem
 from experiments.systems.recorder import SystemRecorder
 from experiments.systems.scenario import SystemScenario
-from market.system import Observer, System, run_system
+from experiments.systems.session import SystemSession
+from market.system import Observer, System
 
 if TYPE_CHECKING:
     from experiments.systems.result import SystemResult
@@ -38,15 +35,19 @@ def simulate_system(
     twin: bool = True,
     progress: Callable[..., None] | None = None,
     observers: tuple[Observer, ...] = (),
+    snapshots: bool = False,
 ) -> SystemResult:
     """Simulate `scenario` with `seed`; the same pair gives the same result to the bit on one machine.
 
-    `twin` adds a run on the same random numbers in which no venue liquidates. Raises InputError.
+    `twin` adds a run on the same random numbers in which no venue liquidates; `snapshots` keeps what a replay shows of
+    ladders and accounts. Raises InputError.
     """
     from experiments.systems.result import SystemResult
 
     with kernel_cache.announced(saying(progress)):
-        main = trace_system(scenario, seed=seed, label="simulating", progress=progress, observers=observers)
+        main = trace_system(
+            scenario, seed=seed, label="simulating", progress=progress, observers=observers, snapshots=snapshots
+        )
         other = None
         if twin:
             other = trace_system(calm_system(scenario), seed=seed, label="twin without liquidations", progress=progress)
@@ -69,56 +70,29 @@ def trace_system(
     label: str = "",
     progress: Callable[..., None] | None = None,
     observers: tuple[Observer, ...] = (),
+    snapshots: bool = False,
 ) -> SystemTrace:
-    """Build and run once."""
-    began = time.perf_counter()
-    kernel_cache.tidy()
-    built = build_system(scenario, seed=seed)
-    system, ticks = built.system, scenario.ticks
-    recorders = {name: _recorder(scenario, built, name) for name in built.venues}
-    openings = {
-        name: opening_of(one.world, utilisation=scenario.recording.utilisation) for name, one in built.venues.items()
-    }
-    whole = SystemRecorder(system, ticks=ticks)
+    """Build and run once. `snapshots` keeps what a replay shows of ladders and accounts of every venue, unless the
+    scenario says `recording.no_snapshots`."""
+    session = SystemSession(scenario, seed=seed)
+    states: dict[str, list[State]] = {name: [] for name in session.venues}
+    if snapshots and not scenario.recording.no_snapshots:
+        from experiments.snapshots.recorder import SnapshotRecorder
 
-    def record(seen: System) -> None:
-        for name, recorder in recorders.items():
-            recorder(seen.world(name))
-        whole(seen)
+        keepers = {name: SnapshotRecorder(run, states[name]) for name, run in session.venues.items()}
 
-    done = 0
-    while done < ticks:
-        step = min(PROGRESS_TICKS, ticks - done)
-        run_system(system, ticks=step, observers=(record, *observers))
-        done += step
+        def keep(system: System) -> None:
+            for name, keeper in keepers.items():
+                keeper(system.world(name))
+
+        observers = (*observers, keep)
+    while session.ticks_left:
+        session.advance(min(PROGRESS_TICKS, session.ticks_left), observers=observers)
         if progress:
-            progress(label=label, done=done, total=ticks, liquidations=_liquidations(system))
-    wall = time.perf_counter() - began
-    return SystemTrace(
-        built=built,
-        venues={
-            name: Trace(built=built.venues[name], recorder=recorders[name], opening=openings[name], wall_seconds=wall)
-            for name in built.venues
-        },
-        recorder=whole,
-        wall_seconds=wall,
-    )
-
-
-def _recorder(scenario: SystemScenario, built: BuiltSystem, name: str) -> Recorder:
-    world = built.venues[name].world
-    return Recorder(
-        world,
-        ticks=scenario.ticks,
-        sample_ticks=max(1, world.ticks(scenario.recording.sample_seconds)),
-        margin_ticks=max(1, world.ticks(scenario.recording.margin_seconds)),
-    )
-
-
-def _liquidations(system: System) -> int:
-    """Accounts closed by force so far, claim by claim."""
-    total = 0
-    for member in system.members.values():
-        events: Any = member.world.events[: member.world.n_events]
-        total += len(np.unique(events["account"].astype(np.int64) << 32 | events["claim_tick"]))
-    return total
+            progress(label=label, done=session.tick, total=scenario.ticks, liquidations=session.liquidations())
+    wall = session.wall_seconds
+    traces = {
+        name: replace(run.trace(), snapshots=tuple(states[name]), wall_seconds=wall)
+        for name, run in session.venues.items()
+    }
+    return SystemTrace(built=session.built, venues=traces, recorder=session.recorder, wall_seconds=wall)

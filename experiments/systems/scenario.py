@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,6 +14,7 @@ from agents.cross_arbitrageur import CrossArbitrageurs
 from agents.hedged_trader import HedgedTraders
 from experiments import config, library
 from experiments.config import Override
+from experiments.interventions.kinds import AccountFails, Change, KeepersOut, MakersLeave, OracleOutage
 from experiments.scenario import Agents, Population, RecordedPrices, Recording, Scenario
 from experiments.toml_tree import suggest
 from experiments.without import SystemWithout, Without
@@ -24,15 +25,21 @@ from market.instruments import Asset, Instrument
 from market.parameters import PositiveHours, PositiveSeconds, parameters
 from market.pools import Pool
 from market.reference import AnchoredPath, ModelPrices
-from market.shocks import Shock
+from market.shocks import PriceShock, Shock
 from market.venue import Venue
 
 CrossAgent = Annotated[HedgedTraders | CrossArbitrageurs | CollateralSales, Field(discriminator="kind")]
+
+VenueIntervention = Annotated[
+    Change | OracleOutage | MakersLeave | KeepersOut | AccountFails, Field(discriminator="kind")
+]
 
 
 @parameters
 class VenueScenario:
     """One venue of a system. `extends` names presets or venues whose tables are laid under it."""
+
+    left_out_at_default = ("interventions",)
 
     summary: str = ""
     """What kind of venue it is, in one line."""
@@ -50,6 +57,8 @@ class VenueScenario:
     """Accounts of people, generated or read from a file."""
     agents: Agents = Agents()
     """Everybody else who acts on this venue alone."""
+    interventions: dict[str, VenueIntervention] = field(default_factory=dict)
+    """What is done to this venue while it runs, and when, by any name."""
 
 
 @parameters
@@ -57,7 +66,7 @@ class SystemScenario:
     """Several venues to simulate together."""
 
     resets = Scenario.resets
-    left_out_at_default = ("without",)
+    left_out_at_default = ("interventions", "without")
 
     summary: str
     """What happens, in one line."""
@@ -81,6 +90,9 @@ class SystemScenario:
     """Who acts on several venues, by any name."""
     recording: Recording = Recording()
     """What is kept of a run."""
+    interventions: dict[str, PriceShock] = field(default_factory=dict)
+    """Shocks to prices of the outside world while it runs, by any name: as `shocks`, but unknown when the system is
+    built. What is done to one venue stands in its table."""
     without: SystemWithout = SystemWithout()
     """What is left out: the same system without somebody or something."""
 
@@ -94,8 +106,15 @@ class SystemScenario:
             for name, shock in self.shocks.items()
             if shock.asset not in self.assets
         ]
+        problems += price_problems(self, self.interventions)
         if problems:
             raise ValueError("\n".join(problems))
+        for name, own in self.venues.items():
+            if own.interventions:
+                try:
+                    self.of_venue(name)
+                except ValueError as error:
+                    raise ValueError("\n".join(f"venues.{name}.{line}" for line in str(error).splitlines())) from None
 
     def _claims_that_lead_nowhere(self) -> list[str]:
         found, order = [], list(self.assets)
@@ -197,11 +216,30 @@ class SystemScenario:
             population=own.population,
             agents=own.agents,
             recording=self.recording,
+            interventions=dict(own.interventions),
             without=Without(
                 accounts=tuple(self.left_out_of(name)[0]),
                 oracle_errors=self.without.oracle_errors,
             ),
         )
+
+
+def price_problems(scenario: SystemScenario, shocks: Mapping[str, PriceShock]) -> list[str]:
+    """One line for each shock to a price that the running system could not have."""
+    found = []
+    for name, shock in shocks.items():
+        if shock.asset not in scenario.assets:
+            near = suggest(shock.asset, list(scenario.assets))
+            found.append(f"interventions.{name}.asset: no asset {shock.asset!r}{near}")
+        elif shock.at_seconds >= scenario.hours * 3600.0:
+            ends = scenario.hours * 3600.0
+            found.append(f"interventions.{name}.at_seconds: {shock.at_seconds:g} s, and the run ends at {ends:g} s")
+        elif shock.factor > 1.0:
+            found.append(
+                f"interventions.{name}.factor: {shock.factor:g} is a rise, for which books are not built; at most 1, "
+                "or [shocks], which they are built for"
+            )
+    return found
 
 
 def load_system(name: str | Path, *, overrides: Sequence[str | Override] = ()) -> tuple[SystemScenario, dict[str, str]]:

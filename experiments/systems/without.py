@@ -29,6 +29,7 @@ def reduced(scenario: SystemScenario) -> SystemScenario:
         for name, own in scenario.venues.items()
         if name not in left_out.venues
     }
+    prices = {name: shock for name, shock in scenario.interventions.items() if shock.asset not in left_out.assets}
     agents = {name: _left(agent, left_out.venues) for name, agent in scenario.agents.items()}
     return replace(
         scenario,
@@ -36,6 +37,7 @@ def reduced(scenario: SystemScenario) -> SystemScenario:
         claims={symbol: _honoured(claim, left_out.venues) for symbol, claim in scenario.claims.items()},
         shocks={name: shock for name, shock in shocks.items() if getattr(shock, "venue", "") not in left_out.venues},
         agents={name: agent for name, agent in agents.items() if agent is not None},
+        interventions=prices,
         without=replace(left_out, venues=(), accounts=_elsewhere(scenario, agents)),
     )
 

@@ -19,8 +19,9 @@ from experiments.cli import app as cli
 from experiments.contagion import FORCED, store
 from experiments.result import Result
 from experiments.run import simulate
+from experiments.systems.run import simulate_system
 from tests.browser import Tab, browser
-from tests.cuts import cut
+from tests.cuts import cut, cut_system
 
 DEEP = "reference.crash_log_return=-0.15"
 
@@ -231,3 +232,28 @@ def test_every_module_is_in_the_page() -> None:
         assert f'modules["{file.relative_to(PAGE).as_posix()}"]' in made
     assert "\nimport " not in made
     assert "\nexport " not in made
+
+
+def test_several_venues_are_one_page_with_a_switch(chrome: Any, tmp_path: Path) -> None:
+    """Figures of the whole at the end are those of the run, and every venue shows its own prices and fills."""
+    result = simulate_system(cut_system("collateral-exploit"), seed=1, twin=False, snapshots=True)
+    file = tmp_path / "replay.html"
+    done = CliRunner().invoke(cli, ["replay", str(result.save(tmp_path / "run")), "--out", str(file), "--json"])
+    assert done.exit_code == 0, done.output
+    tab = Tab(chrome, offline=True).open(file)
+    whole = tab.of("app.lab.whole.a.stateAt(app.tick)")
+    for key in ("liquidated_account_count", "liquidated_notional_usd", "bad_debt_usd", "loss_across_venues_usd"):
+        assert whole["kpis"][key]["value"] == pytest.approx(result.kpis[key], abs=0.02), key
+    crossed = {(row["source"], row["target"]): row["claims_usd"] for row in whole["crossings"]}
+    claims = result.causes.crossings[result.causes.crossings["from_account"] == "claim rUSDC"]
+    assert crossed["lender", "exchange"] == pytest.approx(claims["loss_usd"].sum(), abs=0.05) != 0.0
+    for name, one in result.venues.items():
+        tab.page.locator(f"[data-venue={name}]").click()
+        tab.wait(f"app.venue === {json.dumps(name)} && !app.due")
+        assert tab.of("app.model.sides.a.events.length") == len(one.liquidations)
+        assert tab.of("app.model.sides.a.series.every((line) => line.n === app.model.ticks)")
+    price = tab.of("Array.from(app.model.sides.a.series[0].data.mark)")
+    pools = result.venues["amm"].pools
+    assert price == pytest.approx(pools[pools["pool"] == "bETH-ETH"]["price"].tolist(), abs=1e-6)
+    assert tab.said == []
+    tab.context.close()

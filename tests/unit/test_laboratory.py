@@ -128,7 +128,7 @@ def test_others_need_the_token() -> None:
         ('extends = ["flash-crash", "/etc/hosts"]', "no embedded scenario"),
         ('[reference]\nkind = "replay"\nfile = "/etc/passwd"', "reference.file: an upload can name no file"),
         ('[population]\nkind = "file"\nfile = "x"', "population.file"),
-        ('[venues.a]\nsummary = ""', "several venues"),
+        ('[venues.a]\nextends = "/etc/hosts"', "venues.a.extends: '/etc/hosts' is no embedded"),
     ],
 )
 def test_an_upload_can_reach_no_file(text: str, message: str) -> None:
@@ -187,7 +187,7 @@ def test_what_was_done_in_a_session_replays_to_the_same_figures() -> None:
     told = view.export(protocol.Export(do="export"))
     written, _ = load(Scenario, told["toml"])
     assert len(written.interventions) == 4
-    trace = view.sides["a"].trace()
+    trace = view.sides["a"].venues[""].trace()
     figures = kpis(trace, None, contagion(trace))
     again = simulate(written, seed=4, twin=False)
     assert int(figures["liquidation_count"] or 0) > 0
@@ -200,13 +200,13 @@ def test_two_designs_run_on_the_same_random_numbers() -> None:
     assert view.world()["compare"]
     view.shock(protocol.Shock(do="shock", kind="drop", asset="ETH", percent=10.0))
     view.advance(60)
-    one, other = (session.recorder for session in view.sides.values())
+    one, other = (session.venues[""].recorder for session in view.sides.values())
     assert one.n == other.n == 60
     assert (one.ticks["reference"][:5] == other.ticks["reference"][:5]).all()
-    a, b = (session.interventions.scenario.assets["ETH"].haircut for session in view.sides.values())
+    a, b = (session.venues[""].interventions.scenario.assets["ETH"].haircut for session in view.sides.values())
     assert (a, b) == (0.15, 0.6)
     view.set(protocol.Set(do="set", path="assets.ETH.haircut", value=0.5, side="b"))
-    a, b = (session.interventions.scenario.assets["ETH"].haircut for session in view.sides.values())
+    a, b = (session.venues[""].interventions.scenario.assets["ETH"].haircut for session in view.sides.values())
     assert (a, b) == (0.15, 0.5)
     assert set(view.frame()["sides"]) == {"a", "b"}
     assert len(view.sides["a"].as_scenario().interventions) == 1
@@ -227,7 +227,7 @@ def test_an_account_is_explained_to_the_cent() -> None:
     view.advance(10)
     view.shock(protocol.Shock(do="shock", kind="drop", asset="ETH", percent=25.0))
     view.advance(60)
-    world = view.sides["a"].built.world
+    world = view.sides["a"].venues[""].built.world
     row = int(world.events["account"][0])
     told = view.account(protocol.Account(do="account", account=row))
     assert told["fills"]

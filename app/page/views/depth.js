@@ -15,7 +15,10 @@ export class DepthView {
     const paint = colours();
     const columns = side.depth[app.book];
     surface.clear();
-    if (!columns) return;
+    if (!columns || ["asset", "pool"].includes(world.books[app.book].kind)) {
+      surface.text("no order book: nothing rests here", 8, 14);
+      return;
+    }
     const n = columns.upTo(tick);
     const seconds = world.tick_seconds;
     const [from, to] = app.span(tick);

@@ -9,12 +9,20 @@ const NAMES = { a: "A", b: "B" };
 const SAME = "same";
 
 export class KpiStrip {
-  constructor(box, app) {
+  /** `designs` gives what has the figures: [["a", course]], with "b" of two designs. */
+  constructor(box, app, designs) {
     this.app = app;
+    this.designs = designs;
     this.box = box;
     this.tiles = new Map();
     this.width = this.height = 0;
     new ResizeObserver(() => this.measure()).observe(box);
+  }
+
+  /** For another run, or another venue. */
+  clear() {
+    this.tiles.clear();
+    this.box.replaceChildren();
   }
 
   /** Sizes are read here and not while drawing, where every read would lay the page out anew. */
@@ -27,8 +35,8 @@ export class KpiStrip {
   }
 
   draw(tick) {
-    const { model } = this.app;
-    const designs = model.designs.map(([name, side]) => [name, side, side.stateAt(tick)?.kpis ?? {}]);
+    const designs = this.designs().map(([name, side]) => [name, side, side.stateAt(tick)?.kpis ?? {}]);
+    if (!designs.length) return;
     this.keep(Object.keys(designs[0][2]));
     for (const key of Object.keys(designs[0][2])) {
       const tile = this.tile(key);
@@ -42,7 +50,7 @@ export class KpiStrip {
         say(tile.note, designs.map(([name], at) => `${NAMES[name]} ${withUnit(figures[at]?.value, "")}`).reverse().join(" − "));
       } else {
         this.value(tile, withUnit(first.value, first.unit === "×" || first.unit === "%" ? first.unit : ""), first.unit === "×" || first.unit === "%" ? "" : first.unit);
-        say(tile.note, this.place(key, first.value));
+        say(tile.note, first.parts ? parts(first) : this.place(key, first.value));
       }
       mark(tile.element, "empty", !figures.some((figure) => figure?.value));
       sparkline(tile.canvas, designs.map(([, side]) => course(side, key, tick)), this.width, this.height);
@@ -86,6 +94,11 @@ export class KpiStrip {
     if (below) return below[0] === 1 ? `above all of ${study.runs} runs` : `above ${Math.round(100 * below[0])} % of ${study.runs} runs`;
     return `${value < study.quantiles[0][1] ? "below all" : "as the lowest"} of ${study.runs} runs`;
   }
+}
+
+/** "exchange 345", a line for each venue that has a part. */
+function parts(figure) {
+  return Object.entries(figure.parts).filter(([, value]) => value).map(([name, value]) => `${name} ${withUnit(value, "")}`).join("\n");
 }
 
 function difference(one, other) {

@@ -3,6 +3,7 @@
 
 import { Surface, colours, faded, legend, timeSteps } from "../chart.js";
 import { clock, short, usd, whole } from "../format.js";
+import { circle } from "./circle.js";
 import { box } from "./price.js";
 
 const MOST_NODES = 500;
@@ -80,8 +81,9 @@ export class NetworkView {
     this.settle(side);
     this.surface.clear();
     this.nodes = [];
-    if (this.app.byAsset) this.assets(side, tick);
-    else this.accounts(side, tick);
+    if (this.app.ends === "account") this.accounts(side, tick);
+    else if (this.app.ends === "asset") this.assets(side, tick);
+    else this.venues(tick);
   }
 
   accounts(side, tick) {
@@ -192,7 +194,6 @@ export class NetworkView {
   /** Left whose forced sales, right on what they lost somebody money; a band is as wide as the loss is large. */
   assets(side, tick) {
     const { surface } = this;
-    const { pen } = surface;
     const paint = colours();
     const { source, target, usd: sums } = side.stateAt(tick)?.asset_edges ?? side.assetEdges;
     const total = sums.reduce((sum, value) => sum + value, 0);
@@ -242,5 +243,20 @@ export class NetworkView {
     legend(surface, [
       { name: "the same asset", brief: "same", colour: paint.vermillion, shape: "area" }, { name: "another asset", brief: "another", colour: paint.orange, shape: "area" },
     ], { note: "USD" });
+  }
+
+  /** By venue: what forced sales on one, and claims on it, cost accounts of another before they broke. */
+  venues(tick) {
+    const { surface, app } = this;
+    const paint = colours();
+    const crossings = app.lab.whole?.[this.name]?.stateAt(tick)?.crossings ?? [];
+    const edges = crossings.flatMap(({ source, target, forced_usd: forced, claims_usd: claims }) => [
+      { source, target, usd: forced, bend: 0.22, colour: paint.vermillion }, { source, target, usd: claims, bend: 0.42, colour: paint.blue },
+    ]).filter((edge) => edge.usd >= 1);
+    circle(surface, app.lab.names, edges);
+    legend(surface, [
+      { name: "forced sales", colour: paint.vermillion, shape: "area" }, { name: "claims worth less", colour: paint.blue, shape: "area" },
+    ], { note: "USD of margin lost before liquidation" });
+    if (!edges.length) surface.text("nobody has been liquidated yet, or nothing crossed", surface.width / 2, surface.height - 12, { align: "center" });
   }
 }

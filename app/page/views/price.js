@@ -5,7 +5,9 @@ import { KINDS, clock, price, short, usd } from "../format.js";
 import { upperBound } from "../store.js";
 
 const MOST_MARKS = 1500;
-const ON_BOOK = new Set(["position", "collateral", "hedge", "resale"]);
+const ON_BOOK = new Set(["position", "collateral", "hedge", "resale", "seizure"]);
+/** What the lines are where there is no book. */
+const NAMES = { asset: "price the venue uses", pool: "pool" };
 
 export class PriceView {
   constructor(box, app, name) {
@@ -81,11 +83,12 @@ export class PriceView {
     plot.frame((value) => price(value, Math.max(book.tick, (plot.high - plot.low) / 2000)), clock);
     this.fills(plot, events, seconds);
     plot.line(columns.tick, reference, n, { colour: paint.muted, dash: [2, 3], scale: seconds });
-    plot.line(columns.tick, index, n, { colour: paint.orange, width: 1.25, scale: seconds, step: true });
-    plot.line(columns.tick, mark, n, { colour: paint.blue, width: 1.75, scale: seconds });
+    if (!NAMES[book.kind]) plot.line(columns.tick, index, n, { colour: paint.orange, width: 1.25, scale: seconds, step: true });
+    plot.line(columns.tick, mark, n, { colour: paint.blue, width: 1.75, scale: seconds, step: book.kind === "asset" });
     if (!n) surface.text("press play, or the space bar", surface.width / 2, surface.height / 2, { align: "center", size: 13 });
+    const other = NAMES[book.kind];
     legend(surface, [
-      { name: "mark", colour: paint.blue }, { name: "index (oracle)", brief: "index", colour: paint.orange },
+      { name: other ?? "mark", colour: paint.blue }, ...(other ? [] : [{ name: "index (oracle)", brief: "index", colour: paint.orange }]),
       { name: "reference", brief: "ref.", colour: paint.muted, dash: [2, 3] }, { name: "forced fill", brief: "forced", colour: paint.vermillion, shape: "dot" },
     ], { note: `${book.quote} per ${book.base}` });
     if (app.source.seekable || app.zoomed) this.cursor(plot, tick * seconds);
@@ -171,9 +174,12 @@ export class PriceView {
     const lines = event
       ? [`${event.name}`, `${event.side < 0 ? "forced sale" : "forced purchase"}, ${usd(event.usd)}`, KINDS[event.kind] ?? event.kind,
          `at ${price(event.price, book.tick)} ${book.quote}, ${clock(event.tick * seconds)}`]
-      : [`${clock(columns.tick[row] * seconds)}`, `mark ${price(mark[row], book.tick)} ${book.quote}`,
-         `index ${price(index[row], book.tick)}`, `reference ${price(reference[row], book.tick)}`,
-         `mark − index ${short(((mark[row] - index[row]) / index[row]) * 1e4)} bps`];
+      : NAMES[book.kind]
+        ? [`${clock(columns.tick[row] * seconds)}`, `${NAMES[book.kind]} ${price(mark[row], book.tick)} ${book.quote}`,
+           `reference ${price(reference[row], book.tick)}`, `away from it by ${short((mark[row] / reference[row] - 1) * 1e4)} bps`]
+        : [`${clock(columns.tick[row] * seconds)}`, `mark ${price(mark[row], book.tick)} ${book.quote}`,
+           `index ${price(index[row], book.tick)}`, `reference ${price(reference[row], book.tick)}`,
+           `mark − index ${short(((mark[row] - index[row]) / index[row]) * 1e4)} bps`];
     box(this.surface, lines, x, y);
   }
 }

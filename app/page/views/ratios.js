@@ -20,6 +20,10 @@ export class RatiosView {
       return;
     }
     const { counts, edges } = ratios;
+    if (!counts.some(Boolean)) {
+      surface.text("no account here owes anything or needs margin", 8, 14);
+      return;
+    }
     const highest = Math.log10(1 + Math.max(10, ...counts));
     const [left, top, bottom] = [42, 22, surface.height - 22];
     const width = (surface.width - left - 8) / counts.length;

@@ -10,7 +10,8 @@ export class RiskView {
     this.app = app;
     const heads = ["account", "role", "position in", "position", "fails at", "distance", "equity", "ratio"];
     const [element, body] = table(heads, KINDS, "Next accounts to fail");
-    box.append(make("div", { class: "scroll" }, element));
+    this.none = make("p", { class: "none" }, "no account here can be liquidated");
+    box.append(make("div", { class: "scroll" }, element, this.none));
     this.rows = new Rows(body, KINDS, (item) => app.select({ account: item.key, side: name }));
   }
 
@@ -32,6 +33,7 @@ export class RiskView {
         ],
       };
     });
+    this.none.hidden = items.length > 0;
     this.rows.show(items);
   }
 }
