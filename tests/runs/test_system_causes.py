@@ -18,9 +18,8 @@ from typer.testing import CliRunner
 from experiments.cli import app
 from experiments.contagion import CAUSES, FORCED, Contagion
 from experiments.contagion.levels import levels
-from experiments.contagion.records import records
+from experiments.contagion.records import ELSEWHERE, records
 from experiments.systems.causes import (
-    ELSEWHERE,
     SystemCauses,
     _cascades,
     cascade_sizes,
@@ -216,7 +215,7 @@ def test_what_keepers_sell_on_another_venue_s_book_is_forced_by_the_seizure() ->
     own = records(main.venues["exchange"])
     assert own.moved[:, 1, FLOW // FLOWS, RESALES].sum() == -lots
     found = {name: records(trace) for name, trace in main.venues.items()}
-    ((home, venue, orders),) = resales(main, found)
+    ((home, venue, orders),) = resales(main.venues, found)
     assert (home, venue) == ("lender", "exchange")
     for column, name in ((SLOW // FLOWS, "slow_move"), (OWN // FLOWS, "own_move")):
         assert orders[name].sum() == pytest.approx(own.moved[:, 1, column, RESALES].sum())
