@@ -154,7 +154,12 @@ class DepositorCohort:
 
     def queued_usd(self, world: World) -> float:
         """What is asked for and not paid out yet, at the reference."""
-        return sum(self._owed_usd(world, row) for queue in self._queues for row in queue)
+        lending = lending_of(world)
+        return sum(
+            lending.usd(int(np.maximum(world.ledger.cash[self.accounts[list(queue)], asset], 0).sum()), asset)
+            for asset, queue in enumerate(self._queues)
+            if queue
+        )
 
     def queue_length(self) -> int:
         """Depositors who wait for their money."""

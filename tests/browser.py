@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-PATIENCE_SECONDS = 400.0
+PATIENCE_SECONDS = 200.0
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 

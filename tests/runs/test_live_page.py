@@ -126,7 +126,8 @@ def test_a_session_on_several_venues_exports_and_replays(tab: Tab, tmp_path: Pat
     upload(tab, file, ticks=ticks)
     assert tab.of("app.venue") == "exchange"
     page.keyboard.press("n")
-    tab.wait("app.model.sides.a.events.length > 0 && !app.playing")
+    # The first liquidation of all is a seizure on the lender.
+    tab.wait("app.tick > 100 && !app.playing && app.lab.whole.a.states.at(-1).kpis.liquidation_count.value > 0")
     slider = page.locator("#settings input[id='set-exchange-venue.liquidation.fee_bps']")
     slider.evaluate("(input) => { input.value = '90'; input.dispatchEvent(new Event('change')); }")
     for venue in ("amm", "lender"):

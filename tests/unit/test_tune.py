@@ -216,7 +216,7 @@ def test_a_trust_region_is_as_wide_as_its_share_of_the_range() -> None:
     [
         ("first = 1001", "first = 20", "seeds that the search uses as well"),
         ("[0.05, 0.65]", "[0.65, 0.05]", "is no range"),
-        ("[0.05, 0.65]", "[0.05, 1.65]", "study.toml:13"),
+        ("[0.05, 0.65]", "[0.05, 1.65]", "study.toml:12"),
         ('"mean", kpi = "bad_debt_usd"', '"quantile", kpi = "bad_debt_usd"', "expected 1,001 or more"),
         ("assets.ETH.haircut = ", "assets.ETH.hairct = ", "did you mean 'haircut'"),
     ],
