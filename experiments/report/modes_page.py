@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from html import escape
 from typing import TYPE_CHECKING
 
 from experiments.margin_modes.measures import MEASURES
@@ -12,6 +11,7 @@ from experiments.margin_modes.worlds import MODES
 from experiments.report import page
 from experiments.report.page import Page, Table
 from experiments.report.picture import INK, round_steps
+from experiments.report.svg import document, text
 from experiments.report.theme import Figure, above, axis, layout
 from experiments.report.words import count, money, sentence
 
@@ -135,7 +135,7 @@ def _figure(found: Comparison, name: str) -> Figure:
 
 # ---- plain SVG
 
-_WIDTH, _PANEL, _TALL, _TOP = 880.0, 272.0, 200.0, 100.0
+_PANEL, _TALL, _TOP = 272.0, 200.0, 100.0
 
 
 def picture(found: Comparison) -> str:
@@ -145,37 +145,15 @@ def picture(found: Comparison) -> str:
     height = _TOP + rows * (_TALL + 46.0) + 10.0
     lines = [line for part in headline(found).split("; ") for line in textwrap.wrap(sentence(part), 126)]
     parts = [
-        _text(
+        text(
             24.0, 32.0, f"Isolated, cross and portfolio margin, {count(len(found.seeds), 'seed')}", size=16.0, bold=True
         ),
-        *(_text(24.0, 54.0 + 17.0 * row, line, size=12.5) for row, line in enumerate(lines)),
+        *(text(24.0, 54.0 + 17.0 * row, line, size=12.5) for row, line in enumerate(lines)),
     ]
     for at, name in enumerate(names):
         left, top = 24.0 + (at % 3) * (_PANEL + 10.0), _TOP + 24.0 + (at // 3) * (_TALL + 46.0)
         parts += _panel(found, name, left, top)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH:g} {height:g}" role="img" '
-        f'aria-label="{escape(headline(found))}" '
-        "font-family=\"system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif\">\n"
-        f'<rect width="100%" height="100%" rx="10" fill="{INK["paper"]}"/>\n' + "\n".join(parts) + "\n</svg>\n"
-    )
-
-
-def _text(
-    x: float,
-    y: float,
-    words: str,
-    *,
-    size: float = 11.5,
-    colour: str = "ink",
-    bold: bool = False,
-    anchor: str = "start",
-) -> str:
-    weight = ' font-weight="650"' if bold else ""
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" fill="{INK[colour]}" text-anchor="{anchor}"{weight}>'
-        f"{escape(words)}</text>"
-    )
+    return document(parts, height=height, said=headline(found))
 
 
 def _panel(found: Comparison, name: str, left: float, top: float) -> list[str]:
@@ -196,13 +174,13 @@ def _panel(found: Comparison, name: str, left: float, top: float) -> list[str]:
 
     unit = MEASURES[name].unit
     counted = "" if unit in ("people", "accounts") else f", {unit}"
-    made = [_text(left, top, f"{MEASURES[name].label}{counted}", size=12.5, bold=True)]
+    made = [text(left, top, f"{MEASURES[name].label}{counted}", size=12.5, bold=True)]
     for step in round_steps(low, high, 3):
         made.append(f'<path d="M{inner:.1f} {y(step):.1f}H{right:.1f}" stroke="{INK["grid"]}"/>')
-        made.append(_text(inner - 6.0, y(step) + 4.0, _tick(step, unit), size=10.5, colour="muted", anchor="end"))
+        made.append(text(inner - 6.0, y(step) + 4.0, _tick(step, unit), size=10.5, colour="muted", anchor="end"))
     made += [_line(xs, [y(value) for value in row if value is not None]) for row in zip(*values, strict=True)]
     for x, mode, level in zip(xs, MODES, levels, strict=True):
-        made.append(_text(x, top + _TALL - 6.0, mode, size=11.0, anchor="middle"))
+        made.append(text(x, top + _TALL - 6.0, mode, size=11.0, anchor="middle"))
         if level.mean is None:
             continue
         ink = INK[COLOURS[mode]]

@@ -47,6 +47,11 @@ class Interval:
     """Where all values are the same: the share of others that 95 % confidence leaves possible (rule of three)."""
 
 
+def simultaneous(m: int) -> float:
+    """The level of each of m intervals that hold all at once with 95 % (Bonferroni)."""
+    return 1.0 - (1.0 - LEVEL) / max(m, 1)
+
+
 def rule_of_three(n: int, *, level: float = LEVEL) -> float:
     """Largest probability of an event that n trials without one leave possible; about 3 / n at 95 %."""
     return float(1.0 - (1.0 - level) ** (1.0 / n))

@@ -133,7 +133,13 @@ class Store:
             else:
                 stored = connection.from_arrow(META.empty_table())
             stored.create_view("stored")
-            return connection.sql(sql).to_arrow_table()
+            try:
+                return connection.sql(sql).to_arrow_table()
+            except RuntimeError as error:
+                if "interrupted" not in str(error):
+                    raise
+                # DuckDB notices Ctrl-C before Python does, and says so in words of its own.
+                raise KeyboardInterrupt from None
 
     def stored_keys(self, *, kept: Collection[str] = (), only_ok: bool = False) -> set[str]:
         """Keys of the runs that are stored, with their tables in `kept`; failed ones too unless `only_ok`."""

@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 from scipy.stats import qmc
 
 from experiments.statistics import intervals
-from experiments.statistics.intervals import LEVEL, Interval
+from experiments.statistics.intervals import LEVEL, Interval, simultaneous
 from experiments.study.designs import scale
 from experiments.study.load import Loaded
 from experiments.study.model import Attack, AttackPlan, Seeds, Variant
-from experiments.tune.confirm import simultaneous
 from experiments.tune.evaluate import Figures
 from experiments.tune.space import changes_of
 from market.errors import InputError

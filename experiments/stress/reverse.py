@@ -21,10 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, qmc
 
-from experiments.statistics.intervals import LEVEL, Interval
+from experiments.statistics.intervals import LEVEL, Interval, simultaneous
 from experiments.stress.shocks import ShockSpace
 from experiments.study.model import Seeds, Stress
-from experiments.tune.confirm import simultaneous
 
 Floats = NDArray[np.float64]
 

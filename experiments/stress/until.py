@@ -13,14 +13,13 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from experiments import show
-from experiments.statistics.intervals import Interval
+from experiments.statistics.intervals import Interval, simultaneous
 from experiments.study.load import load_study
 from experiments.study.model import Seeds, Stop
 from experiments.sweep import summary
 from experiments.sweep.command import Call
 from experiments.tune import progress
 from experiments.tune.bench import evaluator
-from experiments.tune.confirm import simultaneous
 from market.errors import InputError
 
 

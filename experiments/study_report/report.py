@@ -21,6 +21,7 @@ from experiments.study_report import figures, tables
 from experiments.study_report.checklists import odd, stress
 from experiments.study_report.findings import Axis, Findings, findings
 from experiments.study_report.hit import who_is_hit
+from experiments.study_report.picture import picture
 from experiments.study_report.tables import Written
 from experiments.sweep.plan import Plan
 from experiments.sweep.summary import AnyMeasure, label
@@ -48,6 +49,7 @@ def write(plan: Plan, store: Store, *, out: Path, base: int | None, overwrite: b
         if hit:
             (partial / "hit.md").write_text("\n".join(map(tables.markdown, hit)), "utf-8")
         (partial / "checklists.md").write_text("\n".join(map(tables.markdown, (stress(found), odd(found)))), "utf-8")
+        (partial / "picture.svg").write_text(picture(found, headline=headline(found)), "utf-8")
         report(found, **made, hit=hit).write(partial / "report.html")
     return found
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import time
+import tomllib
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from experiments import folder, show
 from experiments.countdown import display
@@ -16,7 +20,8 @@ from experiments.store import manifest
 from experiments.store.store import BASES, Store
 from experiments.study.load import load_study
 from experiments.sweep import slurm
-from experiments.sweep.drive import Progress, Sweep
+from experiments.sweep.commands import STORE
+from experiments.sweep.drive import INTERRUPTED, Progress, Sweep
 from experiments.sweep.executor import Executor, InProcess
 from experiments.sweep.plan import Plan, Planned
 from market.errors import InputError
@@ -34,8 +39,8 @@ class Call:
     share: tuple[int, int] | None = None
 
 
-def perform(call: Call, *, as_json: bool) -> bool:
-    """Do what is left of a study and show what came of it; whether everything is done."""
+def perform(call: Call, *, as_json: bool) -> int:
+    """Do what is left of a study and show what came of it; the exit code: 1 when runs are left, 130 after Ctrl-C."""
     plan = Plan(load_study(call.study), share=call.share)
     store = Store(call.store)
     store.check()
@@ -48,7 +53,7 @@ def perform(call: Call, *, as_json: bool) -> bool:
         show.print_json(said)
     else:
         print(text(progress, call, wall_seconds=said["wall_seconds"]))
-    return progress.left == 0
+    return 130 if progress.ended == INTERRUPTED else int(progress.left > 0)
 
 
 def do(plan: Plan, store: Store, call: Call) -> Progress:
@@ -120,9 +125,9 @@ def text(progress: Progress, call: Call, *, wall_seconds: float) -> str:
         lines.append(f"{progress.killed:,} set aside, because they end the process that simulates them")
     lines += [f"  seed {task.seed}, {task.changes}: {error}" for task, error in progress.failures[:5]]
     if progress.left:
-        lines.append(
-            f"{progress.ended or 'ended'}: {progress.left:,} runs are left; go on with: cascade resume {call.study}"
-        )
+        again = ["cascade", "resume", call.study, *(["--store", call.store] if call.store != STORE else [])]
+        left = f"{progress.ended or 'ended'}: {progress.left:,} runs are left"
+        lines.append(f"{left}; go on with: {shlex.join(again)}")
     return "\n".join(lines)
 
 
@@ -180,7 +185,7 @@ def duration(seconds: float) -> str:
 
 def last_study(store: str) -> str:
     """The file of the study that a store was last used for. Raises InputError when there is none."""
-    found = manifest.all_of(Store(store).place)
+    found = [call for call in manifest.all_of(Store(store).place) if _is_study(call)]
     if not found:
         raise InputError(f"{store}: no study was begun here; say which: cascade resume STUDY.toml")
     file = str(found[-1]["study"])
@@ -189,6 +194,13 @@ def last_study(store: str) -> str:
     if Path(file).read_text("utf-8") != found[-1]["study_text"]:
         print(f"note: {file} has changed since; runs of designs that stayed the same count", file=sys.stderr)
     return file
+
+
+def _is_study(call: Mapping[str, Any]) -> bool:
+    """Whether a call simulated a study; others compare scenarios or calibrate, with runs in the same store."""
+    with suppress(tomllib.TOMLDecodeError):
+        return "scenario" in tomllib.loads(str(call["study_text"]))
+    return False
 
 
 MOST_SHOWN = 40

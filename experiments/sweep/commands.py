@@ -118,8 +118,8 @@ def sweep(
         write_script(call, tasks)
     elif dry_run:
         dry(call, as_json=as_json)
-    elif not perform(call, as_json=as_json):
-        raise typer.Exit(1)
+    elif code := perform(call, as_json=as_json):
+        raise typer.Exit(code)
 
 
 def resume(
@@ -132,8 +132,8 @@ def resume(
     """Go on with a study that was interrupted: the same as `cascade sweep`, which never simulates twice."""
     from experiments.sweep.command import Call, last_study, perform
 
-    if not perform(Call(study=study or last_study(store), store=store, workers=workers), as_json=as_json):
-        raise typer.Exit(1)
+    if code := perform(Call(study=study or last_study(store), store=store, workers=workers), as_json=as_json):
+        raise typer.Exit(code)
 
 
 def status(

@@ -20,6 +20,8 @@ from experiments.sweep.plan import Planned, Task
 from experiments.sweep.work import Chunk, row_of
 from market.errors import InputError
 
+INTERRUPTED = "interrupted"
+"""Why a sweep ended after Ctrl-C."""
 CHUNK_SECONDS = 2.0
 """What a chunk should take."""
 MOST_TASKS = 4096
@@ -101,7 +103,7 @@ class Sweep:
                     break
                 self._one_outcome()
         except KeyboardInterrupt:
-            self.progress.ended = "interrupted"
+            self.progress.ended = INTERRUPTED
             self._finish_what_runs()
         return self.progress
 

@@ -76,6 +76,8 @@ def summarise(plan: Plan, store: Store) -> Summary:
     numbers = np.array(plan.numbers)
     at = np.searchsorted(designs[order], numbers), np.searchsorted(designs[order], numbers, side="right")
     planned = np.bincount(plan.mine % len(numbers), minlength=len(numbers))
+    if ok.any():
+        check_measures(plan.study, store.row(found.column("key")[int(order[np.argmax(ok)])].as_py()))
     made = []
     for row, (begin, end) in enumerate(zip(*at, strict=True)):
         good = ok[begin:end]

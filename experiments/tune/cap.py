@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from experiments.statistics.intervals import Interval
+from experiments.statistics.intervals import Interval, simultaneous
 from experiments.study.model import Cap, Seeds
 from experiments.sweep import summary
-from experiments.tune.confirm import simultaneous, upper
+from experiments.tune.confirm import upper
 from experiments.tune.evaluate import Figures
 from experiments.tune.quantities import FIXED, Quantity
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from experiments.statistics import intervals
-from experiments.statistics.intervals import FEW, LEVEL, Interval, clopper_pearson
+from experiments.statistics.intervals import FEW, Interval, clopper_pearson, simultaneous
 from experiments.study.model import Mean, Tune
 from experiments.tune.quantities import Bench, Quantity, Sample, all_of, efficiencies
 from experiments.tune.search import Trial, gain, share_of
@@ -129,11 +129,6 @@ def judged(chosen: Sequence[Trial], samples: Sequence[Sample], tune: Tune) -> tu
             )
         )
     return tuple(made)
-
-
-def simultaneous(m: int) -> float:
-    """The level of each of m intervals that hold all at once with 95 %."""
-    return 1.0 - (1.0 - LEVEL) / max(m, 1)
 
 
 def _values(item: Quantity, sample: Sample) -> Any:

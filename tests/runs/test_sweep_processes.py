@@ -162,7 +162,7 @@ def test_ctrl_c_ends_in_order(driver: subprocess.Popen[str], tmp_path: Path) -> 
     wait_for(lambda: parts(tmp_path) >= 2)
     os.killpg(driver.pid, signal.SIGINT)
     output, errors = driver.communicate(timeout=60)
-    assert (driver.returncode, "Traceback" in errors) == (1, False)
+    assert (driver.returncode, "Traceback" in errors) == (130, False)
     assert "interrupted:" in output
     assert "cascade resume" in output
     stored = len(figures(Store(str(tmp_path / "store"))))
