@@ -322,7 +322,8 @@ def maintenance_of(account, instruments, assets, margin, positions, cash):
         lots = positions[account, book].lots
         if lots != 0:
             total += requirement_of(book, lots, MAINTENANCE, instruments, assets, tiers)
-            together |= instruments[book].expiry_group
+            if not instruments[book].tiers_only:
+                together |= instruments[book].expiry_group
     if together:
         total -= expiry_relief(account, MAINTENANCE, 0, 0, instruments, assets, positions)
     return total
